@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runtime's C ABI: the referee's bench worker, the drop-in module (through ctypes) and the
+// torch.compile backend execute programs through it and through nothing else.
+#ifndef KERNELWRIGHT_RUNTIME_H
+#define KERNELWRIGHT_RUNTIME_H
+
+#include <stdint.h>
+
+#define KW_RUNTIME_ABI 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KW_EXPORT __attribute__((visibility("default")))
+
+typedef struct kw_program kw_program;
+
+// 0 is success; on failure the message of kw_last_error() (per thread, one line) says why.
+typedef int kw_status;
+
+KW_EXPORT int kw_runtime_abi(void);
+KW_EXPORT const char* kw_last_error(void);
+// "x86_64 avx512f ..." : the instruction sets an object built here with -march=native may use.
+KW_EXPORT const char* kw_cpu_features(void);
+
+// Worker threads for all programs of this process, the caller included. Default: 1.
+KW_EXPORT kw_status kw_set_threads(int count);
+KW_EXPORT int kw_get_threads(void);
+// Puts idle workers to sleep at once instead of letting them spin for the next launch.
+KW_EXPORT void kw_park(void);
+
+// Opens a program: the text of program.json and the built object (a shared object on disk).
+KW_EXPORT kw_status kw_open(const char* program_json, const char* object_path, kw_program** out);
+KW_EXPORT void kw_close(kw_program* program);
+
+// Buffers by role, in a fixed order. role: "input", "weight", "output", "state".
+KW_EXPORT int kw_buffer_count(const kw_program* program, const char* role);
+KW_EXPORT const char* kw_buffer_name(const kw_program* program, const char* role, int i);  // weight or state name, else buffer name
+KW_EXPORT int64_t kw_buffer_bytes(const kw_program* program, const char* role, int i);
+// Bytes of scratch, packed and sync memory that the program holds once prepared.
+KW_EXPORT int64_t kw_workspace_bytes(const kw_program* program);
+
+// Runs the `prepare` steps over the weights (pointers in kw_buffer_name order). Must be called before
+// the first kw_run and whenever a weight's content or address changed. The pointers must stay valid.
+KW_EXPORT kw_status kw_prepare(kw_program* program, const void* const* weights);
+
+// Runs the plan: pointers in buffer order by role; `scalars` are the scalar inputs by index (may be
+// null). No allocation; returns when the outputs are complete (CPU). One call at a time per program: a
+// concurrent call waits.
+KW_EXPORT kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
+                           void* const* states, const double* scalars);
+
+// For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync buffer is
+// zero again (1) or not (0).
+KW_EXPORT void kw_poison_scratch(kw_program* program, int byte);
+KW_EXPORT int kw_sync_is_zero(const kw_program* program);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

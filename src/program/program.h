@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/tensor_type.h"
+
+namespace kernelwright::program {
+
+// An integer that may be an expression over `params`: + - * / % ( ), ceil_div(a,b), min, max. Kept as
+// text; numbers are their own text.
+struct SizeExpr {
+  std::string text;
+  bool operator==(const SizeExpr&) const = default;
+};
+SizeExpr size(int64_t value);
+// Value under `params`; kInput on an unknown name, division by zero, overflow, or |value| > 2^48.
+Result<int64_t> evaluate(const SizeExpr& expr, const std::map<std::string, int64_t>& params);
+
+enum class BufferRole { kInput, kWeight, kOutput, kPacked, kScratch, kSync, kState, kTable };
+const char* role_name(BufferRole role);
+
+struct Buffer {
+  std::string name;
+  BufferRole role = BufferRole::kScratch;
+  int index = -1;                     // kInput, kOutput
+  std::string weight;                 // kWeight, kState: state_dict name
+  graph::DType dtype = graph::DType::kF32;
+  std::vector<SizeExpr> shape;        // inputs, weights, outputs: given by the region, checked when written
+  bool typed = false;                 // dtype and shape were written
+  std::vector<double> table;          // kTable: the values
+};
+
+enum class Access { kRead, kWrite, kReadWrite };
+
+// Part of a buffer: offset and strides in elements.
+struct View {
+  SizeExpr offset;
+  std::vector<SizeExpr> shape;
+  std::vector<SizeExpr> strides;
+};
+
+// A CUDA tensor map (CUtensorMap), encoded by the runtime at bind time.
+struct TensorMap {
+  std::vector<SizeExpr> shape, strides_bytes, box, element_strides;
+  std::string interleave, swizzle, l2_promotion, fill;
+  std::vector<SizeExpr> im2col_lower, im2col_upper;  // empty: tiled
+  std::optional<SizeExpr> channels_per_pixel, pixels_per_column;
+};
+
+struct BufferArg {
+  std::string buffer;
+  Access access = Access::kRead;
+  std::optional<View> view;
+  std::optional<TensorMap> tensor_map;
+};
+struct ImmediateArg {
+  graph::DType dtype = graph::DType::kI64;  // i32, i64, f32, f64
+  std::variant<SizeExpr, double> value;
+};
+struct ScalarInputArg {
+  int index = 0;
+  graph::DType dtype = graph::DType::kF32;
+};
+struct StepCounterArg {  // the iteration of the innermost `repeat`
+  graph::DType dtype = graph::DType::kI64;
+};
+struct LocalArg {  // OpenCL and Metal: bytes of local memory
+  SizeExpr bytes;
+};
+using Arg = std::variant<BufferArg, ImmediateArg, ScalarInputArg, StepCounterArg, LocalArg>;
+
+struct Launch {
+  std::string kernel;
+  std::vector<SizeExpr> grid;                    // 1 to 3 extents; a CPU kernel sees their product
+  std::optional<int> resident_per_sm;            // instead of grid
+  std::vector<SizeExpr> block, cluster;
+  SizeExpr shared_bytes;                         // empty text: 0
+  bool cooperative = false, pdl = false;
+  bool team = false;                             // CPU: all workers together, with a barrier
+  SizeExpr scratch_bytes;                        // CPU: per worker
+  SizeExpr grain;                                // CPU: fewest grid points per range; empty: chosen by the runtime
+  std::vector<Arg> args;
+};
+struct Fill {
+  std::string buffer;
+  double value = 0;
+};
+struct Copy {
+  std::string from, to;
+};
+struct Step;
+struct Repeat {
+  SizeExpr count;
+  std::vector<Step> body;
+  std::vector<std::pair<std::string, std::string>> swap;  // after every iteration
+};
+struct LibraryCall {  // trusted routine, e.g. "matmul"; never counted as generated
+  std::string routine;
+  std::vector<Arg> args;
+  std::map<std::string, std::string> options;
+};
+struct Step {
+  std::variant<Launch, Fill, Copy, Repeat, LibraryCall> action;
+};
+
+// The one candidate format. docs/program-format.md is its reference.
+struct Program {
+  int format = 1;
+  std::string target;  // "cpu", "cuda"
+  std::string arch;
+  std::string source;  // file name inside the candidate's folder
+  std::vector<std::string> flags;
+  std::map<std::string, int64_t> params;
+  std::vector<std::string> requires_features;
+  std::vector<Buffer> buffers;  // in the order written
+  std::vector<Step> prepare;
+  std::vector<Step> run;
+
+  const Buffer* find(const std::string& name) const;
+};
+
+// Shape and dtype of what a region hands to a program; what the program's buffers are checked against.
+struct Interface {
+  struct Slot {
+    std::string name;  // weight or state name; empty for inputs and outputs
+    graph::TensorType type;
+  };
+  std::vector<Slot> inputs, weights, outputs, states;
+};
+
+}  // namespace kernelwright::program

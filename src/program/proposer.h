@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "program/parse.h"
+
+namespace kernelwright::program {
+
+// A program that somebody wants judged, and why.
+struct Proposal {
+  Candidate candidate;
+  std::string proposer;            // "expert", "llm", "mcp", "person"
+  std::string idea;                // one line: what is new in it
+  std::string parent;              // candidate id it was made from; empty: none
+  double predicted_s = 0;          // by the machine model; 0: no prediction
+  std::map<std::string, int64_t> schedule;  // expert: the knobs chosen
+  double library_share = 0;        // share of its FLOP in library steps
+};
+
+// What became of a proposal, in the words a proposer may know. Proposers never see the referee's insides.
+struct Outcome {
+  std::string candidate_id;
+  std::string verdict;   // verdict_name()
+  std::string reason;
+  bool correct = false;
+  double seconds = 0;    // median, when correct
+};
+
+// Makes programs for one region. Called from one thread.
+class Proposer {
+ public:
+  virtual ~Proposer() = default;
+  virtual std::string name() const = 0;
+  // Up to `count` new proposals, best prediction first; none when the ideas are exhausted.
+  virtual Result<std::vector<Proposal>> propose(int count) = 0;
+  virtual void learn(const Outcome& outcome) = 0;
+};
+
+}  // namespace kernelwright::program

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "graph/stage.h"
+
+namespace kernelwright::rewrite {
+
+// What a kernel is built round. A contraction is a kSum stage whose body is a product of two loads
+// with affine indices (matmul, linear, convolution); a row group is one or more reductions over the same
+// trailing axes of one domain with what lies between them (softmax, norms).
+enum class Anchor : uint8_t { kPointwise, kReduction, kRow, kContraction, kGeneral };
+
+// Stages that become one kernel. All but the outputs live in registers or per-worker scratch.
+struct FusedOp {
+  Anchor anchor = Anchor::kPointwise;
+  std::vector<graph::Stage> stages;  // in order; pointwise neighbours already inlined into bodies
+  std::vector<int> inputs;           // tensors read
+  std::vector<int> outputs;          // tensors written
+};
+
+struct FusedGraph {
+  std::vector<graph::StageTensor> tensors;  // tensors that are no longer stored stay listed, unused
+  std::vector<FusedOp> ops;                 // topological order
+};
+
+struct FuseOptions {
+  bool enabled = true;  // false: one kernel per stage, the naive form
+};
+
+// Inlines pointwise and layout stages into their readers and writers: a producer into the loads of its
+// reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has the
+// anchor's domain. Reductions over the same rows join into one row group.
+FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options = {});
+
+}  // namespace kernelwright::rewrite

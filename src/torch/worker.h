@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/channel.h"
+#include "base/result.h"
+#include "base/shared_memory.h"
+#include "base/subprocess.h"
+#include "graph/graph.h"
+
+namespace kernelwright::torch {
+
+// What the user hands over, as given on the command line.
+struct WorkloadSpec {
+  std::string path;    // file.py, file.py:Class, package.module:Class, file.pt2
+  std::string init;    // --init JSON, may be empty
+  std::string inputs;  // --inputs spec or .pt file, may be empty
+  std::string size;    // "cpu" or "gpu": which entry of SIZES overrides the file's constants
+  std::string policy;  // "strict", ...
+  std::string target;  // "cpu"
+};
+
+struct Imported {
+  graph::Graph graph;
+  std::filesystem::path graph_path;    // graph.json
+  std::filesystem::path weights_path;  // weights.safetensors
+  std::string name;                    // short name of the workload
+};
+
+// How inputs (and weights) of a draw are made; docs/numerics.md.
+enum class DrawKind { kOwn, kNegative, kWide, kZeros, kConstant, kWeights, kExact };
+const char* draw_kind_name(DrawKind kind);
+
+// One set of inputs with what is known of the right answer. `given` may be shown to a bench worker,
+// `expected` never leaves the coordinator.
+struct Draw {
+  struct Tensor {
+    graph::TensorType type;  // contiguous
+    size_t offset = 0;       // in `given` or `expected`, multiple of 64
+  };
+  struct Answer {
+    std::string name;  // state name; empty for an output
+    int index = -1;    // output index within the region
+    Tensor eager, oracle /* f64 */, scale /* f64, in absolute units */, mask /* u8, 1 = not judged */;
+    bool exact_bits = false;     // must equal eager bit for bit (moves, integer results)
+    bool index_output = false;   // argmax, top-k: judged by value, see docs/numerics.md
+  };
+  DrawKind kind = DrawKind::kOwn;
+  uint64_t seed = 0;
+  bool exact = false;             // small integers: |difference| < 0.25
+  bool ill_conditioned = false;
+  double median_relative_noise = 0;
+  std::vector<Tensor> inputs;
+  std::vector<std::pair<std::string, Tensor>> weights;  // all of the region's, in region order
+  std::vector<std::pair<std::string, Tensor>> states;   // before the call
+  std::vector<Answer> answers;
+  std::vector<double> scalars;
+  base::SharedMemory given;
+  base::SharedMemory expected;
+};
+
+struct WorkerOptions {
+  std::string python;                  // interpreter; empty: found by find_python()
+  int threads = 0;                     // 0: torch's own choice
+  std::filesystem::path log_path;      // the worker's stderr
+  bool warm_memory = true;             // allocator keeps freed memory: no page faults in timed calls
+};
+
+// The process that runs the user's module: exports, draws, eager and compiled baselines, fp64 oracle,
+// and (a separate instance) the drop-in. docs/torch-worker.md is the protocol. Every call has a deadline;
+// a worker that dies gives kEnvironment with the last lines of its log. A Python error in the user's
+// file is kInput with that error's last line and its place in the file.
+class Worker {
+ public:
+  static Result<Worker> start(const WorkerOptions& options);
+
+  const std::map<std::string, std::string>& versions() const { return versions_; }
+  int threads() const { return threads_; }
+
+  Result<Imported> import(const WorkloadSpec& spec, const std::filesystem::path& out_dir);
+  Status set_regions(const graph::Graph& graph, const std::vector<graph::Region>& regions);
+  // nullopt: this kind makes no sense for the region's input domain.
+  Result<std::optional<Draw>> draw(const std::string& region, DrawKind kind, uint64_t seed);
+  // Readies a baseline ("eager", "compile", "max-autotune"); false with a note when it does not work here.
+  struct BaselineReady {
+    bool available = false;
+    std::string note;
+    double seconds = 0;  // compile time
+  };
+  Result<BaselineReady> prepare_baseline(const std::string& region, const std::string& name);
+  // Milliseconds of `calls` calls over fresh content, each after a cold flush of `flush_bytes`.
+  Result<std::vector<double>> time_baseline(const std::string& region, const std::string& name, int calls,
+                                            size_t flush_bytes);
+
+  // The final check, in a worker of its own: original and drop-in of one artifact side by side.
+  struct ArtifactOpened {
+    bool generated = false;  // false: the artifact kept the baseline
+    double prepare_ms = 0;
+  };
+  Result<ArtifactOpened> open_artifact(const std::filesystem::path& artifact, const WorkloadSpec& spec);
+  // The drop-in's outputs on a draw of region "whole": one memfd, tensors in the order of draw.answers.
+  Result<base::SharedMemory> run_artifact(const Draw& draw);
+  // Alternating samples in ms per contender: "original", "compile" (when asked and available), "dropin".
+  struct ArtifactTimes {
+    std::map<std::string, std::vector<double>> ms;
+  };
+  Result<ArtifactTimes> time_artifact(double seconds, size_t flush_bytes, bool fresh_memory, bool with_compile);
+
+  void stop();
+
+ private:
+  base::ChildProcess process_;
+  base::Channel channel_;
+  std::map<std::string, std::string> versions_;
+  int threads_ = 0;
+};
+
+// Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, python3 on PATH.
+Result<std::string> find_python();
+// Folder that holds the `kernelwright` Python package: beside the binary when installed, else the checkout's.
+Result<std::filesystem::path> python_package_dir();
+
+}  // namespace kernelwright::torch
