@@ -63,8 +63,10 @@ class Referee {
   // Validates, builds (in parallel processes) and screens a batch. Never runs beside a timing.
   virtual Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) = 0;
   // Search tier: verifies on the bank, then alternates with the incumbent (nullptr: alone).
-  // kAccepted: right, and faster than the incumbent with confidence, or there is none.
-  virtual Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent) = 0;
+  // kAccepted: right, and faster than the incumbent with confidence, or there is none. `time_s` bounds
+  // the timing (0: options.search_time_s); successive halving judges again with more of it.
+  virtual Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent,
+                                double time_s = 0) = 0;
   // Promotion: clean rebuild, new seeds, every draw kind, all screens, real baselines in alternation.
   // kAccepted: right, and faster than the fastest baseline with confidence.
   virtual Result<Verdict> promote(const Prepared& candidate) = 0;
