@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/region_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "search/halving.h"
+
+namespace kernelwright::search {
+namespace {
+
+constexpr double kFirstTiming = 0.1;  // seconds, rung 0; doubled per rung
+constexpr int kRungs = 3;
+constexpr size_t kRunnersUp = 3;
+
+// A candidate that proved right, with its time on the incumbent's clock.
+struct Member {
+  referee::Prepared prepared;
+  program::Proposal proposal;
+  double ms = 0;
+};
+
+class RegionSearch {
+ public:
+  RegionSearch(program::Proposer& proposer, referee::Referee& referee, archive::Archive& archive,
+               const RegionSearchOptions& options, const OnVerdict& on_verdict)
+      : proposer_(proposer), referee_(referee), archive_(archive), options_(options),
+        on_verdict_(on_verdict), budget_(options.budget_s) {}
+
+  Result<RegionSearchResult> run(std::vector<program::Proposal> first) {
+    int without_gain = 0;
+    while (true) {
+      if (auto reason = stop_reason(without_gain)) {
+        result_.stop_reason = *reason;
+        break;
+      }
+      std::vector<program::Proposal> batch = std::move(first);
+      first.clear();
+      if (batch.empty()) {
+        KW_TRY(batch, proposer_.propose(options_.batch));
+      }
+      if (batch.empty()) {
+        result_.stop_reason = "ideas exhausted";
+        break;
+      }
+      const std::string before = incumbent_id();
+      KW_CHECK_OK(judge_batch(std::move(batch)));
+      without_gain = incumbent_id() == before ? without_gain + 1 : 0;
+    }
+    return finish();
+  }
+
+ private:
+  std::optional<std::string> stop_reason(int without_gain) const {
+    if (interrupted()) return "interrupted";
+    if (budget_.spent()) return "budget";
+    if (incumbent_ && options_.speed_of_light_s > 0 &&
+        options_.speed_of_light_s * 1e3 >= options_.near_speed_of_light * incumbent_->ms)
+      return "near the speed of light";
+    if (incumbent_ && without_gain >= options_.patience) return "no gain";
+    return std::nullopt;
+  }
+
+  std::string incumbent_id() const { return incumbent_ ? incumbent_->prepared.id : ""; }
+
+  Status judge_batch(std::vector<program::Proposal> batch) {
+    std::vector<program::Candidate> candidates;
+    std::vector<program::Proposal> proposals;
+    for (auto& proposal : batch) {
+      const std::string id = program::candidate_id(proposal.candidate);
+      if (!seen_.insert(id).second) continue;
+      candidates.push_back(proposal.candidate);
+      proposals.push_back(std::move(proposal));
+    }
+    if (candidates.empty()) return {};
+    KW_TRY(std::vector<referee::Prepared> prepared, referee_.prepare(std::move(candidates)));
+    if (prepared.size() != proposals.size())
+      return fail(ErrorKind::kInternal, "referee prepared another number of candidates than asked");
+
+    std::vector<size_t> alive;
+    for (size_t i = 0; i < prepared.size(); ++i) {
+      if (prepared[i].early) {
+        KW_CHECK_OK(record(proposals[i], prepared[i], *prepared[i].early));
+      } else {
+        alive.push_back(i);
+      }
+    }
+    Status trouble;
+    const auto measure = [&](size_t slot, double time_s) {
+      const size_t i = alive[slot];
+      auto verdict = judge_one(proposals[i], prepared[i], time_s);
+      if (!verdict) {
+        trouble = fail(verdict.error());
+        return std::numeric_limits<double>::infinity();
+      }
+      return *verdict;
+    };
+    successive_halving(alive.size(), kFirstTiming, kRungs, measure,
+                       [&] { return !trouble || budget_.spent(); });
+    return trouble;
+  }
+
+  // The candidate's time on a scale that is the same for all: incumbent's time / measured ratio. Infinity
+  // when it is wrong or surely slower than the incumbent.
+  Result<double> judge_one(const program::Proposal& proposal, const referee::Prepared& prepared,
+                           double time_s) {
+    const bool is_incumbent = incumbent_ && incumbent_->prepared.id == prepared.id;
+    if (is_incumbent) return incumbent_->ms;
+    KW_TRY(referee::Verdict verdict,
+           referee_.judge(prepared, incumbent_ ? &incumbent_->prepared : nullptr, time_s));
+    KW_CHECK_OK(record(proposal, prepared, verdict));
+    if (!verdict.correct() || !verdict.timing) return std::numeric_limits<double>::infinity();
+    const auto& timing = *verdict.timing;
+    const double ms = incumbent_ ? incumbent_->ms / std::max(timing.speedup, 1e-9) : timing.ms;
+    Member member{prepared, proposal, ms};
+    if (verdict.kind == referee::VerdictKind::kAccepted) {
+      KW_CHECK_OK(crown(std::move(member)));
+    } else {
+      remember(std::move(member));
+      if (timing.speedup_high < 1) return std::numeric_limits<double>::infinity();
+    }
+    return ms;
+  }
+
+  Status crown(Member member) {
+    if (incumbent_) remember(std::move(*incumbent_));
+    incumbent_ = std::move(member);
+    result_.curve.push_back({budget_.elapsed(), incumbent_->ms, incumbent_->prepared.id,
+                             incumbent_->proposal.idea});
+    if (!options_.best_dir.empty())
+      KW_CHECK_OK(program::write_candidate(incumbent_->prepared.candidate, options_.best_dir));
+    return {};
+  }
+
+  void remember(Member member) {
+    std::erase_if(others_, [&](const Member& m) { return m.prepared.id == member.prepared.id; });
+    others_.push_back(std::move(member));
+    std::stable_sort(others_.begin(), others_.end(),
+                     [](const Member& a, const Member& b) { return a.ms < b.ms; });
+    if (others_.size() > kRunnersUp) others_.pop_back();
+  }
+
+  Status record(const program::Proposal& proposal, const referee::Prepared& prepared,
+                const referee::Verdict& verdict) {
+    auto recorded = archive_.record(options_.run, options_.subject, proposal, prepared.id, verdict);
+    if (!recorded) return fail(recorded.error());
+    if (counted_.insert(prepared.id).second) ++result_.tried;
+    ++result_.verdicts[referee::verdict_name(verdict.kind)];
+    program::Outcome outcome;
+    outcome.candidate_id = prepared.id;
+    outcome.verdict = referee::verdict_name(verdict.kind);
+    outcome.reason = verdict.reason;
+    outcome.correct = verdict.correct();
+    if (verdict.timing) {
+      const double ms = incumbent_ ? incumbent_->ms / std::max(verdict.timing->speedup, 1e-9)
+                                   : verdict.timing->ms;
+      outcome.seconds = ms / 1e3;
+      if (proposal.predicted_s > 0 && verdict.correct())
+        result_.predicted_measured.emplace_back(proposal.predicted_s, outcome.seconds);
+    }
+    proposer_.learn(outcome);
+    result_.best_ms = incumbent_ ? incumbent_->ms : 0;
+    if (on_verdict_) on_verdict_(result_, budget_);
+    return {};
+  }
+
+  RegionSearchResult finish() {
+    if (incumbent_) {
+      result_.best_ms = incumbent_->ms;
+      result_.library_share = incumbent_->proposal.library_share;
+      result_.best = std::move(incumbent_->prepared);
+    }
+    for (auto& member : others_) result_.runners_up.push_back(std::move(member.prepared));
+    result_.elapsed_s = budget_.elapsed();
+    return std::move(result_);
+  }
+
+  program::Proposer& proposer_;
+  referee::Referee& referee_;
+  archive::Archive& archive_;
+  const RegionSearchOptions& options_;
+  const OnVerdict& on_verdict_;
+  Budget budget_;
+  std::optional<Member> incumbent_;
+  std::vector<Member> others_;
+  std::set<std::string> seen_, counted_;
+  RegionSearchResult result_;
+};
+
+}  // namespace
+
+Result<RegionSearchResult> search_region(program::Proposer& proposer, referee::Referee& referee,
+                                         archive::Archive& archive,
+                                         const std::vector<program::Proposal>& first,
+                                         const RegionSearchOptions& options,
+                                         const OnVerdict& on_verdict) {
+  return RegionSearch(proposer, referee, archive, options, on_verdict).run(first);
+}
+
+}  // namespace kernelwright::search

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "archive/archive.h"
+#include "program/proposer.h"
+#include "referee/referee.h"
+#include "search/budget.h"
+
+namespace kernelwright::search {
+
+struct RegionSearchOptions {
+  double budget_s = 120;
+  double speed_of_light_s = 0;
+  double near_speed_of_light = 0.92;  // stop when the best reaches this share
+  int batch = 6;                      // proposals built together and judged one after another
+  int patience = 8;                   // batches without a gain before it ends
+  std::string run, subject;           // where the archive puts the verdicts
+  std::filesystem::path best_dir;     // the best so far is always written here (atomically)
+};
+
+// One improvement, for the curve of best over time.
+struct CurvePoint {
+  double elapsed_s = 0;
+  double ms = 0;
+  std::string program;
+  std::string idea;
+};
+
+struct RegionSearchResult {
+  std::optional<referee::Prepared> best;    // correct, and the fastest of the search tier
+  std::vector<referee::Prepared> runners_up;  // next best, for when promotion refuses the best
+  double best_ms = 0;
+  double library_share = 0;                 // of the best
+  std::map<std::string, int> verdicts;      // verdict name -> count
+  std::vector<CurvePoint> curve;
+  std::vector<std::pair<double, double>> predicted_measured;  // seconds, of every correct program
+  int tried = 0;
+  double elapsed_s = 0;
+  std::string stop_reason;  // "budget", "near the speed of light", "ideas exhausted", "no gain", "interrupted"
+};
+
+// Told after every verdict, for the progress line.
+using OnVerdict = std::function<void(const RegionSearchResult&, const Budget&)>;
+
+// Searches one region: asks the proposer for a batch, builds it, measures by successive halving against
+// the incumbent, records every verdict before anything else happens, and tells the proposer.
+Result<RegionSearchResult> search_region(program::Proposer& proposer, referee::Referee& referee,
+                                         archive::Archive& archive,
+                                         const std::vector<program::Proposal>& first,
+                                         const RegionSearchOptions& options, const OnVerdict& on_verdict);
+
+}  // namespace kernelwright::search
