@@ -17,15 +17,17 @@ namespace kernelwright::base {
 // is data: a reply of the wrong shape is an Error, never an assumption.
 class Channel {
  public:
-  struct Message;
+  struct Message;  // defined in base/message.h, which includes nlohmann/json.hpp
 
   // A connected pair; the second end is for a child (inherited, close-on-exec cleared at spawn).
   static Result<std::pair<Channel, UniqueFd>> create_pair();
   explicit Channel(UniqueFd fd) : fd_(std::move(fd)) {}
   Channel() = default;
 
+  // Fails when the peer is gone, or does not take the bytes within a minute.
   Status send(const nlohmann::json& body, const std::vector<int>& fds = {});
   // kEnvironment with message "closed" when the peer is gone, "timed out" at the deadline.
+  // After a malformed message, or a deadline inside one, the channel is closed.
   Result<Message> receive(std::chrono::milliseconds timeout);
 
   int fd() const { return fd_.get(); }

@@ -16,9 +16,12 @@ struct KindRow {
   int exit_code;
 };
 constexpr KindRow kKinds[] = {
-    {ErrorKind::kUsage, "usage", 2},       {ErrorKind::kInput, "input", 2},
-    {ErrorKind::kEnvironment, "environment", 2}, {ErrorKind::kRejected, "rejected", 3},
-    {ErrorKind::kInternal, "internal", 4}, {ErrorKind::kInterrupted, "interrupted", 130},
+    {ErrorKind::kUsage, "usage", 2},
+    {ErrorKind::kInput, "input", 2},
+    {ErrorKind::kEnvironment, "environment", 2},
+    {ErrorKind::kRejected, "rejected", 3},
+    {ErrorKind::kInternal, "internal", 4},
+    {ErrorKind::kInterrupted, "interrupted", 130},
 };
 
 const KindRow& row(ErrorKind kind) {
@@ -49,7 +52,8 @@ Error&& Error::with(std::string key, std::string value) && {
 std::string Error::text() const {
   std::string out = one_line(message);
   for (size_t i = 0; i < context.size(); ++i)
-    out += fmt::format("{}{}: {}", i == 0 ? " (" : ", ", context[i].first, one_line(context[i].second));
+    out += fmt::format("{}{}: {}", i == 0 ? " (" : ", ", context[i].first,
+                       one_line(context[i].second));
   if (!context.empty()) out += ")";
   return out;
 }
@@ -57,12 +61,17 @@ std::string Error::text() const {
 std::string Error::json_text() const {
   nlohmann::json details = nlohmann::json::object();
   for (const auto& [key, value] : context) details[key] = value;
-  nlohmann::json out = {{"kind", error_kind_name(kind)}, {"message", message}, {"context", details}};
+  nlohmann::json out = {
+      {"kind", error_kind_name(kind)}, {"message", message}, {"context", details}};
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-const char* error_kind_name(ErrorKind kind) { return row(kind).name; }
-int exit_code(ErrorKind kind) { return row(kind).exit_code; }
+const char* error_kind_name(ErrorKind kind) {
+  return row(kind).name;
+}
+int exit_code(ErrorKind kind) {
+  return row(kind).exit_code;
+}
 
 void invariant_failed(const char* file, int line, const std::string& what) {
   throw InternalError(fmt::format("{}:{}: {}", file, line, what));

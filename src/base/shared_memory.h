@@ -37,7 +37,8 @@ class SharedMemory {
   enum class Access { kRead, kReadWrite };
 
   static Result<SharedMemory> create(const std::string& name, size_t bytes);
-  // Maps a descriptor that another process made. The size is checked against the file's.
+  // Maps a descriptor that another process made. The size is checked against the file's, and the
+  // file is kept from shrinking where it allows that.
   static Result<SharedMemory> map(UniqueFd fd, size_t bytes, Access access);
 
   SharedMemory() = default;
@@ -50,7 +51,9 @@ class SharedMemory {
   size_t size() const { return size_; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
   int fd() const { return fd_.get(); }
-  // A descriptor of the same memory through which nobody can write.
+  // A descriptor of the same memory through which nobody can write. From then on the memory is sealed:
+  // mappings made before stay writable, new ones cannot be. kEnvironment when the memory was made
+  // by a process that left MFD_ALLOW_SEALING out.
   Result<UniqueFd> read_only_fd() const;
 
  private:

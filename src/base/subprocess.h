@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -23,11 +24,13 @@ struct ProcessLimits {
 };
 
 // What a confined child may reach (Landlock). Applied between fork and exec; where the kernel has no
-// Landlock, `confinement_available()` is false and the child runs with the limits alone.
+// Landlock, `confinement_available()` is false and the child runs with the rest. /dev/null is always
+// open to it; missing read paths are skipped. A confined child cannot leave its process group, so that
+// a deadline ends all of it.
 struct Confinement {
   std::vector<std::string> read_paths;
   std::vector<std::string> write_paths;
-  bool no_network = true;  // a network namespace or a seccomp filter without socket()
+  bool no_network = true;  // socket() gives Unix sockets only (seccomp), TCP is denied (Landlock)
 };
 
 struct ProcessSpec {
@@ -48,16 +51,17 @@ struct ProcessOutcome {
   std::string out;
   std::string err;
   double wall_s = 0;
-  uint64_t peak_rss_bytes = 0;
+  uint64_t peak_rss_bytes = 0;  // of the child or ours at the fork, whichever was larger
   bool ok() const { return end == End::kExited && code == 0; }
 };
 
 bool confinement_available();
 
-// Runs a child in a process group of its own to its end. kEnvironment when it cannot be started.
+// Runs a child in a process group of its own to its end; then the rest of its group is killed. kEnvironment when it cannot be started.
 Result<ProcessOutcome> run_process(const ProcessSpec& spec);
 
-// A child that lives on (a worker). Destruction kills its process group and reaps it.
+// A child that lives on (a worker); `stdin_text`, `wall_s` and `output_bytes` do not apply to it.
+// Destruction kills its process group and reaps it. It dies with the thread that spawned it.
 class ChildProcess {
  public:
   static Result<ChildProcess> spawn(const ProcessSpec& spec);
@@ -76,6 +80,7 @@ class ChildProcess {
  private:
   pid_t pid_ = -1;
   int pidfd_ = -1;
+  std::chrono::steady_clock::time_point started_{};
   std::optional<ProcessOutcome> outcome_;
 };
 

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstring>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/duration.h"
+
+#if __has_include("referee/bench_worker.h")
+#include "referee/bench_worker.h"
+#define KW_HAS_BENCH_WORKER 1
+#endif
+
+namespace kernelwright::cli {
+
+int report_error(const Error& error, const GlobalOptions& global) {
+  base::end_progress();
+  fmt::print(stderr, "error: {}\n", error.text());
+  if (global.json) fmt::print("{{\"status\":\"error\",\"error\":{}}}\n", error.json_text());
+  std::fflush(stdout);
+  return base::exit_code(error.kind);
+}
+
+namespace {
+
+using Run = std::function<int()>;
+
+void add_workload(CLI::App* command, WorkloadOptions& options) {
+  command
+      ->add_option("workload", options.workload,
+                   "file.py, file.py:Class, package.module:Class, or an exported program (.pt2)")
+      ->required();
+  command->add_option("--init", options.init, "constructor arguments as JSON");
+  command->add_option("--inputs", options.inputs,
+                      "input shapes such as 'f32[8,3,224,224],i64[8]', or a .pt file");
+  command->add_option("--size", options.size, "which of the file's SIZES to use")
+      ->check(CLI::IsMember({"cpu", "gpu"}));
+}
+
+void add_target(CLI::App* command, std::string& target) {
+  command->add_option("--target", target,
+                      "cpu, cuda or cuda:N (default: cuda if a device answers, else cpu)");
+}
+
+void add_run(CLI::App* command, int& threads, uint64_t& seed) {
+  command->add_option("--threads", threads, "threads on both sides (default: PyTorch's choice)")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--seed", seed, "seed of draws and search (default: unpredictable)");
+}
+
+void add_judge(CLI::App* command, JudgeOptions& options) {
+  add_target(command, options.target);
+  command->add_option("--policy", options.policy, "numerics (default: by dtype)")
+      ->check(CLI::IsMember({"strict", "tf32", "bf16", "fp16"}));
+  add_run(command, options.threads, options.seed);
+}
+
+void add_search(CLI::App* command, SearchOptions& options) {
+  command->add_option_function<std::string>(
+      "--budget",
+      [&options](const std::string& text) {
+        const auto seconds = parse_duration(text);
+        if (!seconds || *seconds <= 0)
+          throw CLI::ValidationError("--budget", "'" + text + "' is not a time such as 90s or 2m");
+        options.budget_s = *seconds;
+      },
+      "search time, such as 90s or 2m; baselines and set-up not counted (default: 2m)");
+  command->add_option("--proposer", options.proposers, "expert, llm, or both (default: expert)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"expert", "llm"}));
+  command->add_option("--model", options.models, "model of the llm proposer; may be repeated");
+  command->add_option("--hint", options.hints, "advice for the llm proposer: text or @FILE");
+  command->add_option("--max-cost", options.max_cost_usd, "bound on model cost in USD")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void add_optimize(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<OptimizeOptions>();
+  CLI::App* command = app.add_subcommand("optimize", "make a verified, faster drop-in");
+  add_workload(command, options->workload);
+  add_judge(command, options->judge);
+  add_search(command, options->search);
+  command->add_option("--out", options->out, "run folder (default: runs/<workload>-<time>)");
+  command->add_flag("--resume", options->resume, "go on with the run in --out");
+  command->add_option("--replay", options->replay, "use the model replies of an earlier run");
+  command->add_flag("--show-prompts", options->show_prompts, "print what is sent to a model");
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_optimize(*options, global); }; });
+}
+
+void add_check(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = app.add_subcommand("check", "judge one program for a workload");
+  add_workload(command, options->workload);
+  command->add_option("program", options->program_dir, "folder with program.json")->required();
+  add_judge(command, options->judge);
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_check(*options, global); }; });
+}
+
+void add_verify(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App* command = app.add_subcommand("verify", "judge an artifact again on this machine");
+  command->add_option("artifact", options->artifact_dir, "artifact folder")->required();
+  add_run(command, options->threads, options->seed);
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_verify(*options, global); }; });
+}
+
+void add_bench(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* command = app.add_subcommand("bench", "optimize many workloads, with a summary");
+  command->add_option("paths", options->paths, "workload files and folders")->required();
+  command->add_option("--size", options->size, "which of the files' SIZES to use")
+      ->check(CLI::IsMember({"cpu", "gpu"}));
+  add_judge(command, options->judge);
+  add_search(command, options->search);
+  command->add_option("--out", options->out, "results as JSON lines");
+  command->add_flag("--resume", options->resume, "skip workloads that --out holds already");
+  command->add_option_function<std::string>(
+      "--shard",
+      [options](const std::string& text) {
+        const auto shard = parse_shard(text);
+        if (!shard)
+          throw CLI::ValidationError("--shard", "'" + text + "' is not I/N with 1 <= I <= N");
+        options->shard_index = shard->first;
+        options->shard_count = shard->second;
+      },
+      "do the I-th of N parts, as I/N");
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_bench(*options, global); }; });
+}
+
+void add_explain(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<ExplainOptions>();
+  CLI::App* command =
+      app.add_subcommand("explain", "print graph, regions, and where the time must go");
+  add_workload(command, options->workload);
+  add_judge(command, options->judge);
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_explain(*options, global); }; });
+}
+
+void add_probe(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto options = std::make_shared<ProbeOptions>();
+  CLI::App* command = app.add_subcommand("probe", "print what the machine can do at most");
+  add_target(command, options->target);
+  command->add_flag("--remeasure", options->remeasure,
+                    "measure again instead of reading the cache");
+  command->callback(
+      [&run, &global, options] { run = [=, &global] { return cmd_probe(*options, global); }; });
+}
+
+void add_archive(CLI::App& app, const GlobalOptions& global, Run& run) {
+  using Action = ArchiveOptions::Action;
+  auto options = std::make_shared<ArchiveOptions>();
+  CLI::App* group = app.add_subcommand("archive", "look at everything tried so far");
+  group->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, Action action) {
+    CLI::App* command = group->add_subcommand(name, help);
+    command->fallthrough();
+    command->callback([&run, &global, options, action] {
+      options->action = action;
+      run = [=, &global] { return cmd_archive(*options, global); };
+    });
+    return command;
+  };
+  add("list", "programs and verdicts, newest first", Action::kList);
+  add("show", "one program with its verdicts", Action::kShow)
+      ->add_option("id", options->id, "program id, or its beginning")
+      ->required();
+  add("best", "the best program of a workload", Action::kBest)
+      ->add_option("workload", options->id, "workload name")
+      ->required();
+  add("lessons", "what was learned", Action::kLessons);
+  CLI::App* out = add("export", "write a program out", Action::kExport);
+  out->add_option("id", options->id, "program id, or its beginning")->required();
+  out->add_option("--format", options->format, "what to write (default: dir)")
+      ->check(CLI::IsMember({"dir", "kernelbench"}));
+  out->add_option("--out", options->out, "where to (default: the id)");
+}
+
+void add_cache(CLI::App& app, const GlobalOptions& global, Run& run) {
+  using Action = CacheOptions::Action;
+  auto options = std::make_shared<CacheOptions>();
+  CLI::App* group = app.add_subcommand("cache", "the build cache");
+  group->require_subcommand(1);
+  for (const auto& [name, help, action] :
+       {std::tuple{"show", "where it lies and how large it is", Action::kShow},
+        std::tuple{"clear", "remove all of it", Action::kClear}}) {
+    CLI::App* command = group->add_subcommand(name, help);
+    command->fallthrough();
+    command->callback([&run, &global, options, action = action] {
+      options->action = action;
+      run = [=, &global] { return cmd_cache(*options, global); };
+    });
+  }
+}
+
+void add_others(CLI::App& app, const GlobalOptions& global, Run& run) {
+  auto report = std::make_shared<ReportOptions>();
+  CLI::App* command = app.add_subcommand("report", "write the report of a run again");
+  command->add_option("run", report->run_dir, "run folder")->required();
+  command->callback(
+      [&run, &global, report] { run = [=, &global] { return cmd_report(*report, global); }; });
+
+  auto mcp = std::make_shared<McpOptions>();
+  command = app.add_subcommand("mcp", "serve coding agents (Model Context Protocol)");
+  command->add_option("--http", mcp->http, "serve HTTP on this address instead of stdio");
+  command->callback([&run, &global, mcp] { run = [=, &global] { return cmd_mcp(*mcp, global); }; });
+
+  command = app.add_subcommand("doctor", "targets, toolchains, sandbox, keys that are set");
+  command->callback([&run, &global] { run = [&global] { return cmd_doctor(global); }; });
+}
+
+// A process of the referee; started by us, never by a person.
+void add_bench_worker(CLI::App& app, Run& run) {
+  auto fd = std::make_shared<int>(-1);
+  CLI::App* command = app.add_subcommand("bench-worker", "");
+  command->group("");
+  command->add_option("--fd", *fd)->required()->check(CLI::Range(3, 1 << 20));
+  command->callback([&run, fd] {
+    run = [fd] {
+#ifdef KW_HAS_BENCH_WORKER
+      return referee::bench_worker_main(*fd);
+#else
+      return base::exit_code(ErrorKind::kInternal);
+#endif
+    };
+  });
+}
+
+bool wants_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i)
+    if (std::strcmp(argv[i], "--json") == 0) return true;
+  return false;
+}
+
+int run_main(int argc, char** argv) {
+  CLI::App app(
+      "kernelwright takes a PyTorch module and a device and gives back a verified, faster drop-in.",
+      "kernelwright");
+  GlobalOptions global;
+  Run run;
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("kernelwright ") + KW_VERSION);
+  app.add_flag("--json", global.json, "print one JSON object on stdout, all else on stderr");
+  app.add_flag("--verbose", global.verbose, "say more on stderr");
+  app.add_flag("--quiet", global.quiet, "say only warnings and errors on stderr")
+      ->excludes("--verbose");
+
+  add_optimize(app, global, run);
+  add_check(app, global, run);
+  add_verify(app, global, run);
+  add_bench(app, global, run);
+  add_explain(app, global, run);
+  add_probe(app, global, run);
+  add_archive(app, global, run);
+  add_cache(app, global, run);
+  add_others(app, global, run);
+  add_bench_worker(app, run);
+  // Global options may follow the command.
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    global.json = wants_json(argc, argv);
+    const bool no_command = app.get_subcommands().empty();
+    std::string what = e.what();
+    if (no_command && argc > 1 && argv[1][0] != '-')
+      what = fmt::format("unknown command '{}'", argv[1]);
+    return report_error(Error{ErrorKind::kUsage, what + "; see kernelwright --help", {}}, global);
+  }
+  base::set_log_level(global.verbose ? base::LogLevel::kVerbose
+                      : global.quiet ? base::LogLevel::kQuiet
+                                     : base::LogLevel::kNormal);
+  try {
+    const int code = run();
+    base::end_progress();
+    return code;
+  } catch (const std::exception& e) {
+    return report_error(Error{ErrorKind::kInternal, e.what(), {}}, global);
+  }
+}
+
+}  // namespace
+}  // namespace kernelwright::cli
+
+int main(int argc, char** argv) {
+  return kernelwright::cli::run_main(argc, argv);
+}
