@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/artifact.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+
+namespace kernelwright::search {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kModule[] = R"py("""Drop-in for the workload "{workload}", made by kernelwright. report.html tells how it was judged."""
+
+from kernelwright.dropin import load_artifact
+
+# Same constructor, forward and state_dict keys as the original.
+ModelNew = load_artifact(__file__)
+)py";
+
+Error cannot(const std::string& what, const fs::path& path, const std::error_code& code) {
+  return Error{ErrorKind::kEnvironment, fmt::format("cannot {} {}: {}", what, path.string(), code.message()), {}};
+}
+
+// Splits "file.py:Class" into file and class; a colon inside a folder name does not count.
+std::pair<std::string, std::string> split_class(const std::string& path) {
+  const size_t colon = path.rfind(':');
+  if (colon == std::string::npos || path.find('/', colon) != std::string::npos) return {path, ""};
+  return {path.substr(0, colon), path.substr(colon + 1)};
+}
+
+}  // namespace
+
+Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out) {
+  std::error_code code;
+  if (fs::exists(out, code) && !(fs::is_directory(out, code) && fs::is_empty(out, code)))
+    return fail(ErrorKind::kUsage, fmt::format("{} exists already: choose another --out", out.string()));
+  const fs::path absolute = fs::absolute(out, code).lexically_normal();
+  fs::path partial = absolute;
+  partial += ".partial";
+  fs::remove_all(partial, code);
+  if (!fs::create_directories(partial, code) || code)
+    return fail(cannot("create", partial, code));
+  return ArtifactFolder(absolute, partial);
+}
+
+ArtifactFolder::ArtifactFolder(ArtifactFolder&& other) noexcept
+    : out_(std::move(other.out_)), partial_(std::move(other.partial_)) {
+  other.partial_.clear();
+}
+
+ArtifactFolder::~ArtifactFolder() {
+  if (partial_.empty()) return;
+  std::error_code code;
+  fs::remove_all(partial_, code);
+}
+
+Status ArtifactFolder::publish() {
+  std::error_code code;
+  if (fs::exists(out_, code)) fs::remove(out_, code);  // an empty folder
+  fs::rename(partial_, out_, code);
+  if (code) return fail(cannot("rename to", out_, code));
+  partial_.clear();
+  return {};
+}
+
+Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec, const fs::path& folder) {
+  torch::WorkloadSpec copy = spec;
+  std::error_code code;
+  const auto [file, class_name] = split_class(spec.path);
+  if (fs::is_regular_file(file, code)) {
+    const std::string name = "original" + fs::path(file).extension().string();
+    fs::copy_file(file, folder / name, fs::copy_options::overwrite_existing, code);
+    if (code) return fail(cannot("copy", file, code));
+    copy.path = class_name.empty() ? name : name + ":" + class_name;
+  }
+  if (fs::is_regular_file(spec.inputs, code)) {
+    fs::copy_file(spec.inputs, folder / "inputs.pt", fs::copy_options::overwrite_existing, code);
+    if (code) return fail(cannot("copy", spec.inputs, code));
+    copy.inputs = "inputs.pt";
+  }
+  return copy;
+}
+
+std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& spec) {
+  return {{"path", spec.path}, {"init", spec.init},     {"inputs", spec.inputs},
+          {"size", spec.size}, {"policy", spec.policy}, {"target", spec.target}};
+}
+
+Status write_program(const referee::Prepared& prepared, const std::string& region, const fs::path& folder) {
+  if (!prepared.object) return fail(ErrorKind::kInternal, "artifact: a program without an object");
+  const fs::path place = folder / "programs" / region;
+  std::error_code code;
+  fs::create_directories(place, code);
+  if (code) return fail(cannot("create", place, code));
+  KW_CHECK_OK(program::write_candidate(prepared.candidate, place));
+  fs::copy_file(prepared.object->path, place / "object.so", fs::copy_options::overwrite_existing, code);
+  if (code) return fail(cannot("copy", prepared.object->path, code));
+  return {};
+}
+
+Status write_module(const RunResult& result, const graph::Graph& graph, const fs::path& folder) {
+  std::string module = kModule;
+  const std::string field = "{workload}";
+  module.replace(module.find(field), field.size(), result.workload);
+  KW_CHECK_OK(base::write_file_atomic(folder / "optimized.py", module));
+  return base::write_file_atomic(folder / "result.json", run_result_json(result, graph).dump(1) + "\n");
+}
+
+}  // namespace kernelwright::search
