@@ -35,6 +35,7 @@ struct Buffer {
   std::vector<SizeExpr> shape;        // inputs, weights, outputs: given by the region, checked when written
   bool typed = false;                 // dtype and shape were written
   std::vector<double> table;          // kTable: the values
+  bool operator==(const Buffer&) const = default;
 };
 
 enum class Access { kRead, kWrite, kReadWrite };
@@ -43,7 +44,8 @@ enum class Access { kRead, kWrite, kReadWrite };
 struct View {
   SizeExpr offset;
   std::vector<SizeExpr> shape;
-  std::vector<SizeExpr> strides;
+  std::vector<SizeExpr> strides;      // empty: contiguous
+  bool operator==(const View&) const = default;
 };
 
 // A CUDA tensor map (CUtensorMap), encoded by the runtime at bind time.
@@ -52,6 +54,8 @@ struct TensorMap {
   std::string interleave, swizzle, l2_promotion, fill;
   std::vector<SizeExpr> im2col_lower, im2col_upper;  // empty: tiled
   std::optional<SizeExpr> channels_per_pixel, pixels_per_column;
+  std::optional<graph::DType> dtype;                 // absent: the buffer's
+  bool operator==(const TensorMap&) const = default;
 };
 
 struct BufferArg {
@@ -59,20 +63,25 @@ struct BufferArg {
   Access access = Access::kRead;
   std::optional<View> view;
   std::optional<TensorMap> tensor_map;
+  bool operator==(const BufferArg&) const = default;
 };
 struct ImmediateArg {
   graph::DType dtype = graph::DType::kI64;  // i32, i64, f32, f64
-  std::variant<SizeExpr, double> value;
+  std::variant<SizeExpr, double> value;     // a SizeExpr for i32 and i64
+  bool operator==(const ImmediateArg&) const = default;
 };
 struct ScalarInputArg {
   int index = 0;
   graph::DType dtype = graph::DType::kF32;
+  bool operator==(const ScalarInputArg&) const = default;
 };
 struct StepCounterArg {  // the iteration of the innermost `repeat`
   graph::DType dtype = graph::DType::kI64;
+  bool operator==(const StepCounterArg&) const = default;
 };
 struct LocalArg {  // OpenCL and Metal: bytes of local memory
   SizeExpr bytes;
+  bool operator==(const LocalArg&) const = default;
 };
 using Arg = std::variant<BufferArg, ImmediateArg, ScalarInputArg, StepCounterArg, LocalArg>;
 
@@ -87,28 +96,39 @@ struct Launch {
   SizeExpr scratch_bytes;                        // CPU: per worker
   SizeExpr grain;                                // CPU: fewest grid points per range; empty: chosen by the runtime
   std::vector<Arg> args;
+  bool operator==(const Launch&) const = default;
 };
 struct Fill {
   std::string buffer;
   double value = 0;
+  std::optional<View> view;
+  bool operator==(const Fill&) const = default;
 };
 struct Copy {
   std::string from, to;
+  std::optional<View> from_view, to_view;
+  bool operator==(const Copy&) const = default;
 };
 struct Step;
 struct Repeat {
   SizeExpr count;
   std::vector<Step> body;
   std::vector<std::pair<std::string, std::string>> swap;  // after every iteration
+  bool operator==(const Repeat& other) const;
 };
 struct LibraryCall {  // trusted routine, e.g. "matmul"; never counted as generated
   std::string routine;
   std::vector<Arg> args;
   std::map<std::string, std::string> options;
+  bool operator==(const LibraryCall&) const = default;
 };
 struct Step {
   std::variant<Launch, Fill, Copy, Repeat, LibraryCall> action;
+  bool operator==(const Step&) const = default;
 };
+inline bool Repeat::operator==(const Repeat& other) const {
+  return count == other.count && body == other.body && swap == other.swap;
+}
 
 // The one candidate format. docs/program-format.md is its reference.
 struct Program {
@@ -124,6 +144,7 @@ struct Program {
   std::vector<Step> run;
 
   const Buffer* find(const std::string& name) const;
+  bool operator==(const Program&) const = default;
 };
 
 // Shape and dtype of what a region hands to a program; what the program's buffers are checked against.
