@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/expert.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+
+#include "expert/family.h"
+#include "rewrite/fuse.h"
+
+namespace kernelwright::expert {
+
+namespace {
+
+constexpr size_t kEnumerated = 20000;  // schedules ranked per family and op
+constexpr size_t kKept = 96;           // options kept per op
+
+// One way to make one op.
+struct Option {
+  const Family* family = nullptr;
+  Schedule schedule;
+  double predicted_s = 0;
+};
+
+Result<program::Candidate> build(const rewrite::FusedGraph& graph, const std::vector<const Option*>& choice,
+                                 const target::MachineModel& model, int threads) {
+  ProgramBuilder builder(graph.tensors, "cpu");
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    OpContext context{graph, graph.ops[i], model, threads};
+    KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
+  }
+  return builder.finish();
+}
+
+std::string op_title(const rewrite::FusedOp& op) {
+  for (const auto& stage : op.stages) {
+    if (stage.combiner == graph::Combiner::kSum && op.anchor == rewrite::Anchor::kContraction) return stage.origin;
+  }
+  return op.stages.empty() ? "op" : op.stages.back().origin;
+}
+
+class Expert : public program::Proposer {
+ public:
+  Expert(rewrite::FusedGraph graph, target::MachineModel model, ExpertOptions options)
+      : graph_(std::move(graph)), model_(std::move(model)), options_(options), random_(options.seed) {
+    for (const rewrite::FusedOp& op : graph_.ops) rank(op);
+    best_choice_.assign(graph_.ops.size(), 0);
+  }
+
+  std::string name() const override { return "expert"; }
+
+  Result<std::vector<program::Proposal>> propose(int count) override {
+    std::vector<program::Proposal> proposals;
+    for (int failures = 0; static_cast<int>(proposals.size()) < count && failures < 64;) {
+      auto next = next_choice();
+      if (!next) break;
+      auto proposal = make(*next);
+      if (!proposal) {
+        if (seen_.size() == 1) return fail(proposal.error());
+        ++failures;
+        continue;
+      }
+      proposals.push_back(std::move(*proposal));
+    }
+    std::stable_sort(proposals.begin(), proposals.end(), [](const auto& a, const auto& b) {
+      return a.predicted_s < b.predicted_s;
+    });
+    return proposals;
+  }
+
+  void learn(const program::Outcome& outcome) override {
+    auto it = choices_.find(outcome.candidate_id);
+    if (it == choices_.end() || !outcome.correct || outcome.seconds <= 0) return;
+    if (best_s_ == 0 || outcome.seconds < best_s_) {
+      best_s_ = outcome.seconds;
+      best_choice_ = it->second;
+      best_id_ = outcome.candidate_id;
+      stale_ = 0;
+    } else {
+      ++stale_;
+    }
+  }
+
+ private:
+  using Choice = std::vector<int>;  // option index per op
+
+  void rank(const rewrite::FusedOp& op) {
+    OpContext context{graph_, op, model_, options_.threads};
+    std::vector<Option> all;
+    for (const Family* family : families()) {
+      if (!family->accepts(context)) continue;
+      std::vector<Option> own;
+      for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {
+        if (!family->legal(context, schedule)) continue;
+        const double predicted = family->predict_seconds(context, schedule);
+        own.push_back({family, std::move(schedule), predicted});
+      }
+      // `general` is the fallback, not an idea.
+      if (family == families().back() && !all.empty()) continue;
+      all.insert(all.end(), own.begin(), own.end());
+    }
+    std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) { return a.predicted_s < b.predicted_s; });
+    if (all.size() > kKept) all.resize(kKept);
+    ranked_.push_back(std::move(all));
+  }
+
+  std::optional<Choice> next_choice() {
+    if (seen_.empty()) return Choice(graph_.ops.size(), 0);
+    // The op that is expected to cost most gets most of the attempts.
+    std::vector<double> weight;
+    for (size_t i = 0; i < ranked_.size(); ++i) {
+      const Option& current = ranked_[i][static_cast<size_t>(best_choice_[i])];
+      weight.push_back(ranked_[i].size() > 1 ? current.predicted_s : 0);
+    }
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      if (std::all_of(weight.begin(), weight.end(), [](double w) { return w <= 0; })) return std::nullopt;
+      std::discrete_distribution<size_t> pick(weight.begin(), weight.end());
+      const size_t op = pick(random_);
+      auto option = next_option(op);
+      if (!option) {
+        weight[op] = 0;
+        continue;
+      }
+      Choice choice = best_choice_;
+      choice[op] = *option;
+      if (!seen_.count(choice)) return choice;
+    }
+    return std::nullopt;
+  }
+
+  // Neighbours of the incumbent's schedule half of the time, else the best-ranked one not tried yet.
+  std::optional<int> next_option(size_t op) {
+    const auto& options = ranked_[op];
+    const int current = best_choice_[op];
+    const bool near = std::uniform_int_distribution<int>(0, 1)(random_) == 0;
+    std::optional<int> fallback;
+    for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+      Choice choice = best_choice_;
+      choice[op] = i;
+      if (seen_.count(choice)) continue;
+      if (!fallback) fallback = i;
+      if (!near) break;
+      if (distance(options[static_cast<size_t>(i)], options[static_cast<size_t>(current)]) == 1) return i;
+    }
+    return fallback;
+  }
+
+  static int distance(const Option& a, const Option& b) {
+    if (a.family != b.family) return 99;
+    int differing = 0;
+    for (const auto& [knob, value] : a.schedule) differing += b.schedule.at(knob) != value ? 1 : 0;
+    return differing;
+  }
+
+  Result<program::Proposal> make(const Choice& choice) {
+    const bool first = seen_.empty();
+    seen_.insert(choice);
+    std::vector<const Option*> options;
+    program::Proposal proposal;
+    for (size_t i = 0; i < choice.size(); ++i) {
+      const Option& option = ranked_[i][static_cast<size_t>(choice[i])];
+      options.push_back(&option);
+      proposal.predicted_s += option.predicted_s;
+      for (const auto& [knob, value] : option.schedule) proposal.schedule[fmt::format("op{}.{}", i, knob)] = value;
+      const bool changed = choice[i] != best_choice_[i];
+      if (changed || (first && choice.size() == 1)) {
+        proposal.idea += fmt::format("{}{} {}: {}", proposal.idea.empty() ? "" : "; ", option.family->name(),
+                                     op_title(graph_.ops[i]), schedule_text(option.schedule));
+      }
+    }
+    if (proposal.idea.empty()) proposal.idea = fmt::format("best prediction for each of {} ops", choice.size());
+    KW_TRY(proposal.candidate, build(graph_, options, model_, options_.threads));
+    proposal.proposer = "expert";
+    proposal.parent = best_id_;
+    choices_[program::candidate_id(proposal.candidate)] = choice;
+    return proposal;
+  }
+
+  rewrite::FusedGraph graph_;
+  target::MachineModel model_;
+  ExpertOptions options_;
+  std::mt19937_64 random_;
+  std::vector<std::vector<Option>> ranked_;  // per op, best prediction first
+  std::set<Choice> seen_;
+  std::map<std::string, Choice> choices_;    // candidate id -> choice
+  Choice best_choice_;
+  std::string best_id_;
+  double best_s_ = 0;
+  int stale_ = 0;
+};
+
+}  // namespace
+
+double OpContext::bytes() const {
+  double total = 0;
+  for (int tensor : op.inputs) total += static_cast<double>(type(tensor).bytes());
+  for (int tensor : op.outputs) total += static_cast<double>(type(tensor).bytes());
+  return total;
+}
+
+Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
+                                                       const target::MachineModel& model,
+                                                       const ExpertOptions& options) {
+  return std::unique_ptr<program::Proposer>(std::make_unique<Expert>(rewrite::fuse(region), model, options));
+}
+
+Result<program::Candidate> naive_program(const graph::StageGraph& region, const ExpertOptions& options) {
+  const rewrite::FusedGraph graph = rewrite::fuse(region, {.enabled = false});
+  const Option general{families().back(), {}, 0};
+  const std::vector<const Option*> choice(graph.ops.size(), &general);
+  return build(graph, choice, target::MachineModel{}, options.threads);
+}
+
+}  // namespace kernelwright::expert

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/families/general.h"
+
+#include <fmt/format.h>
+
+#include "expert/dialects/cpp/reduce.h"
+#include "expert/emit_util.h"
+#include "rewrite/nest.h"
+
+namespace kernelwright::expert {
+
+using cpp::ExprPrinter;
+using cpp::Real;
+using graph::Combiner;
+using graph::Expr;
+using graph::ScalarKind;
+using rewrite::Nest;
+
+namespace {
+
+void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuilder& builder) {
+  const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
+  const graph::DType stored = context.type(nest.output).dtype;
+  const Real real = real_of(context, nest);
+  KernelText kernel(builder, "general_" + nest.origin);
+  ExprPrinter printer(real, nest.extents);
+  bind_loads(context, {nest.body, nest.finish}, kernel, printer);
+  const std::string out = kernel.write(nest.output);
+  const int levels = nest.rank() - nest.outer;
+  std::string& text = kernel.body;
+  text += "  for (int64_t point = begin; point < end; ++point) {\n" + decode_axes("point", nest.extents, 0, nest.outer, 4);
+  for (int a = 0; a < nest.outer; ++a) printer.bind_axis(a, fmt::format("i{}", a), 1);
+  for (int a = nest.outer; a < nest.rank(); ++a) printer.bind_axis(a, fmt::format("i{}", a), 2 + a - nest.outer);
+
+  std::string value;
+  ScalarKind kind = nest.body->kind;
+  if (nest.combiner == Combiner::kNone) {
+    value = printer.print(nest.body);
+    text += printer.take(0, 4) + printer.take(1, 4);
+  } else {
+    const bool arg = cpp::is_arg(nest.combiner);
+    // Long sums in one accumulator want more digits than they are stored with.
+    const std::string type = kind == ScalarKind::kReal ? (arg ? cpp::real_type(real) : "double")
+                             : kind == ScalarKind::kInt ? "int64_t" : "bool";
+    const Real wide = arg ? real : Real::kF64;
+    if (arg) text += "    int64_t best = 0, position = 0;\n";
+    const std::string term = printer.print(nest.body);
+    text += printer.take(0, 4) + printer.take(1, 4);
+    text += fmt::format("    {} acc = {};\n", type, cpp::identity(nest.combiner, kind, wide));
+    for (int r = 0; r < levels; ++r) {
+      const int a = nest.outer + r;
+      text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(4 + 2 * r), a,
+                          nest.extents[static_cast<size_t>(a)]);
+      text += printer.take(2 + r, 6 + 2 * r);
+    }
+    const std::string inside = pad(4 + 2 * levels);
+    if (arg) {
+      text += fmt::format("{}if (position == 0 || ({})) {{ acc = {}; best = position; }}\n{}++position;\n", inside,
+                          cpp::takes_over(nest.combiner, term, "acc"), term, inside);
+    } else {
+      const std::string cast = kind == ScalarKind::kReal ? "(double)" + term : term;
+      text += fmt::format("{}acc = {};\n", inside, cpp::combine(nest.combiner, "acc", cast));
+    }
+    for (int r = levels - 1; r >= 0; --r) text += pad(4 + 2 * r) + "}\n";
+    if (arg) {
+      kind = ScalarKind::kInt;
+      value = "best";
+    } else if (kind == ScalarKind::kReal) {
+      text += fmt::format("    const {0} total = ({0})acc;\n", cpp::real_type(real));
+      value = "total";
+    } else {
+      value = "acc";
+    }
+  }
+  ExprPrinter last(real, nest.extents, "f");
+  bind_loads(context, {nest.finish}, kernel, last);
+  for (int a = 0; a < nest.outer; ++a) last.bind_axis(a, fmt::format("i{}", a), 1);
+  if (nest.finish) {
+    last.bind_reduced(value, 1);
+    value = last.print(nest.finish);
+    kind = nest.finish->kind;
+  }
+  const std::string at = last.print(nest.store);
+  text += last.take(0, 4) + last.take(1, 4);
+  text += fmt::format("    {}[{}] = {};\n  }}\n", out, at, cpp::to_stored(value, stored, kind));
+  kernel.launch(std::max<int64_t>(1, nest.outer_points()));
+}
+
+}  // namespace
+
+double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
+  double points = 0;
+  for (const auto& stage : context.op.stages) {
+    const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
+    const double cost = 3 + rewrite::arithmetic_cost(nest.body);
+    points += static_cast<double>(nest.outer_points()) *
+              (static_cast<double>(nest.reduce_points()) * cost + 10);
+  }
+  return points * 1e-9 / std::max(1, context.threads) + context.model.launch_s;
+}
+
+Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+  for (const auto& stage : context.op.stages) emit_stage(context, stage, builder);
+  return {};
+}
+
+}  // namespace kernelwright::expert

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "expert/program_builder.h"
+#include "expert/schedule.h"
+#include "rewrite/fuse.h"
+#include "target/machine_model.h"
+
+namespace kernelwright::expert {
+
+// One fused op and where it will run.
+struct OpContext {
+  const rewrite::FusedGraph& graph;
+  const rewrite::FusedOp& op;
+  const target::MachineModel& model;
+  int threads = 1;
+
+  const graph::TensorType& type(int tensor) const { return graph.tensors.at(static_cast<size_t>(tensor)).type; }
+  // Bytes that the op must move: its inputs and outputs once.
+  double bytes() const;
+  int vector_bytes() const { return model.vector_bytes > 0 ? model.vector_bytes : 32; }
+};
+
+// A way to make kernels for a kind of fused op: a typed schedule space, a prediction, an emitter.
+// Stateless. docs/adding-a-family.md.
+class Family {
+ public:
+  virtual ~Family() = default;
+  virtual std::string name() const = 0;
+  virtual bool accepts(const OpContext& context) const = 0;
+  virtual ScheduleSpace space(const OpContext& context) const = 0;
+  virtual bool legal(const OpContext& context, const Schedule& schedule) const { return true; }
+  virtual double predict_seconds(const OpContext& context, const Schedule& schedule) const = 0;
+  // Adds the kernels and launches that compute the op's outputs.
+  virtual Status emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const = 0;
+};
+
+// All families; `general`, which accepts everything, comes last.
+const std::vector<const Family*>& families();
+
+}  // namespace kernelwright::expert

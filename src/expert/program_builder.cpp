@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/program_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "expert/dialects/cpp/expr_printer.h"
+
+namespace kernelwright::expert {
+
+using graph::TensorRole;
+using program::Access;
+using program::BufferRole;
+
+KernelText::KernelText(ProgramBuilder& builder, const std::string& hint)
+    : builder_(builder), name_(builder.fresh_name(hint)) {}
+
+std::string KernelText::pointer(const std::string& buffer, Access access) {
+  for (program::BufferArg& arg : args_) {
+    if (arg.buffer != buffer) continue;
+    if (arg.access != access) arg.access = Access::kReadWrite;
+    return buffer;
+  }
+  program::BufferArg arg;
+  arg.buffer = buffer;
+  arg.access = access;
+  args_.push_back(std::move(arg));
+  return buffer;
+}
+
+std::string KernelText::read(int tensor) { return pointer(builder_.buffer(tensor), Access::kRead); }
+std::string KernelText::write(int tensor) { return pointer(builder_.buffer(tensor), Access::kWrite); }
+std::string KernelText::read_buffer(const std::string& buffer) { return pointer(buffer, Access::kRead); }
+std::string KernelText::write_buffer(const std::string& buffer) { return pointer(buffer, Access::kWrite); }
+
+program::Launch KernelText::finish(int64_t grid) {
+  std::string text = helpers;
+  text += fmt::format("extern \"C\" void {}(const kw_args* kw, int64_t begin, int64_t end) {{\n", name_);
+  program::Launch launch;
+  for (size_t i = 0; i < args_.size(); ++i) {
+    const program::BufferArg& arg = args_[i];
+    const char* type = cpp::c_type(builder_.dtype(arg.buffer));
+    const char* constant = arg.access == Access::kRead ? "const " : "";
+    text += fmt::format("  {0}{1}* __restrict {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type, arg.buffer, i);
+    launch.args.emplace_back(arg);
+  }
+  text += body + "}\n\n";
+  builder_.add_source(text);
+  launch.kernel = name_;
+  launch.grid = {program::size(grid)};
+  if (grain > 0) launch.grain = program::size(grain);
+  if (scratch_bytes > 0) launch.scratch_bytes = program::size(scratch_bytes);
+  launch.team = team;
+  return launch;
+}
+
+void KernelText::launch(int64_t grid) { builder_.add_run(finish(grid)); }
+void KernelText::launch_in_prepare(int64_t grid) { builder_.add_prepare(finish(grid)); }
+
+ProgramBuilder::ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target)
+    : tensors_(tensors) {
+  program_.target = std::move(target);
+  program_.source = "kernels.cpp";
+}
+
+bool ProgramBuilder::is_weight(int index) const {
+  const graph::StageTensor& t = tensor(index);
+  if (t.role != TensorRole::kWeight) return false;
+  return std::none_of(tensors_.begin(), tensors_.end(), [&](const graph::StageTensor& other) {
+    return other.role == TensorRole::kState && other.weight_name == t.weight_name;
+  });
+}
+
+std::string ProgramBuilder::buffer(int index) {
+  if (auto it = names_.find(index); it != names_.end()) return it->second;
+  const graph::StageTensor& t = tensor(index);
+  program::Buffer buffer;
+  buffer.dtype = t.type.dtype;
+  buffer.typed = true;
+  for (int64_t extent : t.type.shape) buffer.shape.push_back(program::size(extent));
+  auto state_name = [&](const std::string& weight) {
+    for (const program::Buffer& known : program_.buffers) {
+      if (known.role == BufferRole::kState && known.weight == weight) return known.name;
+    }
+    return std::string();
+  };
+  const bool read_state = t.role == TensorRole::kWeight && !is_weight(index);
+  switch (t.role) {
+    case TensorRole::kInput:
+      buffer.role = BufferRole::kInput;
+      buffer.index = t.index;
+      buffer.name = fmt::format("in{}", t.index);
+      break;
+    case TensorRole::kOutput:
+      buffer.role = BufferRole::kOutput;
+      buffer.index = t.index;
+      buffer.name = fmt::format("out{}", t.index);
+      break;
+    case TensorRole::kWeight:
+    case TensorRole::kState:
+      buffer.weight = t.weight_name;
+      if (t.role == TensorRole::kWeight && !read_state) {
+        buffer.role = BufferRole::kWeight;
+        buffer.name = fmt::format("w{}", next_buffer_[BufferRole::kWeight]++);
+        break;
+      }
+      buffer.role = BufferRole::kState;
+      buffer.name = state_name(t.weight_name);
+      if (buffer.name.empty()) {
+        buffer.name = fmt::format("st{}", next_buffer_[BufferRole::kState]++);
+        program_.buffers.push_back(buffer);
+      }
+      if (t.role == TensorRole::kState) {
+        // The new value may be made while the old one is still read: it is copied over at the end.
+        const bool also_read = std::any_of(tensors_.begin(), tensors_.end(), [&](const graph::StageTensor& other) {
+          return other.role == TensorRole::kWeight && other.weight_name == t.weight_name;
+        });
+        if (also_read) {
+          std::string fresh = add_buffer(BufferRole::kScratch, t.type.dtype, t.type.shape);
+          shadowed_states_[buffer.name] = fresh;
+          return names_[index] = fresh;
+        }
+      }
+      return names_[index] = buffer.name;
+    case TensorRole::kTemporary:
+      return names_[index] = add_buffer(BufferRole::kScratch, t.type.dtype, t.type.shape);
+  }
+  names_[index] = buffer.name;
+  program_.buffers.push_back(std::move(buffer));
+  return names_[index];
+}
+
+std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype, std::vector<int64_t> shape) {
+  const char* prefix = role == BufferRole::kPacked ? "packed" : role == BufferRole::kSync ? "sync" : "s";
+  program::Buffer buffer;
+  buffer.role = role;
+  buffer.dtype = dtype;
+  buffer.typed = true;
+  buffer.name = fmt::format("{}{}", prefix, next_buffer_[role]++);
+  for (int64_t extent : shape) buffer.shape.push_back(program::size(extent));
+  program_.buffers.push_back(buffer);
+  return buffer.name;
+}
+
+graph::DType ProgramBuilder::dtype(const std::string& name) const {
+  const program::Buffer* buffer = program_.find(name);
+  return buffer == nullptr ? graph::DType::kF32 : buffer->dtype;
+}
+
+std::string ProgramBuilder::fresh_name(const std::string& hint) {
+  std::string clean;
+  for (char c : hint) {
+    if (clean.size() >= 32) break;
+    clean += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  }
+  return fmt::format("k{}_{}", next_kernel_++, clean);
+}
+
+void ProgramBuilder::add_source(const std::string& text) { source_ += text; }
+void ProgramBuilder::add_run(program::Launch launch) { program_.run.push_back({std::move(launch)}); }
+void ProgramBuilder::add_prepare(program::Launch launch) { program_.prepare.push_back({std::move(launch)}); }
+void ProgramBuilder::require_flag(const std::string& flag) {
+  if (std::find(program_.flags.begin(), program_.flags.end(), flag) == program_.flags.end()) program_.flags.push_back(flag);
+}
+
+program::Candidate ProgramBuilder::finish() {
+  for (const auto& [state, fresh] : shadowed_states_) program_.run.push_back({program::Copy{fresh, state}});
+  program::Candidate candidate;
+  candidate.program = program_;
+  candidate.source = "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n\n" + source_;
+  return candidate;
+}
+
+}  // namespace kernelwright::expert

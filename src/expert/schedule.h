@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace kernelwright::expert {
+
+// One decision of a family, with what may be chosen for the op at hand. Choices are in the order in which
+// neighbours resemble each other, so that a mutation steps to the one beside.
+struct Knob {
+  std::string name;
+  std::vector<int64_t> choices;
+  int64_t initial = 0;  // one of `choices`
+};
+
+using ScheduleSpace = std::vector<Knob>;
+using Schedule = std::map<std::string, int64_t>;  // knob name -> choice
+
+Schedule initial_schedule(const ScheduleSpace& space);
+// Every schedule of the space, at most `limit` (then evenly thinned).
+std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit);
+std::string schedule_text(const Schedule& schedule);  // "kc 256, mr 12"
+
+}  // namespace kernelwright::expert
