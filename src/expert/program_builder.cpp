@@ -165,7 +165,12 @@ void ProgramBuilder::require_flag(const std::string& flag) {
 }
 
 program::Candidate ProgramBuilder::finish() {
-  for (const auto& [state, fresh] : shadowed_states_) program_.run.push_back({program::Copy{fresh, state}});
+  for (const auto& [state, fresh] : shadowed_states_) {
+    program::Copy copy;
+    copy.from = fresh;
+    copy.to = state;
+    program_.run.push_back({std::move(copy)});
+  }
   program::Candidate candidate;
   candidate.program = program_;
   candidate.source = "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n\n" + source_;
