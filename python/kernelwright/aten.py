@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the exporter knows of ATen: which ops stay whole, and how a call reads in graph.json."""
+
+import math
+
+import torch
+
+from kernelwright.input_spec import DTYPE_NAMES
+
+aten = torch.ops.aten
+
+# Left whole: taken apart they lose meaning (a norm becomes a dozen pointwise ops and reductions), or
+# one op with one result becomes several. Everything else is decomposed to core ATen.
+KEEP = """
+linear.default bilinear.default einsum.default
+layer_norm.default group_norm.default rms_norm.default instance_norm.default
+softmax.int log_softmax.int logsumexp.default
+scaled_dot_product_attention.default
+lstm.input gru.input rnn_tanh.input rnn_relu.input lstm_cell.default gru_cell.default
+rnn_tanh_cell.default rnn_relu_cell.default
+avg_pool1d.default max_pool1d.default max_pool2d.default max_pool3d.default
+adaptive_avg_pool1d.default adaptive_avg_pool2d.default adaptive_avg_pool3d.default
+silu.default mish.default hardswish.default hardsigmoid.default softplus.default selu.default celu.default
+log_sigmoid.default prelu.default glu.default
+cross_entropy_loss.default kl_div.default mse_loss.default l1_loss.default smooth_l1_loss.default
+huber_loss.default nll_loss_nd.default binary_cross_entropy.default
+cosine_similarity.default pixel_shuffle.default pixel_unshuffle.default
+upsample_nearest2d.vec upsample_bilinear2d.vec
+""".split()
+
+_DROPOUT_ARGUMENT = {"lstm.input": 5, "gru.input": 5, "rnn_tanh.input": 5, "rnn_relu.input": 5}
+
+
+def find(name):
+    packet, _, overload = name.partition(".")
+    return getattr(getattr(aten, packet, None), overload, None)
+
+
+def decompositions(graph):
+    """The decomposition table for an exported graph."""
+    table = torch.export.default_decompositions()
+    moving = any(n.target is aten.instance_norm.default and n.args[3] is not None and n.args[5]
+                 for n in graph.nodes)
+    for name in KEEP:
+        op = find(name)
+        if op is None or (moving and name == "instance_norm.default"):
+            continue  # an instance norm that updates running statistics is only right taken apart
+        if op in table:
+            table.pop(op)
+    return table
+
+
+def is_random(node):
+    """Whether two calls of an fx node on the same operands may differ."""
+    op = node.target
+    if not isinstance(op, torch._ops.OpOverload):
+        return False
+    if torch.Tag.nondeterministic_seeded in op.tags:
+        arguments = bound_arguments(node)
+        if op is aten.native_dropout.default:
+            return bool(arguments["train"]) and arguments["p"] > 0
+        if op is aten.scaled_dot_product_attention.default:
+            return arguments["dropout_p"] > 0
+        return True
+    arguments = bound_arguments(node)
+    if "dropout_p" in arguments:
+        return arguments["dropout_p"] > 0
+    return bool(arguments.get("dropout")) and bool(arguments.get("train"))
+
+
+def bound_arguments(node):
+    """Arguments of a call by the schema's names, defaults filled in."""
+    schema, bound = node.target._schema, {}
+    positional = list(node.args)
+    for index, argument in enumerate(schema.arguments):
+        if index < len(positional) and not argument.kwarg_only:
+            bound[argument.name] = positional[index]
+        elif argument.name in node.kwargs:
+            bound[argument.name] = node.kwargs[argument.name]
+        else:
+            bound[argument.name] = argument.default_value if argument.has_default_value() else None
+    return bound
+
+
+def is_view(node):
+    return node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload) and node.target.is_view
+
+
+class NotExpressible(Exception):
+    """What stands in the way of a graph with static shapes; one line."""
+
+
+def argument_json(value, kind, name_of):
+    """One argument for graph.json. `kind` is the schema's type as text, `name_of` gives a node's value name."""
+    if isinstance(value, torch.fx.Node):
+        return {"value": name_of(value)}
+    if isinstance(value, (list, tuple)):
+        return [argument_json(item, kind, name_of) for item in value]
+    if isinstance(value, torch.dtype):
+        if value not in DTYPE_NAMES:
+            raise NotExpressible(f"{str(value).removeprefix('torch.')} tensors are outside the graph format")
+        return {"dtype": DTYPE_NAMES[value]}
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+        raise NotExpressible("a size depends on data")
+    if isinstance(value, int):
+        return float(value) if "float" in kind else value
+    if isinstance(value, float):
+        if math.isnan(value):
+            return {"float": "nan"}
+        if math.isinf(value):
+            return {"float": "inf" if value > 0 else "-inf"}
+        return value
+    if isinstance(value, (torch.device, torch.layout, torch.memory_format, torch.Generator)):
+        return str(value).removeprefix("torch.")
+    raise NotExpressible(f"an argument of type {type(value).__name__} is outside the graph format")
