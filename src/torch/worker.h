@@ -64,6 +64,12 @@ struct Draw {
   base::SharedMemory expected;
 };
 
+// The drop-in's outputs and mutated states, in the order of the draw's answers.
+struct ArtifactOutputs {
+  base::SharedMemory memory;
+  std::vector<size_t> offsets;  // in bytes
+};
+
 struct WorkerOptions {
   std::string python;                  // interpreter; empty: found by find_python()
   int threads = 0;                     // 0: torch's own choice
@@ -104,7 +110,7 @@ class Worker {
   };
   Result<ArtifactOpened> open_artifact(const std::filesystem::path& artifact, const WorkloadSpec& spec);
   // The drop-in's outputs on a draw of region "whole": one memfd, tensors in the order of draw.answers.
-  Result<base::SharedMemory> run_artifact(const Draw& draw);
+  Result<ArtifactOutputs> run_artifact(const Draw& draw);
   // Alternating samples in ms per contender: "original", "compile" (when asked and available), "dropin".
   struct ArtifactTimes {
     std::map<std::string, std::vector<double>> ms;
