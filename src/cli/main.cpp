@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
+#include "cli/settings.h"
 
 #if __has_include("referee/bench_worker.h")
 #include "referee/bench_worker.h"
@@ -38,24 +39,22 @@ void add_workload(CLI::App* command, WorkloadOptions& options) {
   command->add_option("--init", options.init, "constructor arguments as JSON");
   command->add_option("--inputs", options.inputs,
                       "input shapes such as 'f32[8,3,224,224],i64[8]', or a .pt file");
-  command->add_option("--size", options.size, "which of the file's SIZES to use")
+  command->add_option("--size", options.size, setting_help("size"))
       ->check(CLI::IsMember({"cpu", "gpu"}));
 }
 
 void add_target(CLI::App* command, std::string& target) {
-  command->add_option("--target", target,
-                      "cpu, cuda or cuda:N (default: cuda if a device answers, else cpu)");
+  command->add_option("--target", target, setting_help("target"));
 }
 
 void add_run(CLI::App* command, int& threads, uint64_t& seed) {
-  command->add_option("--threads", threads, "threads on both sides (default: PyTorch's choice)")
-      ->check(CLI::Range(1, 4096));
-  command->add_option("--seed", seed, "seed of draws and search (default: unpredictable)");
+  command->add_option("--threads", threads, setting_help("threads"))->check(CLI::Range(1, 4096));
+  command->add_option("--seed", seed, setting_help("seed"));
 }
 
 void add_judge(CLI::App* command, JudgeOptions& options) {
   add_target(command, options.target);
-  command->add_option("--policy", options.policy, "numerics (default: by dtype)")
+  command->add_option("--policy", options.policy, setting_help("policy"))
       ->check(CLI::IsMember({"strict", "tf32", "bf16", "fp16"}));
   add_run(command, options.threads, options.seed);
 }
@@ -69,13 +68,15 @@ void add_search(CLI::App* command, SearchOptions& options) {
           throw CLI::ValidationError("--budget", "'" + text + "' is not a time such as 90s or 2m");
         options.budget_s = *seconds;
       },
-      "search time, such as 90s or 2m; baselines and set-up not counted (default: 2m)");
-  command->add_option("--proposer", options.proposers, "expert, llm, or both (default: expert)")
+      setting_help("budget"));
+  command->add_option("--proposer", options.proposers, setting_help("proposer"))
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"expert", "llm"}));
-  command->add_option("--model", options.models, "model of the llm proposer; may be repeated");
-  command->add_option("--hint", options.hints, "advice for the llm proposer: text or @FILE");
-  command->add_option("--max-cost", options.max_cost_usd, "bound on model cost in USD")
+  command->add_option("--model", options.models, setting_help("model"))->allow_extra_args(false);
+  command->add_option("--hint", options.hints, "advice for the llm proposer: text or @FILE")
+      ->allow_extra_args(false);
+  command->add_option("--max-cost", options.max_cost_usd, setting_help("max_cost"))
       ->check(CLI::NonNegativeNumber);
 }
 
@@ -116,7 +117,7 @@ void add_bench(CLI::App& app, const GlobalOptions& global, Run& run) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "optimize many workloads, with a summary");
   command->add_option("paths", options->paths, "workload files and folders")->required();
-  command->add_option("--size", options->size, "which of the files' SIZES to use")
+  command->add_option("--size", options->size, setting_help("size"))
       ->check(CLI::IsMember({"cpu", "gpu"}));
   add_judge(command, options->judge);
   add_search(command, options->search);
@@ -218,6 +219,61 @@ void add_others(CLI::App& app, const GlobalOptions& global, Run& run) {
   command->callback([&run, &global] { run = [&global] { return cmd_doctor(global); }; });
 }
 
+// What is set and where; the source of docs/settings.md.
+void add_settings(CLI::App& app, const GlobalOptions& global, const Settings& settings, Run& run) {
+  auto markdown = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand("settings", "what is set, and where");
+  command->add_flag("--markdown", *markdown, "print docs/settings.md");
+  command->callback([&run, &global, &settings, markdown] {
+    run = [&global, &settings, markdown] {
+      if (*markdown) {
+        fmt::print("{}", settings_markdown());
+        return 0;
+      }
+      nlohmann::json out = {{"path", settings.path()}, {"settings", nlohmann::json::object()}};
+      for (const Setting& setting : settings_table()) {
+        const auto value = settings.get(setting.name);
+        if (global.json) {
+          if (value)
+            out["settings"][setting.name] = {{"value", value->text}, {"source", value->source}};
+        } else if (value) {
+          fmt::print("{:<10} {}  ({})\n", setting.name, value->text, value->source);
+        } else {
+          fmt::print("{:<10} default: {}\n", setting.name, setting.default_value);
+        }
+      }
+      if (global.json)
+        fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      return 0;
+    };
+  });
+}
+
+// Options that were not given take what the environment or the settings file says, under the same
+// checks.
+void apply_settings(CLI::App& app, const Settings& settings) {
+  for (CLI::App* command : app.get_subcommands()) {
+    apply_settings(*command, settings);
+    for (CLI::Option* option : command->get_options()) {
+      if (option->count() > 0 || option->get_lnames().empty()) continue;
+      std::string name = option->get_lnames()[0];
+      for (char& c : name)
+        if (c == '-') c = '_';
+      bool known = false;
+      for (const Setting& setting : settings_table())
+        known |= setting.has_option && name == setting.name;
+      const auto value = known ? settings.get(name) : std::nullopt;
+      if (!value) continue;
+      try {
+        option->add_result(value->text);
+        option->run_callback();
+      } catch (const CLI::ParseError& e) {
+        throw CLI::ValidationError(value->source + ": " + e.what());
+      }
+    }
+  }
+}
+
 // A process of the referee; started by us, never by a person.
 void add_bench_worker(CLI::App& app, Run& run) {
   auto fd = std::make_shared<int>(-1);
@@ -247,6 +303,7 @@ int run_main(int argc, char** argv) {
       "kernelwright");
   GlobalOptions global;
   Run run;
+  Settings settings;
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("kernelwright ") + KW_VERSION);
   app.add_flag("--json", global.json, "print one JSON object on stdout, all else on stderr");
@@ -263,12 +320,20 @@ int run_main(int argc, char** argv) {
   add_archive(app, global, run);
   add_cache(app, global, run);
   add_others(app, global, run);
+  add_settings(app, global, settings, run);
   add_bench_worker(app, run);
   // Global options may follow the command.
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
   try {
     app.parse(argc, argv);
+    if (!app.got_subcommand("bench-worker")) {
+      auto loaded = Settings::load();
+      if (!loaded) return report_error(loaded.error(), global);
+      settings = std::move(*loaded);
+      settings.export_to_environment();
+      apply_settings(app, settings);
+    }
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     global.json = wants_json(argc, argv);
