@@ -49,7 +49,7 @@ void add_target(CLI::App* command, std::string& target) {
 
 void add_run(CLI::App* command, int& threads, uint64_t& seed) {
   command->add_option("--threads", threads, setting_help("threads"))->check(CLI::Range(1, 4096));
-  command->add_option("--seed", seed, setting_help("seed"));
+  command->add_option("--seed", seed, setting_help("seed"))->check(CLI::NonNegativeNumber);
 }
 
 void add_judge(CLI::App* command, JudgeOptions& options) {

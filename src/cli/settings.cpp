@@ -104,7 +104,12 @@ Result<Settings> Settings::load() {
       if (!text)
         return fail(ErrorKind::kUsage,
                     fmt::format("{}: '{}' must be text, a number or a list", place, name));
-      settings.from_file_[name] = Value{*text, place};
+      std::string value = *text;
+      if (value.starts_with("~/")) {
+        KW_TRY(const std::filesystem::path home, base::home_dir());
+        value = (home / value.substr(2)).string();
+      }
+      settings.from_file_[name] = Value{std::move(value), place};
     }
   } catch (const toml::parse_error& e) {
     return fail(ErrorKind::kUsage, fmt::format("{}, line {}: {}", settings.path_,

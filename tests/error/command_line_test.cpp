@@ -73,8 +73,9 @@ TEST_F(CommandLine, UsageErrors) {
 }
 
 TEST_F(CommandLine, JsonErrorsAreOneObject) {
-  for (const auto& args : {std::vector<std::string>{"optimize", "--json"},
-                           std::vector<std::string>{"optimize", "x.py", "--budget", "x", "--json"}}) {
+  for (const auto& args :
+       {std::vector<std::string>{"optimize", "--json"},
+        std::vector<std::string>{"optimize", "x.py", "--budget", "x", "--json"}}) {
     const auto outcome = run(args);
     EXPECT_EQ(outcome.code, 2);
     const auto json = nlohmann::json::parse(outcome.out, nullptr, false);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/channel.h"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -9,6 +7,7 @@
 
 #include <thread>
 
+#include "base/channel.h"
 #include "base/message.h"
 #include "base/shared_memory.h"
 
@@ -117,9 +116,9 @@ TEST(Channel, RefusesMalformedFrames) {
   EXPECT_EQ(receive_error(frame(100, 0, "{}"), true), "closed");
   EXPECT_EQ(receive_error("abc", true), "closed");
   const std::string deep = std::string(100000, '[') + std::string(100000, ']');
-  EXPECT_NE(receive_error(frame(static_cast<uint32_t>(deep.size()), 0, deep), false)
-                .find("too deeply"),
-            std::string::npos);
+  EXPECT_NE(
+      receive_error(frame(static_cast<uint32_t>(deep.size()), 0, deep), false).find("too deeply"),
+      std::string::npos);
 }
 
 TEST(SharedMemory, ReadOnlyDescriptorCannotBeWrittenThrough) {
@@ -148,8 +147,8 @@ TEST(SharedMemory, ReadOnlyDescriptorCannotBeWrittenThrough) {
 TEST(SharedMemory, ChecksTheAnnouncedSize) {
   auto memory = SharedMemory::create("test", 100);
   ASSERT_TRUE(memory);
-  auto larger = SharedMemory::map(UniqueFd(::dup(memory->fd())), 1 << 20,
-                                  SharedMemory::Access::kReadWrite);
+  auto larger =
+      SharedMemory::map(UniqueFd(::dup(memory->fd())), 1 << 20, SharedMemory::Access::kReadWrite);
   ASSERT_FALSE(larger);
   EXPECT_NE(larger.error().message.find("announced"), std::string::npos);
   EXPECT_EQ(::ftruncate(memory->fd(), 0), -1);  // sealed against shrinking

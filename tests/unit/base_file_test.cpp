@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/file.h"
-
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "base/file.h"
 #include "base/hash.h"
 
 namespace kernelwright::base {

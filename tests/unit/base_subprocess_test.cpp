@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/subprocess.h"
-
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -11,6 +9,7 @@
 
 #include "base/confine.h"
 #include "base/file.h"
+#include "base/subprocess.h"
 
 namespace kernelwright::base {
 namespace {
