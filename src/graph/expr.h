@@ -15,9 +15,12 @@ namespace kernelwright::graph {
 // Scalar expressions: what one element of a tensor is. They are the one statement of what an op
 // means; the interpreter evaluates them, analysis counts them, emitters print them.
 //
+// An integer or boolean operand of a real operator is promoted by whoever evaluates; there is no node for it.
+//
 // Three kinds of scalar: real (computed in the widest float an evaluator has, stored as the stage's
 // dtype), integer (int64, also index arithmetic), boolean.
 enum class ScalarKind : uint8_t { kReal, kInt, kBool };
+ScalarKind scalar_kind(DType dtype);
 
 enum class ExprOp : uint8_t {
   kConst,   // real_value or int_value
@@ -40,8 +43,8 @@ using Expr = std::shared_ptr<const ExprNode>;
 // Immutable. Build through the functions below, which fold constants and check kinds.
 class ExprNode {
  public:
-  ExprOp op;
-  ScalarKind kind;
+  ExprOp op = ExprOp::kConst;
+  ScalarKind kind = ScalarKind::kReal;
   double real_value = 0;
   int64_t int_value = 0;   // also boolean constants
   int axis = -1;
@@ -70,11 +73,13 @@ Expr substitute_axes(const Expr& expr, const std::vector<Expr>& axes);
 // are rewritten first.
 Expr rewrite_loads(const Expr& expr, const std::function<Expr(const ExprNode& load)>& rewrite);
 Expr replace_reduced(const Expr& expr, const Expr& value);
+// Rebuilds bottom up; `rule` sees every node after its operands and returns nullptr to keep it.
+Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& rule);
 // Calls `visit` on every node, operands first; shared nodes once.
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& visit);
 bool same(const Expr& a, const Expr& b);
 
-std::string text(const Expr& expr);  // "t0[i0, r0] * t1[r0, i1]", for messages and tests
+std::string text(const Expr& expr);  // "(t0[i0, i2] * t1[i2, i1])", for messages and tests
 
 // Index arithmetic: an expression as sum of coefficient * axis + constant, when it is one.
 struct Affine {
@@ -82,7 +87,8 @@ struct Affine {
   int64_t constant = 0;
 };
 std::optional<Affine> as_affine(const Expr& index, int axis_count);
-// Simplifies index arithmetic given the extent of every axis: (i*8 + j)/8 -> i when 0 <= j < 8.
+// Simplifies index arithmetic given the extent of every axis: (i*8 + j)/8 -> i when 0 <= j < 8. Takes any
+// expression: the integer parts of a body (load indices, conditions) are simplified in place.
 Expr simplify_index(const Expr& index, const std::vector<int64_t>& extents);
 
 }  // namespace kernelwright::graph

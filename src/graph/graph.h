@@ -38,6 +38,7 @@ struct Value {
   ValueRole role = ValueRole::kIntermediate;
   int producer = -1;         // node index, -1 for inputs and weights
   std::string weight_name;   // state_dict name (or constant name) when role is kWeight
+  std::string weight_kind;   // "parameter", "buffer", "constant" when role is kWeight
 };
 
 // A call of an exported op. Arguments are named after the op's schema, so that
@@ -46,7 +47,7 @@ struct Node {
   std::string name;
   std::string op;  // "aten.relu.default"
   std::map<std::string, Argument> args;
-  std::vector<int> outputs;  // value ids
+  std::vector<int> outputs;  // value ids; -1: an output that nothing reads
   std::string module_path;   // "encoder.layers.0", for messages
 
   const Argument& arg(const std::string& name) const;  // None when absent
@@ -78,6 +79,7 @@ struct EagerNote {
 
 struct Graph {
   std::string workload;
+  std::string class_name;
   bool training = false;
   std::string torch_version;
   std::vector<Value> values;

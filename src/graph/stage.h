@@ -30,13 +30,15 @@ enum class TensorRole : uint8_t { kInput, kWeight, kOutput, kState, kTemporary }
 
 struct StageTensor {
   std::string name;
-  TensorType type;  // contiguous unless an input says otherwise
+  TensorType type;  // contiguous; strided inputs are copied before the call
   TensorRole role = TensorRole::kTemporary;
   int index = -1;           // position among the region's inputs or outputs
   std::string weight_name;  // kWeight and kState
 };
 
-// A region spelled out as tensor definitions in topological order. What the naive loop nest, the
+// A region spelled out as tensor definitions in topological order. A state tensor holds the buffer before the
+// call until the stage that defines it, which stands after every other stage that reads it. The kind of a
+// stage's value (`finish`, else `body`) is that of its tensor's dtype. What the naive loop nest, the
 // interpreter, fusion and all families work on.
 struct StageGraph {
   std::vector<StageTensor> tensors;
