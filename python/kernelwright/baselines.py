@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a candidate has to beat: eager and torch.compile on the same content, timed alike."""
+
+import contextlib
+import ctypes
+import gc
+import time
+
+import torch
+
+from kernelwright import policy as policies
+from kernelwright.errors import InputError, last_line
+
+NAMES = ("eager", "compile", "max-autotune")
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
+
+
+class Flush:
+    """Rewrites a buffer so that the caches hold it and nothing else."""
+
+    def __init__(self, size: int):
+        self._buffer = torch.zeros(max(0, size) // 4, dtype=torch.int32)
+
+    def __call__(self) -> None:
+        if self._buffer.numel():
+            self._buffer.add_(1)
+
+
+def set_memory(warm: bool) -> None:
+    """Whether freed memory stays with the process (warm) or every large result gets fresh pages (glibc)."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        if warm:
+            libc.mallopt(_M_MMAP_MAX, 0)
+            libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+            libc.mallopt(_M_TOP_PAD, 64 << 20)
+        else:
+            libc.mallopt(_M_MMAP_MAX, 65536)
+            libc.mallopt(_M_MMAP_THRESHOLD, 128 << 10)
+            libc.mallopt(_M_TRIM_THRESHOLD, 128 << 10)
+            libc.malloc_trim(0)
+
+
+@contextlib.contextmanager
+def quiet():
+    """No garbage collection in the middle of a sample."""
+    was = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def timed_call(function, args, kwargs) -> float:
+    """Milliseconds of one call. The result is freed after the clock has stopped."""
+    begin = time.perf_counter_ns()
+    result = function(*args, **kwargs)
+    end = time.perf_counter_ns()
+    del result
+    return (end - begin) / 1e6
+
+
+class Baselines:
+    """The baselines of one subject."""
+
+    def __init__(self, drawer):
+        self._drawer = drawer
+        self._ready = {}
+        self._notes = {}
+        self._flush = (None, -1)
+
+    def prepare(self, name: str) -> dict:
+        if name not in NAMES:
+            return {"available": False, "note": f"unknown baseline '{name}'", "seconds": 0.0}
+        begin = time.perf_counter()
+        if name not in self._ready and name not in self._notes:
+            self._make(name)
+        return {"available": name in self._ready, "note": self._notes.get(name, ""),
+                "seconds": time.perf_counter() - begin}
+
+    def _make(self, name):
+        subject = self._drawer.subject
+        function, arguments = subject.timed()
+        try:
+            if name != "eager":
+                function = torch.compile(function, mode=None if name == "compile" else name)
+            with torch.inference_mode(), policies.context(subject.policy):
+                for inputs in self._drawer.contents()[:2]:
+                    args, kwargs = arguments(inputs)
+                    function(*args, **kwargs)
+        except Exception as error:  # whatever the compiler does is a note, never our failure
+            if name == "eager":
+                raise
+            self._notes[name] = f"failed: {last_line(error)}"
+            return
+        self._ready[name] = (function, arguments)
+
+    def time(self, name: str, calls: int, flush_bytes: int) -> list:
+        if not self.prepare(name)["available"]:
+            raise InputError(f"baseline '{name}' is not available", note=self._notes.get(name, ""))
+        function, arguments = self._ready[name]
+        if self._flush[1] != flush_bytes:
+            self._flush = (Flush(flush_bytes), flush_bytes)
+        flush = self._flush[0]
+        packed = [arguments(inputs) for inputs in self._drawer.contents()]
+        out = []
+        with quiet(), torch.inference_mode(), policies.context(self._drawer.subject.policy):
+            function(*packed[0][0], **packed[0][1])
+            for call in range(max(0, calls)):
+                args, kwargs = packed[call % len(packed)]
+                flush()
+                out.append(timed_call(function, args, kwargs))
+        return out
