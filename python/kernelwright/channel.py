@@ -96,7 +96,7 @@ class Packer:
 
     def write(self, name: str) -> int:
         """The descriptor of a new memfd with everything added so far."""
-        fd = os.memfd_create(name, os.MFD_CLOEXEC)
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(fd, self.size)
             area = mmap.mmap(fd, self.size)

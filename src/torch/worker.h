@@ -48,7 +48,7 @@ struct Draw {
     int index = -1;    // output index within the region
     Tensor eager, oracle /* f64 */, scale /* f64, in absolute units */, mask /* u8, 1 = not judged */;
     bool exact_bits = false;     // must equal eager bit for bit (moves, integer results)
-    bool index_output = false;   // argmax, top-k: judged by value, see docs/numerics.md
+    bool index_output = false;   // argmax, top-k: equal to oracle or eager; near ties are masked (docs/numerics.md)
   };
   DrawKind kind = DrawKind::kOwn;
   uint64_t seed = 0;
@@ -109,7 +109,7 @@ class Worker {
     double prepare_ms = 0;
   };
   Result<ArtifactOpened> open_artifact(const std::filesystem::path& artifact, const WorkloadSpec& spec);
-  // The drop-in's outputs on a draw of region "whole": one memfd, tensors in the order of draw.answers.
+  // The drop-in's outputs on a draw of region "whole", checked to be of the types of draw.answers.
   Result<ArtifactOutputs> run_artifact(const Draw& draw);
   // Alternating samples in ms per contender: "original", "compile" (when asked and available), "dropin".
   struct ArtifactTimes {
@@ -120,15 +120,20 @@ class Worker {
   void stop();
 
  private:
+  class Caller;  // worker.cpp: one request and its reply
+
   base::ChildProcess process_;
   base::Channel channel_;
+  std::filesystem::path log_path_;
   std::map<std::string, std::string> versions_;
   int threads_ = 0;
 };
 
-// Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, python3 on PATH.
+// Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, the environment that
+// the package was installed into, python3 on PATH.
 Result<std::string> find_python();
-// Folder that holds the `kernelwright` Python package: beside the binary when installed, else the checkout's.
+// Folder that holds the `kernelwright` Python package: KERNELWRIGHT_PYTHON_DIR, beside the binary when
+// installed, else the checkout's.
 Result<std::filesystem::path> python_package_dir();
 
 }  // namespace kernelwright::torch
