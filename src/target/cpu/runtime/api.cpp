@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C ABI of include/kernelwright/runtime.h. No exception leaves it.
+#include <fmt/core.h>
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "kernelwright/kernel_abi.h"
+#include "kernelwright/runtime.h"
+#include "target/cpu/runtime/features.h"
+#include "target/cpu/runtime/loaded_program.h"
+#include "target/cpu/runtime/pool.h"
+
+using kernelwright::runtime::LoadedProgram;
+
+struct kw_program {
+  std::unique_ptr<LoadedProgram> loaded;
+};
+
+namespace {
+
+thread_local std::string t_last_error;
+
+kw_status failed(std::string message) noexcept {
+  t_last_error = std::move(message);
+  return 1;
+}
+
+// Runs `body`, which returns a Status, and turns whatever goes wrong into kw_last_error().
+template <class Body>
+kw_status guarded(Body&& body) noexcept {
+  try {
+    auto status = body();
+    return status ? 0 : failed(status.error().text());
+  } catch (const std::bad_alloc&) {
+    return failed("out of memory");
+  } catch (const std::exception& error) {
+    return failed(error.what());
+  } catch (...) {
+    return failed("unknown failure");
+  }
+}
+
+const LoadedProgram::Port* port(const kw_program* program, const char* role, int i) {
+  const auto* ports = program && role ? program->loaded->ports(role) : nullptr;
+  if (!ports || i < 0 || static_cast<size_t>(i) >= ports->size()) return nullptr;
+  return &(*ports)[static_cast<size_t>(i)];
+}
+
+}  // namespace
+
+extern "C" {
+
+int kw_runtime_abi(void) { return KW_RUNTIME_ABI; }
+const char* kw_last_error(void) { return t_last_error.c_str(); }
+const char* kw_cpu_features(void) { return kernelwright::runtime::cpu_features(); }
+
+kw_status kw_set_threads(int count) {
+  return guarded([&]() -> kernelwright::Status {
+    using kernelwright::runtime::Pool;
+    if (count < 1 || count > Pool::kMaxThreads)
+      return kernelwright::fail(kernelwright::ErrorKind::kUsage,
+                                fmt::format("thread count {} is outside 1..{}", count, Pool::kMaxThreads));
+    kernelwright::runtime::process_pool().set_threads(count);
+    return {};
+  });
+}
+int kw_get_threads(void) { return kernelwright::runtime::process_pool().threads(); }
+void kw_park(void) { kernelwright::runtime::process_pool().park(); }
+
+kw_status kw_open(const char* program_json, const char* object_path, kw_program** out) {
+  return guarded([&]() -> kernelwright::Status {
+    if (!program_json || !object_path || !out)
+      return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_open: null argument");
+    *out = nullptr;
+    KW_TRY(auto loaded, LoadedProgram::open(program_json, object_path));
+    *out = new kw_program{std::move(loaded)};
+    return {};
+  });
+}
+void kw_close(kw_program* program) { delete program; }
+
+int kw_buffer_count(const kw_program* program, const char* role) {
+  const auto* ports = program && role ? program->loaded->ports(role) : nullptr;
+  return ports ? static_cast<int>(ports->size()) : -1;
+}
+const char* kw_buffer_name(const kw_program* program, const char* role, int i) {
+  const auto* found = port(program, role, i);
+  return found ? found->name.c_str() : nullptr;
+}
+int64_t kw_buffer_bytes(const kw_program* program, const char* role, int i) {
+  const auto* found = port(program, role, i);
+  return found ? found->bytes : -1;
+}
+int64_t kw_workspace_bytes(const kw_program* program) { return program ? program->loaded->workspace_bytes() : 0; }
+
+kw_status kw_prepare(kw_program* program, const void* const* weights) {
+  return guarded([&]() -> kernelwright::Status {
+    if (!program) return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_prepare: null program");
+    return program->loaded->prepare(weights);
+  });
+}
+kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs, void* const* states,
+                 const double* scalars) {
+  return guarded([&]() -> kernelwright::Status {
+    if (!program) return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_run: null program");
+    return program->loaded->run(inputs, outputs, states, scalars);
+  });
+}
+
+void kw_poison_scratch(kw_program* program, int byte) {
+  if (program) program->loaded->poison_scratch(byte);
+}
+int kw_sync_is_zero(const kw_program* program) { return program && program->loaded->sync_is_zero() ? 1 : 0; }
+
+}  // extern "C"
