@@ -134,15 +134,15 @@ void execute(Plan& plan, const Execution& execution) {
   for (size_t i = 0; i < plan.swapped.size(); ++i) plan.kept[i] = execution.slots[plan.swapped[i]];
   for (size_t at = 0; at < plan.ops.size(); ++at) {
     Op& op = plan.ops[at];
-    if (auto* step = std::get_if<LaunchOp>(&op)) {
-      launch(*step, execution, counters);
-    } else if (auto* step = std::get_if<MoveOp>(&op)) {
-      move(*step, execution);
-    } else if (auto* step = std::get_if<RepeatBegin>(&op)) {
-      counters[step->depth] = 0;
-    } else if (auto* step = std::get_if<RepeatEnd>(&op)) {
-      for (const auto& [a, b] : step->swaps) std::swap(execution.slots[a], execution.slots[b]);
-      if (++counters[step->depth] < std::get<RepeatBegin>(plan.ops[step->begin]).count) at = step->begin;
+    if (auto* kernel = std::get_if<LaunchOp>(&op)) {
+      launch(*kernel, execution, counters);
+    } else if (auto* box = std::get_if<MoveOp>(&op)) {
+      move(*box, execution);
+    } else if (auto* begin = std::get_if<RepeatBegin>(&op)) {
+      counters[begin->depth] = 0;
+    } else if (auto* end = std::get_if<RepeatEnd>(&op)) {
+      for (const auto& [a, b] : end->swaps) std::swap(execution.slots[a], execution.slots[b]);
+      if (++counters[end->depth] < std::get<RepeatBegin>(plan.ops[end->begin]).count) at = end->begin;
     }
   }
   for (size_t i = 0; i < plan.swapped.size(); ++i) execution.slots[plan.swapped[i]] = plan.kept[i];
