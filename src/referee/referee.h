@@ -15,6 +15,8 @@
 
 namespace kernelwright::referee {
 
+class DrawSource;
+
 // What is judged: one region under one policy.
 struct Subject {
   std::string region;             // id known to the torch worker
@@ -27,13 +29,15 @@ program::Interface interface_of(const graph::Graph& graph, const graph::Region& 
 struct RefereeOptions {
   int threads = 1;
   uint64_t seed = 0;             // 0: unpredictable
-  int search_draws = 4;
+  int search_draws = 5;
   double deadline_s = 20;        // of one candidate's judged calls, by the coordinator's clock
   uint64_t memory_bytes = 8ull << 30;
   double search_time_s = 0.4;    // bound of one search timing
   double promotion_time_s = 6;   // bound of one promotion timing
   std::string speed_of_light_note;
   double speed_of_light_s = 0;   // faster than this is a fault or a cheat, never an answer; 0: unknown
+  uint64_t flush_bytes = 0;      // rewritten before every timed call; 0: twice the last-level cache
+  std::string bench_worker;      // executable with the `bench-worker` command; empty: our own
 };
 
 // A candidate ready to be judged, or its verdict already (build_failed, refused, or malformed).
@@ -58,6 +62,9 @@ class Referee {
  public:
   static Result<std::unique_ptr<Referee>> open(Subject subject, target::Target& target, torch::Worker& torch,
                                                RefereeOptions options);
+  // The same with draws and baseline times from elsewhere (tests).
+  static Result<std::unique_ptr<Referee>> open_with(Subject subject, target::Target& target,
+                                                    std::unique_ptr<DrawSource> source, RefereeOptions options);
   virtual ~Referee() = default;
 
   // Validates, builds (in parallel processes) and screens a batch. Never runs beside a timing.

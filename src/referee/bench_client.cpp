@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/bench_client.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/message.h"
+
+namespace kernelwright::referee {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kChannelFd = 3;
+
+std::string signal_text(int signal) {
+  const char* name = sigabbrev_np(signal);
+  const char* meaning = sigdescr_np(signal);
+  return fmt::format("SIG{} ({})", name ? name : std::to_string(signal), meaning ? meaning : "unknown signal");
+}
+
+// The worker's words, cut to one short line.
+std::string excerpt(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  if (text.size() > 300) text = text.substr(0, 300) + "...";
+  return text;
+}
+
+template <class T>
+Reply<T> decoded(tl::expected<json, Trouble> answer) {
+  if (!answer) return tl::unexpected(answer.error());
+  T value;
+  if (Status status = bench::decode(*answer, value); !status) {
+    return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: " + excerpt(status.error().message)});
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<BenchClient> BenchClient::start(const BenchOptions& options) {
+  BenchClient client;
+  KW_TRY(auto pair, base::Channel::create_pair());
+  client.channel_ = std::move(pair.first);
+  std::string executable = options.executable;
+  if (executable.empty()) {
+    std::error_code error;
+    executable = std::filesystem::read_symlink("/proc/self/exe", error).string();
+    if (error) return fail(ErrorKind::kEnvironment, "cannot find our own executable: " + error.message());
+  }
+  base::ProcessSpec spec;
+  spec.argv = {executable, "bench-worker", "--fd", std::to_string(kChannelFd)};
+  // No secrets of the environment reach the judged process.
+  spec.env = std::vector<std::string>{"LANG=C", "PATH=/usr/bin:/bin"};
+  if (const char* path = std::getenv("LD_LIBRARY_PATH")) spec.env->push_back(std::string("LD_LIBRARY_PATH=") + path);
+  spec.limits.memory_bytes = options.memory_bytes;
+  spec.inherit_fds = {{pair.second.get(), kChannelFd}};
+  KW_TRY(client.process_, base::ChildProcess::spawn(spec));
+  return client;
+}
+
+Trouble BenchClient::died() {
+  const auto outcome = process_.wait_for(std::chrono::milliseconds(2000));
+  channel_.close();
+  if (!outcome) {
+    process_.kill();
+    return {VerdictKind::kCheated, "the judged process closed its channel and ran on"};
+  }
+  if (outcome->end == base::ProcessOutcome::End::kSignaled) {
+    if (outcome->code == SIGSYS) return {VerdictKind::kCheated, "made a forbidden system call (SIGSYS)"};
+    if (outcome->code == SIGKILL) return {VerdictKind::kCrashed, "killed (SIGKILL): out of memory?"};
+    return {VerdictKind::kCrashed, signal_text(outcome->code)};
+  }
+  return {VerdictKind::kCrashed, fmt::format("the judged process exited with status {}", outcome->code)};
+}
+
+tl::expected<json, Trouble> BenchClient::receive() {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
+  auto message = channel_.receive(std::max(left, std::chrono::milliseconds(1)));
+  if (message) return std::move(message->body);
+  if (message.error().message.find("timed out") != std::string::npos) {
+    process_.kill();
+    channel_.close();
+    return tl::unexpected(Trouble{VerdictKind::kTimedOut, "did not answer before the deadline"});
+  }
+  if (message.error().message.find("closed") != std::string::npos) return tl::unexpected(died());
+  process_.kill();
+  return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process sent no proper message: " + excerpt(message.error().message)});
+}
+
+tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vector<int>& fds) {
+  if (!greeted_) {
+    auto hello = receive();
+    if (!hello) return hello;
+    greeted_ = true;
+  }
+  const auto start = Clock::now();
+  if (!channel_.send(request, fds)) return tl::unexpected(died());
+  auto answer = receive();
+  wall_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  if (!answer) return answer;
+  bool ok = false;
+  std::string error = "no reason given";
+  try {
+    ok = answer->value("ok", false);
+    if (!ok) error = answer->value("error", error);
+  } catch (const json::exception&) {
+    return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense"});
+  }
+  if (ok) return answer;
+  const bool loading = request.value("op", "") == "load";
+  return tl::unexpected(Trouble{loading ? VerdictKind::kBuildFailed : VerdictKind::kRefused, excerpt(error)});
+}
+
+Reply<bench::Loaded> BenchClient::load(const bench::Load& request, const std::vector<int>& object_fds) {
+  return decoded<bench::Loaded>(ask(bench::encode(request), object_fds));
+}
+
+Reply<int> BenchClient::map(const Arena& arena, bool writable) {
+  bench::Map request;
+  request.id = next_arena_++;
+  request.writable = writable;
+  request.layout = arena.layout();
+  auto answer = ask(bench::encode(request), {arena.fd()});
+  if (!answer) return tl::unexpected(answer.error());
+  return request.id;
+}
+
+Reply<void> BenchClient::unmap(int arena) {
+  bench::Unmap request;
+  request.id = arena;
+  auto answer = ask(bench::encode(request));
+  if (!answer) return tl::unexpected(answer.error());
+  return {};
+}
+
+Reply<int> BenchClient::bind(bench::Binding request) {
+  request.id = next_binding_++;
+  auto answer = ask(bench::encode(request));
+  if (!answer) return tl::unexpected(answer.error());
+  return request.id;
+}
+
+Reply<bench::Ran> BenchClient::run(const bench::Run& request) { return decoded<bench::Ran>(ask(bench::encode(request))); }
+
+Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
+  auto reply = decoded<bench::Timed>(ask(bench::encode(request)));
+  if (!reply) return reply;
+  bool complete = reply->ms.size() == request.contenders.size();
+  for (const auto& times : reply->ms) complete = complete && times.size() == static_cast<size_t>(request.rounds);
+  if (!complete) return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
+  return reply;
+}
+
+Reply<bench::Repeated> BenchClient::repeat(const bench::Repeat& request) {
+  return decoded<bench::Repeated>(ask(bench::encode(request)));
+}
+
+Result<BenchClient> BenchPool::take() {
+  if (!spare_.empty()) {
+    BenchClient client = std::move(spare_.back());
+    spare_.pop_back();
+    return client;
+  }
+  return BenchClient::start(options_);
+}
+
+void BenchPool::refill() {
+  if (!spare_.empty()) return;
+  if (auto client = BenchClient::start(options_)) spare_.push_back(std::move(*client));
+}
+
+}  // namespace kernelwright::referee

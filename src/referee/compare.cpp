@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "referee/tolerance.h"
+
+namespace kernelwright::referee {
+namespace {
+
+using graph::DType;
+
+constexpr int64_t kBlock = 1024;
+constexpr int kLanes = 8;
+
+float half_to_float(uint16_t bits) {
+  const uint32_t sign = (bits & 0x8000u) << 16;
+  const uint32_t rest = bits & 0x7fffu;
+  if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | ((rest & 0x3ffu) << 13));
+  // 2^112 moves the exponent bias from 15 to 127 and normalizes subnormals.
+  const float scaled = std::bit_cast<float>(rest << 13) * 0x1p112f;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | sign);
+}
+
+float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+template <class T>
+void widen(const std::byte* from, int64_t count, double* to) {
+  const T* values = reinterpret_cast<const T*>(from);
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<double>(values[i]);
+}
+
+template <float (*convert)(uint16_t)>
+void widen_half(const std::byte* from, int64_t count, double* to) {
+  const uint16_t* values = reinterpret_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<double>(convert(values[i]));
+}
+
+void load(const std::byte* values, DType dtype, int64_t begin, int64_t count, double* to) {
+  const std::byte* from = values + begin * static_cast<int64_t>(graph::dtype_bytes(dtype));
+  switch (dtype) {
+    case DType::kF64: return widen<double>(from, count, to);
+    case DType::kF32: return widen<float>(from, count, to);
+    case DType::kF16: return widen_half<half_to_float>(from, count, to);
+    case DType::kBF16: return widen_half<bfloat_to_float>(from, count, to);
+    case DType::kI64: return widen<int64_t>(from, count, to);
+    case DType::kI32: return widen<int32_t>(from, count, to);
+    case DType::kI16: return widen<int16_t>(from, count, to);
+    case DType::kI8: return widen<int8_t>(from, count, to);
+    case DType::kU8:
+    case DType::kBool: return widen<uint8_t>(from, count, to);
+    case DType::kU32: return widen<uint32_t>(from, count, to);
+  }
+}
+
+// NaN, infinity and finite are three classes; an infinity also has a sign.
+bool same_class(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
+  if (std::isinf(a) || std::isinf(b)) return a == b;
+  return true;
+}
+
+struct Sums {
+  double rho[kLanes] = {};
+  double difference[kLanes] = {};
+  double oracle[kLanes] = {};
+  double rho_max[kLanes] = {};
+  double difference_max[kLanes] = {};
+  double excess[kLanes] = {};  // elements outside KernelBench's allclose
+
+  void add(const Sums& other) {
+    for (int j = 0; j < kLanes; ++j) {
+      rho[j] += other.rho[j];
+      difference[j] += other.difference[j];
+      oracle[j] += other.oracle[j];
+      rho_max[j] = std::max(rho_max[j], other.rho_max[j]);
+      difference_max[j] = std::max(difference_max[j], other.difference_max[j]);
+      excess[j] += other.excess[j];
+    }
+  }
+};
+
+double total(const double (&lanes)[kLanes]) {
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+double largest(const double (&lanes)[kLanes]) { return *std::max_element(lanes, lanes + kLanes); }
+
+// One block without a branch per element. Anything that is not finite makes the sums not finite, and
+// the caller then takes the careful way.
+void add_block(const double* p, const double* e, const double* o, const double* s, const double* weight,
+               double tolerance, Sums& sums) {
+  for (int64_t i = 0; i < kBlock; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) {
+      const double d = std::fabs(p[i + j] - o[i + j]) * weight[i + j];
+      const double scale = s[i + j] > 1e-300 ? s[i + j] : 1e-300;
+      const double rho = d / scale;
+      sums.rho[j] += rho * rho;
+      sums.difference[j] += d * d;
+      sums.oracle[j] += o[i + j] * o[i + j] * weight[i + j];
+      sums.rho_max[j] = rho > sums.rho_max[j] ? rho : sums.rho_max[j];
+      sums.difference_max[j] = d > sums.difference_max[j] ? d : sums.difference_max[j];
+      const double off = std::fabs(p[i + j] - e[i + j]) - tolerance * std::fabs(e[i + j]) - tolerance;
+      sums.excess[j] += (off > 0 ? 1.0 : 0.0) * weight[i + j];
+    }
+  }
+}
+
+struct Careful {
+  int64_t judged = 0;
+  int64_t unmatched = -1;
+};
+
+void add_carefully(const double* p, const double* e, const double* o, const double* s, const uint8_t* mask,
+                   int64_t begin, int64_t count, double tolerance, Sums& sums, Careful& careful) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (mask && mask[i]) continue;
+    ++careful.judged;
+    const bool finite = std::isfinite(p[i]) && std::isfinite(o[i]);
+    if (!same_class(p[i], o[i]) && !same_class(p[i], e[i])) {
+      if (careful.unmatched < 0) careful.unmatched = begin + i;
+      sums.excess[0] += 1;
+      continue;
+    }
+    if (!finite) {
+      if (!same_class(p[i], e[i])) sums.excess[0] += 1;
+      continue;
+    }
+    const double d = std::fabs(p[i] - o[i]);
+    const double rho = std::min(d / std::max(s[i], 1e-300), 1e150);
+    sums.rho[0] += rho * rho;
+    sums.difference[0] += d * d;
+    sums.oracle[0] += o[i] * o[i];
+    sums.rho_max[0] = std::max(sums.rho_max[0], rho);
+    sums.difference_max[0] = std::max(sums.difference_max[0], d);
+    if (!(std::fabs(p[i] - e[i]) <= tolerance + tolerance * std::fabs(e[i]))) sums.excess[0] += 1;
+  }
+}
+
+bool finite(const Sums& sums) {
+  return std::isfinite(total(sums.rho)) && std::isfinite(total(sums.oracle)) && std::isfinite(total(sums.difference));
+}
+
+struct Wrong {
+  int64_t index = -1;
+  int64_t count = 0;
+};
+
+// Elements for which `bad(p, e, o, s)` holds.
+template <class Bad>
+Wrong find_wrong(const std::byte* values, const Answer& answer, Bad bad) {
+  Wrong wrong;
+  double p[kBlock], e[kBlock];
+  const int64_t n = answer.type.elements();
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t count = std::min(kBlock, n - begin);
+    load(values, answer.type.dtype, begin, count, p);
+    load(answer.eager, answer.type.dtype, begin, count, e);
+    for (int64_t i = 0; i < count; ++i) {
+      if (answer.mask && answer.mask[begin + i]) continue;
+      if (!bad(p[i], e[i], answer.oracle[begin + i], answer.scale[begin + i])) continue;
+      if (wrong.count++ == 0) wrong.index = begin + i;
+    }
+  }
+  return wrong;
+}
+
+std::string wrong_text(const std::byte* values, const Answer& answer, const Wrong& wrong, const std::string& rule,
+                       bool expect_eager) {
+  const double expected = expect_eager ? element(answer.eager, answer.type.dtype, wrong.index) : answer.oracle[wrong.index];
+  return fmt::format("at {} expected {:.9g}, got {:.9g} ({} of {} elements wrong{}{})",
+                     position_text(answer.type.shape, wrong.index), expected,
+                     element(values, answer.type.dtype, wrong.index), wrong.count, answer.type.elements(),
+                     rule.empty() ? "" : "; ", rule);
+}
+
+// Equal by value; any NaN equals any NaN and the sign of zero is left open.
+bool same_value(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+}  // namespace
+
+double element(const std::byte* values, DType dtype, int64_t index) {
+  double value = 0;
+  load(values, dtype, index, 1, &value);
+  return value;
+}
+
+std::string position_text(const graph::Shape& shape, int64_t index) {
+  std::string text;
+  for (size_t d = shape.size(); d-- > 0;) {
+    const int64_t extent = std::max<int64_t>(shape[d], 1);
+    text = fmt::format("{}{}{}", index % extent, text.empty() ? "" : ",", text);
+    index /= extent;
+  }
+  return "[" + text + "]";
+}
+
+Distance measure(const std::byte* values, const Answer& answer) {
+  Distance distance;
+  const DType dtype = answer.type.dtype;
+  const int64_t n = answer.type.elements();
+  const double tolerance = allclose_tolerance(dtype);
+  double p[kBlock], e[kBlock], weight[kBlock];
+  std::fill(weight, weight + kBlock, 1.0);
+  Sums sums;
+  Careful careful;
+  double best = -1;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t count = std::min(kBlock, n - begin);
+    const uint8_t* mask = answer.mask ? answer.mask + begin : nullptr;
+    load(values, dtype, begin, count, p);
+    load(answer.eager, dtype, begin, count, e);
+    Sums block;
+    bool done = false;
+    if (count == kBlock) {
+      int64_t masked = 0;
+      if (mask) {
+        for (int64_t i = 0; i < kBlock; ++i) masked += mask[i];
+        for (int64_t i = 0; i < kBlock; ++i) weight[i] = mask[i] ? 0.0 : 1.0;
+      }
+      add_block(p, e, answer.oracle + begin, answer.scale + begin, weight, tolerance, block);
+      done = finite(block);
+      if (done) careful.judged += kBlock - masked;
+    }
+    if (!done) {
+      block = Sums();
+      add_carefully(p, e, answer.oracle + begin, answer.scale + begin, mask, begin, count, tolerance, block, careful);
+    }
+    // The worst element is looked up only in blocks that hold a new maximum.
+    if (largest(block.rho_max) > best) {
+      best = largest(block.rho_max);
+      for (int64_t i = 0; i < count; ++i) {
+        if (mask && mask[i]) continue;
+        const double rho = std::min(std::fabs(p[i] - answer.oracle[begin + i]) / std::max(answer.scale[begin + i], 1e-300), 1e150);
+        if (rho >= best) {
+          distance.worst = begin + i;
+          break;
+        }
+      }
+    }
+    sums.add(block);
+  }
+  distance.judged = careful.judged;
+  distance.unmatched = careful.unmatched;
+  distance.largest_difference = largest(sums.difference_max);
+  distance.figures.rho_rms = careful.judged > 0 ? std::sqrt(total(sums.rho) / static_cast<double>(careful.judged)) : 0;
+  distance.figures.rho_max = largest(sums.rho_max);
+  const double norm = std::sqrt(total(sums.oracle));
+  distance.figures.relative = norm > 0 ? std::sqrt(total(sums.difference)) / norm : std::sqrt(total(sums.difference));
+  distance.figures.allclose = total(sums.excess) == 0;
+  return distance;
+}
+
+Comparison compare(const std::byte* candidate, const Answer& answer, const Distance& eager) {
+  Comparison result;
+  result.eager = eager.figures;
+  const Distance distance = measure(candidate, answer);
+  result.candidate = distance.figures;
+
+  if (answer.index_output) {
+    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double o, double) { return p != e && p != o; });
+    result.accepted = wrong.count == 0;
+    if (!result.accepted) result.reason = wrong_text(candidate, answer, wrong, "index", true);
+    return result;
+  }
+  if (answer.exact_bits || !graph::is_float(answer.type.dtype)) {
+    if (!answer.mask && std::memcmp(candidate, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0) {
+      result.accepted = true;
+      return result;
+    }
+    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double, double) { return !same_value(p, e); });
+    result.accepted = wrong.count == 0;
+    if (!result.accepted) result.reason = wrong_text(candidate, answer, wrong, "must equal eager exactly", true);
+    return result;
+  }
+  if (distance.unmatched >= 0) {
+    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double o, double) {
+      return !same_class(p, o) && !same_class(p, e);
+    });
+    result.reason = wrong_text(candidate, answer, wrong, "NaN and infinity must match eager or the oracle", false);
+    return result;
+  }
+  // Where eager itself misses the integer (a low-precision policy), the draw is judged by noise.
+  const double exact = kTolerances.exact_difference;
+  if (answer.exact_draw && eager.largest_difference < exact && eager.unmatched < 0 &&
+      distance.largest_difference >= exact) {
+    const Wrong wrong = find_wrong(candidate, answer,
+                                   [exact](double p, double, double o, double) { return !(std::fabs(p - o) < exact) && std::isfinite(o); });
+    result.reason = wrong_text(candidate, answer, wrong, "on integers, where the result is exact", false);
+    return result;
+  }
+  const double limit_rms = kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack;
+  const double limit_max = kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack;
+  if (distance.figures.rho_max > limit_max) {
+    const Wrong wrong = find_wrong(candidate, answer, [limit_max](double p, double, double o, double s) {
+      return std::isfinite(p) && std::isfinite(o) && std::fabs(p - o) / std::max(s, 1e-300) > limit_max;
+    });
+    result.reason = wrong_text(candidate, answer, wrong,
+                               fmt::format("error {:.3g} times the rounding noise, limit {:.3g}", distance.figures.rho_max, limit_max), false);
+    return result;
+  }
+  if (distance.figures.rho_rms > limit_rms) {
+    result.reason = fmt::format(
+        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst at {} expected {:.9g}, got {:.9g}",
+        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms, position_text(answer.type.shape, distance.worst),
+        answer.oracle[distance.worst], element(candidate, answer.type.dtype, distance.worst));
+    return result;
+  }
+  result.accepted = true;
+  return result;
+}
+
+}  // namespace kernelwright::referee

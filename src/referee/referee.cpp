@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/referee.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "program/layout.h"
+#include "program/validate.h"
+#include "referee/bank.h"
+#include "referee/bench_client.h"
+#include "referee/timing.h"
+#include "referee/tolerance.h"
+#include "referee/verify.h"
+
+namespace kernelwright::referee {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kRuntimeAlignment = 64;
+// Address space that a worker needs for itself: code, stacks of its threads, allocator arenas.
+constexpr uint64_t kOwnAddressSpace = 2ull << 30;
+
+Clock::time_point after(double seconds) {
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+Verdict rejected(Tier tier, VerdictKind kind, std::string reason, std::string detail = "") {
+  Verdict verdict;
+  verdict.kind = kind;
+  verdict.tier = tier;
+  verdict.reason = std::move(reason);
+  verdict.detail = std::move(detail);
+  return verdict;
+}
+
+// The line of a compiler's log that a proposer should read first.
+std::string first_error(const std::string& log) {
+  size_t begin = 0;
+  while (begin < log.size()) {
+    const size_t end = std::min(log.find('\n', begin), log.size());
+    const std::string line = log.substr(begin, end - begin);
+    if (line.find("error") != std::string::npos) return line.substr(0, 300);
+    begin = end + 1;
+  }
+  return log.substr(0, std::min<size_t>(log.find('\n'), 300));
+}
+
+std::string speedup_text(const Timing& timing) {
+  return fmt::format("{:.4g} ms against {:.4g} ms of {}: {:.3g} times as fast ({:.3g} to {:.3g})", timing.ms, timing.reference_ms,
+                     timing.reference, timing.speedup, timing.speedup_low, timing.speedup_high);
+}
+
+class RefereeImpl final : public Referee {
+ public:
+  RefereeImpl(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source, RefereeOptions options)
+      : subject_(std::move(subject)), target_(target), source_(std::move(source)), options_(std::move(options)),
+        bank_(*source_, subject_.interface, options_.seed) {
+    if (options_.flush_bytes == 0) options_.flush_bytes = default_flush_bytes();
+    timing_.flush_bytes = options_.flush_bytes;
+    timing_.speed_of_light_s = options_.speed_of_light_s;
+  }
+
+  Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) override;
+  Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent) override;
+  Result<Verdict> promote(const Prepared& candidate) override;
+  Result<Baselines> baselines() override;
+
+ private:
+  Result<Prepared> prepare_one(program::Candidate candidate);
+  Result<Session> start_session();
+  Reply<void> load(Session& session, const std::vector<const Prepared*>& programs, int* os_error);
+  Reply<void> verify_on_bank(JudgedProgram& judged, double too_slow_ms, double* slow_ms);
+  std::vector<const BankDraw*> timed_draws(const JudgedProgram& judged) const;
+  Result<std::vector<std::string>> ready_baselines();
+  void keep_baselines(const std::vector<Timing>& timings);
+  Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, Session& session);
+
+  Subject subject_;
+  target::Target& target_;
+  std::unique_ptr<DrawSource> source_;
+  RefereeOptions options_;
+  Bank bank_;
+  TimingOptions timing_;
+  std::optional<BenchPool> pool_;
+  std::optional<Baselines> baselines_;
+  std::optional<std::vector<std::string>> ready_;
+  std::vector<std::string> notes_;
+  std::map<std::string, double> known_ms_;  // medians of incumbents, by id
+};
+
+Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
+  Prepared prepared;
+  prepared.id = program::candidate_id(candidate);
+  prepared.candidate = std::move(candidate);
+  const program::Program& program = prepared.candidate.program;
+  auto refuse = [&](VerdictKind kind, std::string reason, std::string detail = "") {
+    prepared.early = rejected(Tier::kSearch, kind, std::move(reason), std::move(detail));
+    return std::move(prepared);
+  };
+  if (program.target != target_.name()) return refuse(VerdictKind::kRefused, "the program is for target '" + program.target + "'");
+  if (Status status = program::validate(program); !status) return refuse(VerdictKind::kRefused, "malformed: " + status.error().text());
+  if (Status status = program::validate_against(program, subject_.interface); !status) {
+    return refuse(VerdictKind::kRefused, "does not fit the region: " + status.error().text());
+  }
+  auto layout = program::lay_out(program, kRuntimeAlignment);
+  if (!layout) return refuse(VerdictKind::kRefused, "malformed: " + layout.error().text());
+  if (static_cast<uint64_t>(layout->total()) > options_.memory_bytes) {
+    return refuse(VerdictKind::kRefused, fmt::format("needs {} bytes of workspace, the limit is {}", layout->total(), options_.memory_bytes));
+  }
+  KW_TRY(auto built, target_.build(prepared.candidate, subject_.policy));
+  if (!built) {
+    return refuse(VerdictKind::kBuildFailed, built.error().timed_out ? "the compiler ran out of time" : first_error(built.error().log), built.error().log);
+  }
+  prepared.object = std::move(*built);
+  if (auto reason = target_.screen(*prepared.object, program)) return refuse(VerdictKind::kRefused, *reason);
+  return prepared;
+}
+
+Result<std::vector<Prepared>> RefereeImpl::prepare(std::vector<program::Candidate> batch) {
+  std::vector<std::optional<Result<Prepared>>> results(batch.size());
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i = next++; i < batch.size(); i = next++) results[i] = prepare_one(std::move(batch[i]));
+  };
+  const size_t jobs = std::min<size_t>(batch.size(), std::max(1u, std::thread::hardware_concurrency()));
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < jobs; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  std::vector<Prepared> out;
+  for (auto& result : results) {
+    if (!*result) return tl::unexpected(result->error());
+    out.push_back(std::move(**result));
+  }
+  return out;
+}
+
+Result<Session> RefereeImpl::start_session() {
+  if (bank_.draws().empty()) KW_CHECK_OK(bank_.fill(options_.search_draws));
+  if (!pool_) {
+    BenchOptions options;
+    options.executable = options_.bench_worker;
+    options.memory_bytes = options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + 2 * bank_.bytes();
+#if defined(__SANITIZE_ADDRESS__)
+    options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
+#endif
+    pool_.emplace(options);
+  }
+  KW_TRY(BenchClient client, pool_->take());
+  client.set_deadline(after(options_.deadline_s));
+  return Session(std::move(client));
+}
+
+Reply<void> RefereeImpl::load(Session& session, const std::vector<const Prepared*>& programs, int* os_error) {
+  bench::Load request;
+  request.threads = options_.threads;
+  request.flush_bytes = options_.flush_bytes;
+  std::vector<base::UniqueFd> objects;
+  std::vector<int> fds;
+  for (const Prepared* prepared : programs) {
+    bench::Load::Program program;
+    program.json = program::print_program(prepared->candidate.program);
+    for (const program::Buffer& buffer : prepared->candidate.program.buffers) {
+      if (buffer.role == program::BufferRole::kInput) program.inputs[buffer.name] = buffer.index;
+      if (buffer.role == program::BufferRole::kOutput) program.outputs[buffer.name] = buffer.index;
+    }
+    request.programs.push_back(std::move(program));
+    objects.emplace_back(::open(prepared->object->path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!objects.back()) {
+      *os_error = errno;
+      return tl::unexpected(Trouble{});
+    }
+    fds.push_back(objects.back().get());
+  }
+  auto loaded = session.client().load(request, fds);
+  if (!loaded) return tl::unexpected(loaded.error());
+  return {};
+}
+
+Reply<void> RefereeImpl::verify_on_bank(JudgedProgram& judged, double too_slow_ms, double* slow_ms) {
+  std::vector<const BankDraw*> order;
+  for (const auto& draw : bank_.draws()) order.push_back(draw.get());
+  for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[bank_.random() % (i + 1)]);
+  // Two draws come again at the end: the same content must give the same bits.
+  const size_t all = order.size();
+  order.push_back(order[bank_.random() % all]);
+  order.push_back(order[0]);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const int poison = i % 2 == 0 ? 0xff : 0x7b;
+    auto call = judged.verify(*order[i], poison);
+    if (!call) return tl::unexpected(call.error());
+    // Far behind after two right calls: right or not, it is of no use.
+    if (i == 0) continue;
+    if (too_slow_ms > 0 && call->ms > too_slow_ms) {
+      *slow_ms = call->ms;
+      return {};
+    }
+  }
+  return {};
+}
+
+std::vector<const BankDraw*> RefereeImpl::timed_draws(const JudgedProgram& judged) const {
+  std::vector<const BankDraw*> draws;
+  for (const auto& draw : bank_.draws()) {
+    if (draw->kind == torch::DrawKind::kOwn && judged.verified(*draw)) draws.push_back(draw.get());
+  }
+  return draws;
+}
+
+Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepared* incumbent, Session& session) {
+  std::vector<const Prepared*> programs = {&candidate};
+  if (incumbent) programs.push_back(incumbent);
+  int os_error = 0;
+  auto loaded = load(session, programs, &os_error);
+  if (os_error != 0) return fail(ErrorKind::kEnvironment, fmt::format("cannot open a built object: {}", std::strerror(os_error)));
+  if (!loaded) return rejected(Tier::kSearch, loaded.error().kind, loaded.error().reason);
+
+  KW_TRY(JudgedProgram judged, JudgedProgram::create(session, 0, subject_.interface, bank_.random()));
+  Verdict verdict;
+  verdict.tier = Tier::kSearch;
+  verdict.build_s = candidate.object->seconds;
+  auto finish = [&](VerdictKind kind, std::string reason) {
+    verdict.kind = kind;
+    verdict.reason = std::move(reason);
+    verdict.candidate_error = judged.candidate_error();
+    verdict.eager_error = judged.eager_error();
+    verdict.prepare_ms = judged.prepare_ms();
+    verdict.draws = judged.draws();
+    return verdict;
+  };
+  double known = 0;
+  if (incumbent) {
+    if (auto it = known_ms_.find(incumbent->id); it != known_ms_.end()) known = it->second;
+  }
+  double slow_ms = 0;
+  if (auto verified = verify_on_bank(judged, known > 0 ? known * 8 + 2 : 0, &slow_ms); !verified) {
+    return finish(verified.error().kind, verified.error().reason);
+  }
+  if (slow_ms > 0) {
+    Timing timing;
+    timing.ms = timing.latency_ms = slow_ms;
+    timing.reference = incumbent->id;
+    timing.reference_ms = known;
+    timing.speedup = timing.speedup_high = known / slow_ms;
+    timing.speedup_low = 0;
+    timing.rounds = 1;
+    verdict.timing = timing;
+    return finish(VerdictKind::kSlower, fmt::format("{:.4g} ms in a first call against {:.4g} ms: not measured further", slow_ms, known));
+  }
+
+  std::optional<JudgedProgram> other;
+  if (incumbent) {
+    KW_TRY(other, JudgedProgram::create(session, 1, subject_.interface, bank_.random()));
+  }
+  timing_.bound_s = options_.search_time_s;
+  auto timing = time_in_worker(session, judged, other ? &*other : nullptr, timed_draws(judged), timing_, bank_.random());
+  if (!timing) return finish(timing.error().kind, timing.error().reason);
+  if (incumbent) timing->reference = incumbent->id;
+  verdict.timing = *timing;
+  known_ms_[candidate.id] = timing->ms;
+  if (!incumbent) return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
+  const bool faster = timing->speedup_low > kTolerances.noticeable;
+  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(*timing));
+}
+
+Result<Verdict> RefereeImpl::judge(const Prepared& candidate, const Prepared* incumbent) {
+  if (candidate.early) return *candidate.early;
+  if (!candidate.object) return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
+  if (incumbent && !incumbent->object) return fail(ErrorKind::kInternal, "the incumbent has no object");
+  KW_TRY(Session session, start_session());
+  auto verdict = judge_right(candidate, incumbent, session);
+  pool_->refill();
+  return verdict;
+}
+
+Result<std::vector<std::string>> RefereeImpl::ready_baselines() {
+  if (ready_) return *ready_;
+  std::vector<std::string> names;
+  for (const char* name : {"eager", "compile"}) {
+    KW_TRY(auto ready, source_->prepare_baseline(name));
+    if (ready.available) {
+      names.emplace_back(name);
+    } else {
+      notes_.push_back(fmt::format("{}: {}", name, ready.note));
+    }
+  }
+  if (names.empty()) return fail(ErrorKind::kEnvironment, "no baseline runs here");
+  ready_ = names;
+  return names;
+}
+
+void RefereeImpl::keep_baselines(const std::vector<Timing>& timings) {
+  Baselines baselines;
+  baselines.notes = notes_;
+  for (const Timing& timing : timings) {
+    baselines.ms.emplace_back(timing.reference, timing.reference_ms);
+    if (baselines.best_name.empty() || timing.reference_ms < baselines.best_ms) {
+      baselines.best_name = timing.reference;
+      baselines.best_ms = timing.reference_ms;
+    }
+  }
+  baselines_ = std::move(baselines);
+}
+
+Result<Baselines> RefereeImpl::baselines() {
+  if (baselines_) return *baselines_;
+  KW_TRY(std::vector<std::string> names, ready_baselines());
+  std::vector<std::vector<double>> ms(names.size());
+  const auto began = Clock::now();
+  for (const std::string& name : names) {
+    KW_TRY(auto warm, source_->time_baseline(name, 2, options_.flush_bytes));
+    static_cast<void>(warm);
+  }
+  for (int round = 0; round < 12 && (round < 3 || Clock::now() < began + std::chrono::seconds(3)); ++round) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      KW_TRY(std::vector<double> times, source_->time_baseline(names[i], 2, options_.flush_bytes));
+      ms[i].insert(ms[i].end(), times.begin(), times.end());
+    }
+  }
+  std::vector<Timing> timings(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    timings[i].reference = names[i];
+    timings[i].reference_ms = median(ms[i]);
+  }
+  keep_baselines(timings);
+  return *baselines_;
+}
+
+Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
+  if (candidate.early) {
+    Verdict verdict = *candidate.early;
+    verdict.tier = Tier::kPromotion;
+    return verdict;
+  }
+  if (!candidate.object) return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
+  // A clean build: the cached object is put aside, and the new one must have the same identity.
+  std::error_code ignored;
+  std::filesystem::remove(candidate.object->path, ignored);
+  KW_TRY(Prepared rebuilt, prepare_one(candidate.candidate));
+  if (rebuilt.early) {
+    Verdict verdict = *rebuilt.early;
+    verdict.tier = Tier::kPromotion;
+    return verdict;
+  }
+  if (rebuilt.object->key != candidate.object->key) {
+    return rejected(Tier::kPromotion, VerdictKind::kBuildFailed, "a clean build has another identity: compiler or flags changed during the run");
+  }
+
+  KW_TRY(std::vector<std::string> names, ready_baselines());
+  Bank fresh(*source_, subject_.interface, options_.seed == 0 ? 0 : bank_.random() | 1);
+  KW_TRY(Session session, start_session());
+  int os_error = 0;
+  auto loaded = load(session, {&rebuilt}, &os_error);
+  if (os_error != 0) return fail(ErrorKind::kEnvironment, fmt::format("cannot open a built object: {}", std::strerror(os_error)));
+  if (!loaded) return rejected(Tier::kPromotion, loaded.error().kind, loaded.error().reason);
+  KW_TRY(JudgedProgram judged, JudgedProgram::create(session, 0, subject_.interface, fresh.random()));
+
+  Verdict verdict;
+  verdict.tier = Tier::kPromotion;
+  verdict.build_s = rebuilt.object->seconds;
+  auto finish = [&](VerdictKind kind, std::string reason) {
+    verdict.kind = kind;
+    verdict.reason = std::move(reason);
+    verdict.candidate_error = judged.candidate_error();
+    verdict.eager_error = judged.eager_error();
+    verdict.prepare_ms = judged.prepare_ms();
+    verdict.draws = judged.draws();
+    return verdict;
+  };
+
+  // Own content first: those draws are kept for timing. All others come one by one, since the expected
+  // results of a large region fill the memory.
+  std::vector<std::unique_ptr<BankDraw>> own;
+  std::vector<torch::DrawKind> kinds = {torch::DrawKind::kOwn};
+  kinds.insert(kinds.end(), all_draw_kinds().begin(), all_draw_kinds().end());
+  for (torch::DrawKind kind : kinds) {
+    KW_TRY(std::unique_ptr<BankDraw> draw, fresh.draw(kind));
+    if (!draw) continue;
+    if (draw->ill_conditioned) verdict.detail += fmt::format("the {} draw is ill-conditioned\n", torch::draw_kind_name(kind));
+    session.client().set_deadline(after(options_.deadline_s));
+    std::vector<const BankDraw*> order = {draw.get()};
+    if (!own.empty()) order.push_back(own[fresh.random() % own.size()].get());
+    order.push_back(draw.get());
+    int poison = static_cast<int>(fresh.random() % 2) == 0 ? 0xff : 0x7b;
+    for (const BankDraw* each : order) {
+      if (auto call = judged.verify(*each, poison); !call) return finish(call.error().kind, call.error().reason);
+      poison ^= 0xff ^ 0x7b;
+    }
+    if (kind == torch::DrawKind::kOwn) {
+      own.push_back(std::move(draw));
+      continue;
+    }
+    judged.forget(*draw);
+    auto dropped = session.forget(*draw->given);
+    if (dropped && draw->weights.use_count() == 1) dropped = session.forget(*draw->weights);
+    if (!dropped) return finish(dropped.error().kind, dropped.error().reason);
+  }
+
+  std::vector<const BankDraw*> timed;
+  for (const auto& draw : own) timed.push_back(draw.get());
+  session.client().set_deadline(after(options_.deadline_s + 10 * options_.promotion_time_s));
+  timing_.bound_s = options_.promotion_time_s;
+  KW_TRY(auto timings, time_against_baselines(session, judged, *source_, names, timed, timing_, fresh.random()));
+  if (!timings) return finish(timings.error().kind, timings.error().reason);
+  verdict.baselines = *timings;
+  keep_baselines(*timings);
+  for (const Timing& timing : *timings) {
+    if (timing.reference == baselines_->best_name) verdict.timing = timing;
+  }
+  pool_->refill();
+  const bool faster = verdict.timing->speedup_low > kTolerances.noticeable;
+  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(*verdict.timing));
+}
+
+}  // namespace
+
+program::Interface interface_of(const graph::Graph& graph, const graph::Region& region) {
+  program::Interface interface;
+  auto slot = [&](int id, std::string name) {
+    graph::TensorType type = graph.value(id).type;
+    type.strides.clear();
+    return program::Interface::Slot{std::move(name), std::move(type)};
+  };
+  for (int id : region.inputs) interface.inputs.push_back(slot(id, ""));
+  for (int id : region.weights) interface.weights.push_back(slot(id, graph.value(id).weight_name));
+  for (int id : region.outputs) interface.outputs.push_back(slot(id, ""));
+  for (const graph::Mutation& mutation : region.mutations) interface.states.push_back(slot(mutation.value, mutation.weight_name));
+  return interface;
+}
+
+Result<std::unique_ptr<Referee>> Referee::open(Subject subject, target::Target& target, torch::Worker& torch, RefereeOptions options) {
+  auto source = torch_draw_source(torch, subject.region);
+  return open_with(std::move(subject), target, std::move(source), std::move(options));
+}
+
+Result<std::unique_ptr<Referee>> Referee::open_with(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source,
+                                                    RefereeOptions options) {
+  if (std::string reason = target.absent_reason(); !reason.empty()) return fail(ErrorKind::kEnvironment, reason);
+  if (!target.supports(subject.policy)) {
+    return fail(ErrorKind::kUsage, fmt::format("target {} does not support policy {}", target.name(), target::policy_name(subject.policy)));
+  }
+  return std::unique_ptr<Referee>(new RefereeImpl(std::move(subject), target, std::move(source), std::move(options)));
+}
+
+}  // namespace kernelwright::referee

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/timing.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <random>
+
+#include "referee/tolerance.h"
+
+namespace kernelwright::referee {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Claimed times are inside the worker, so their sum can never exceed what we saw from outside.
+std::optional<Trouble> claims_too_much(double claimed_ms, double wall_ms) {
+  if (claimed_ms <= wall_ms * 1.02 + 0.5) return std::nullopt;
+  return Trouble{VerdictKind::kCheated, fmt::format("claims {:.3f} ms of calls within {:.3f} ms of our clock", claimed_ms, wall_ms)};
+}
+
+// One batch of a worker, with its claims checked and the last outputs verified.
+struct Batch {
+  std::vector<std::vector<double>> ms;
+};
+Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& contenders,
+                       const std::vector<const BankDraw*>& draws, int rounds, int start) {
+  bench::Time request;
+  request.rounds = rounds;
+  request.start = start;
+  for (JudgedProgram* program : contenders) {
+    auto& bindings = request.contenders.emplace_back();
+    for (const BankDraw* draw : draws) {
+      auto binding = program->binding(*draw);
+      if (!binding) return tl::unexpected(binding.error());
+      bindings.push_back(*binding);
+    }
+    program->poison_outputs(0xff);
+  }
+  auto timed = session.client().time(request);
+  if (!timed) return tl::unexpected(timed.error());
+  double claimed = 0;
+  for (const auto& times : timed->ms) {
+    for (double ms : times) claimed += ms;
+  }
+  if (auto trouble = claims_too_much(claimed, session.client().wall_ms())) return tl::unexpected(*trouble);
+  const size_t last = static_cast<size_t>(start + rounds - 1) % draws.size();
+  for (JudgedProgram* program : contenders) {
+    if (auto left = program->verify_left(*draws[last]); !left) return tl::unexpected(left.error());
+  }
+  return Batch{std::move(timed->ms)};
+}
+
+// A cold call is never much faster than a warm one, and warm calls back to back fill a span that our
+// own clock bounds: whoever shortens the claimed times falls short of that.
+std::optional<Trouble> audit(Session& session, JudgedProgram& program, const BankDraw& draw, double claimed_ms) {
+  auto binding = program.binding(draw);
+  if (!binding) return binding.error();
+  program.poison_outputs(0xff);
+  const int calls = static_cast<int>(std::clamp(2.0 / std::max(claimed_ms, 1e-4), 1.0, 2000.0));
+  auto repeated = session.client().repeat({*binding, calls});
+  if (!repeated) return repeated.error();
+  const double wall = session.client().wall_ms();
+  if (auto left = program.verify_left(draw); !left) return left.error();
+  if (auto trouble = claims_too_much(repeated->ms, wall)) return trouble;
+  // Messages and scheduling cost us up to a few milliseconds that are not the candidate's.
+  const double warm = (wall - 3.0) / calls;
+  if (claimed_ms < kTolerances.audit_share * warm) {
+    return Trouble{VerdictKind::kCheated, fmt::format("claims {:.4f} ms a call, but {} calls took {:.2f} ms by our clock", claimed_ms, calls, wall)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Trouble> too_fast(double ms, const TimingOptions& options) {
+  const double light_ms = options.speed_of_light_s * 1e3;
+  if (light_ms <= 0 || ms >= light_ms * kTolerances.light_share) return std::nullopt;
+  return Trouble{VerdictKind::kCheated,
+                 fmt::format("{:.4f} ms is faster than this machine can be ({:.4f} ms): a cheat, or a fault of the referee", ms, light_ms)};
+}
+
+}  // namespace
+
+uint64_t default_flush_bytes() {
+  const long last = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  const uint64_t bytes = last > 0 ? static_cast<uint64_t>(last) * 2 : 64ull << 20;
+  return std::clamp<uint64_t>(bytes, 8ull << 20, 256ull << 20);
+}
+
+Timing summarize(const PairedComparison& comparison, const std::string& reference) {
+  Timing timing;
+  timing.ms = median(comparison.candidate());
+  timing.latency_ms = timing.ms;
+  timing.spread = relative_spread(comparison.candidate());
+  timing.reference_ms = median(comparison.reference());
+  timing.reference = reference;
+  timing.speedup = comparison.interval().median;
+  timing.speedup_low = comparison.interval().low;
+  timing.speedup_high = comparison.interval().high;
+  timing.rounds = comparison.rounds();
+  return timing;
+}
+
+Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedProgram* incumbent,
+                             const std::vector<const BankDraw*>& draws, const TimingOptions& options, uint64_t random) {
+  std::vector<JudgedProgram*> contenders = {&candidate};
+  if (incumbent) contenders.push_back(incumbent);
+  std::mt19937_64 generator(random);
+  int start = static_cast<int>(generator() % 64);
+  const auto began = Clock::now();
+
+  auto warm = run_batch(session, contenders, draws, 2, start);
+  if (!warm) return tl::unexpected(warm.error());
+  start += 2;
+  const double round_s = seconds_since(began) / 2;
+  Timing timing;
+  if (incumbent) {
+    PairedComparison comparison(plan_looks(round_s, options.bound_s));
+    const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable), stop_when_precise(0.005), stop_after(options.bound_s)});
+    const auto& first = warm->ms;
+    // Clearly slower in both warm-up rounds: not worth a comparison.
+    const bool hopeless = first[0][0] > 2 * first[1][0] && first[0][1] > 2 * first[1][1];
+    if (hopeless) {
+      for (size_t i = 0; i < 2; ++i) comparison.add(first[1][i], first[0][i]);
+      timing = summarize(comparison, "");
+      timing.speedup = median({first[1][0] / first[0][0], first[1][1] / first[0][1]});
+      timing.speedup_low = 0;
+      timing.speedup_high = 1;
+      return timing;
+    }
+    // A batch is a small share of the bound; its length varies, so that the verified call is not known.
+    const int most = static_cast<int>(std::clamp(options.bound_s / 8 / round_s, 1.0, 8.0));
+    for (bool done = false; !done;) {
+      const int rounds = 1 + static_cast<int>(generator() % static_cast<uint64_t>(most));
+      auto batch = run_batch(session, contenders, draws, rounds, start);
+      if (!batch) return tl::unexpected(batch.error());
+      start += rounds;
+      for (size_t i = 0; i < static_cast<size_t>(rounds); ++i) comparison.add(batch->ms[1][i], batch->ms[0][i]);
+      const double elapsed = seconds_since(began);
+      if (comparison.look_due()) done = stop(comparison.look(), elapsed) || comparison.exhausted();
+      // Few rounds say nothing: at least the first look is waited for.
+      if (!done && elapsed > options.bound_s && comparison.interval().low > 0) {
+        comparison.last_look();
+        done = true;
+      }
+    }
+    timing = summarize(comparison, "");
+  } else {
+    std::vector<double> samples;
+    while (samples.size() < 3 || (samples.size() < 15 && seconds_since(began) < options.bound_s / 2)) {
+      const int rounds = 1 + static_cast<int>(generator() % 3);
+      auto batch = run_batch(session, contenders, draws, rounds, start);
+      if (!batch) return tl::unexpected(batch.error());
+      start += rounds;
+      samples.insert(samples.end(), batch->ms[0].begin(), batch->ms[0].end());
+    }
+    timing.ms = timing.latency_ms = median(samples);
+    timing.spread = relative_spread(samples);
+    timing.rounds = static_cast<int>(samples.size());
+  }
+  if (auto trouble = too_fast(timing.ms, options)) return tl::unexpected(*trouble);
+  if (auto trouble = audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()], timing.ms)) return tl::unexpected(*trouble);
+  return timing;
+}
+
+Result<Reply<std::vector<Timing>>> time_against_baselines(Session& session, JudgedProgram& candidate, DrawSource& source,
+                                                          const std::vector<std::string>& names,
+                                                          const std::vector<const BankDraw*>& draws,
+                                                          const TimingOptions& options, uint64_t random) {
+  std::mt19937_64 generator(random);
+  int start = static_cast<int>(generator() % 64);
+  // Contender 0 is the candidate, the rest are the baselines.
+  Reply<std::vector<Timing>> troubled = tl::unexpected(Trouble{});
+  bool in_trouble = false;
+  auto sample = [&](size_t who, int calls) -> Result<double> {
+    if (who > 0) {
+      KW_TRY(std::vector<double> times, source.time_baseline(names[who - 1], calls, options.flush_bytes));
+      if (times.empty()) return fail(ErrorKind::kInternal, "a baseline gave no times");
+      return median(std::move(times));
+    }
+    auto batch = run_batch(session, {&candidate}, draws, calls, start);
+    start += calls;
+    if (!batch) {
+      troubled = tl::unexpected(batch.error());
+      in_trouble = true;
+      return 0.0;
+    }
+    return median(batch->ms[0]);
+  };
+
+  const auto began = Clock::now();
+  const size_t count = names.size() + 1;
+  for (size_t who = 0; who < count; ++who) {
+    KW_TRY(double warm, sample(who, 2));
+    static_cast<void>(warm);
+    if (in_trouble) return troubled;
+  }
+  const double warm_s = seconds_since(began);
+  // Four looks' worth of rounds fit into the bound when two calls a round take a sixteenth of it.
+  const int calls = static_cast<int>(std::clamp(options.bound_s / 16 / warm_s * 2, 1.0, 5.0));
+  std::vector<PairedComparison> comparisons(names.size(), PairedComparison(plan_looks(warm_s * calls / 2, options.bound_s)));
+  const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable), stop_after(options.bound_s)});
+  for (bool done = names.empty(); !done;) {
+    std::vector<double> ms(count);
+    const size_t first = generator() % count;
+    const bool backwards = generator() % 2 == 0;
+    for (size_t turn = 0; turn < count; ++turn) {
+      const size_t who = (first + (backwards ? count - turn : turn)) % count;
+      KW_TRY(ms[who], sample(who, calls));
+      if (in_trouble) return troubled;
+    }
+    for (size_t i = 0; i < names.size(); ++i) comparisons[i].add(ms[i + 1], ms[0]);
+    if (!comparisons[0].look_due()) {
+      if (seconds_since(began) > options.bound_s && comparisons[0].interval().low > 0) {
+        for (PairedComparison& comparison : comparisons) comparison.last_look();
+        done = true;
+      }
+      continue;
+    }
+    done = true;
+    // Each must be decided and, for the reported figures, measured to a percent; time bounds both.
+    for (PairedComparison& comparison : comparisons) {
+      const Interval& interval = comparison.look();
+      const double elapsed = seconds_since(began);
+      const bool precise = stop_when_precise(0.01)(interval, elapsed) || elapsed > options.bound_s / 2;
+      done = done && ((stop(interval, elapsed) && precise) || comparison.exhausted());
+    }
+  }
+  std::vector<Timing> timings;
+  for (size_t i = 0; i < names.size(); ++i) timings.push_back(summarize(comparisons[i], names[i]));
+  if (!timings.empty()) {
+    if (auto trouble = too_fast(timings[0].ms, options)) return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
+    if (auto trouble = audit(session, candidate, *draws[0], timings[0].ms)) return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
+  }
+  return Reply<std::vector<Timing>>(std::move(timings));
+}
+
+}  // namespace kernelwright::referee

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace kernelwright::referee {
+namespace {
+
+void keep_worst(std::optional<ErrorFigures>& worst, const ErrorFigures& figures) {
+  if (!worst) {
+    worst = figures;
+    return;
+  }
+  worst->rho_rms = std::max(worst->rho_rms, figures.rho_rms);
+  worst->rho_max = std::max(worst->rho_max, figures.rho_max);
+  worst->relative = std::max(worst->relative, figures.relative);
+  worst->allclose = worst->allclose && figures.allclose;
+}
+
+}  // namespace
+
+Reply<int> Session::mapped(const Arena& arena, bool writable) {
+  auto it = ids_.find(&arena);
+  if (it != ids_.end()) return it->second;
+  auto id = client_.map(arena, writable);
+  if (id) ids_[&arena] = *id;
+  return id;
+}
+
+Reply<void> Session::forget(const Arena& arena) {
+  auto it = ids_.find(&arena);
+  if (it == ids_.end()) return {};
+  const int id = it->second;
+  ids_.erase(it);
+  return client_.unmap(id);
+}
+
+Result<JudgedProgram> JudgedProgram::create(Session& session, int program, const program::Interface& interface, uint64_t seed) {
+  std::vector<uint64_t> sizes;
+  for (const auto& slot : interface.outputs) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
+  for (const auto& slot : interface.states) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
+  KW_TRY(Arena outputs, Arena::create("kw-outputs", sizes, Flush::kEnd, seed));
+  return JudgedProgram(session, program, interface, std::move(outputs));
+}
+
+int JudgedProgram::region_of(const BankDraw::Expected& expected) const {
+  if (expected.name.empty()) return expected.index;
+  for (size_t i = 0; i < interface_.states.size(); ++i) {
+    if (interface_.states[i].name == expected.name) return static_cast<int>(interface_.outputs.size() + i);
+  }
+  return -1;
+}
+
+std::string JudgedProgram::region_label(int region) const {
+  const size_t outputs = interface_.outputs.size();
+  if (static_cast<size_t>(region) < outputs) return fmt::format("output {}", region);
+  return "state '" + interface_.states[static_cast<size_t>(region) - outputs].name + "'";
+}
+
+Reply<int> JudgedProgram::binding(const BankDraw& draw) {
+  auto it = bindings_.find(&draw);
+  if (it != bindings_.end()) return it->second;
+  auto given = session_->mapped(*draw.given, false);
+  if (!given) return given;
+  auto weights = session_->mapped(*draw.weights, false);
+  if (!weights) return weights;
+  auto outputs = session_->mapped(*outputs_, true);
+  if (!outputs) return outputs;
+  bench::Binding binding;
+  binding.program = program_;
+  binding.scalars = draw.scalars;
+  for (int region : draw.input_regions) binding.inputs.push_back({*given, region});
+  for (size_t i = 0; i < interface_.outputs.size(); ++i) binding.outputs.push_back({*outputs, static_cast<int>(i)});
+  for (const auto& [name, region] : draw.weight_regions) binding.weights.emplace_back(name, bench::TensorRef{*weights, region});
+  for (size_t i = 0; i < interface_.states.size(); ++i) {
+    const std::string& name = interface_.states[i].name;
+    binding.states.push_back({name, {*given, draw.state_regions.at(name)}, {*outputs, static_cast<int>(interface_.outputs.size() + i)}});
+  }
+  auto id = session_->client().bind(std::move(binding));
+  if (id) bindings_[&draw] = *id;
+  return id;
+}
+
+void JudgedProgram::forget(const BankDraw& draw) {
+  bindings_.erase(&draw);
+  forgotten_ += static_cast<int>(hashes_.erase(&draw));
+}
+
+void JudgedProgram::poison_outputs(int byte) {
+  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) outputs_->fill(region, byte);
+}
+
+std::optional<Trouble> JudgedProgram::check_bands() const {
+  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
+    if (auto damage = outputs_->damage(region)) {
+      return Trouble{VerdictKind::kWrong, fmt::format("wrote out of bounds: {}, {}", region_label(region), *damage)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Trouble> JudgedProgram::check_answers(const BankDraw& draw) {
+  for (const BankDraw::Expected& expected : draw.answers) {
+    const int region = region_of(expected);
+    if (region < 0 || outputs_->tensor_bytes(region) != static_cast<uint64_t>(expected.answer.type.bytes())) {
+      return Trouble{VerdictKind::kWrong, expected.label() + " has another size than the reference gives"};
+    }
+    const Comparison comparison = compare(outputs_->tensor(region), expected.answer, expected.eager);
+    keep_worst(candidate_error_, comparison.candidate);
+    keep_worst(eager_error_, comparison.eager);
+    if (!comparison.accepted) {
+      return Trouble{VerdictKind::kWrong,
+                     fmt::format("{} on the {} draw: {}", expected.label(), torch::draw_kind_name(draw.kind), comparison.reason)};
+    }
+  }
+  return std::nullopt;
+}
+
+uint64_t JudgedProgram::hash() const {
+  uint64_t all = 0;
+  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
+    all = all * 0x9e3779b97f4a7c15ull + base::fast_hash({outputs_->tensor(region), outputs_->tensor_bytes(region)});
+  }
+  return all;
+}
+
+Reply<JudgedProgram::Call> JudgedProgram::verify(const BankDraw& draw, int poison) {
+  auto bound = binding(draw);
+  if (!bound) return tl::unexpected(bound.error());
+  // Unlike the scratch, so that one cannot be taken for the other.
+  poison_outputs(poison ^ 0x3c);
+  auto ran = session_->client().run({*bound, poison});
+  if (!ran) return tl::unexpected(ran.error());
+  if (ran->prepared) prepare_ms_ = std::max(prepare_ms_, ran->prepare_ms);
+  if (auto trouble = check_bands()) return tl::unexpected(*trouble);
+  if (!ran->sync_is_zero) return tl::unexpected(Trouble{VerdictKind::kWrong, "a sync buffer is not zero again after the call"});
+  Call call{ran->ms, hash()};
+  auto before = hashes_.find(&draw);
+  if (before != hashes_.end() && before->second == call.hash) return call;
+  if (auto trouble = check_answers(draw)) {
+    if (before != hashes_.end()) trouble->reason = "right at first, then wrong on the same draw (a race, or state kept between calls): " + trouble->reason;
+    return tl::unexpected(*trouble);
+  }
+  if (before != hashes_.end()) {
+    return tl::unexpected(Trouble{VerdictKind::kWrong, fmt::format("two calls on the same {} draw differ (a race, or state kept between calls)", torch::draw_kind_name(draw.kind))});
+  }
+  hashes_[&draw] = call.hash;
+  return call;
+}
+
+Reply<void> JudgedProgram::verify_left(const BankDraw& draw) {
+  if (auto trouble = check_bands()) return tl::unexpected(*trouble);
+  auto before = hashes_.find(&draw);
+  const uint64_t now = hash();
+  if (before != hashes_.end() && before->second == now) return {};
+  if (auto trouble = check_answers(draw)) {
+    trouble->reason = "a timed call was wrong: " + trouble->reason;
+    return tl::unexpected(*trouble);
+  }
+  if (before != hashes_.end()) return tl::unexpected(Trouble{VerdictKind::kWrong, "a timed call differs from a judged call on the same draw (a race, or state kept between calls)"});
+  hashes_[&draw] = now;
+  return {};
+}
+
+}  // namespace kernelwright::referee
