@@ -69,7 +69,7 @@ class RefereeImpl final : public Referee {
   }
 
   Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) override;
-  Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent) override;
+  Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent, double time_s) override;
   Result<Verdict> promote(const Prepared& candidate) override;
   Result<Baselines> baselines() override;
 
@@ -81,7 +81,7 @@ class RefereeImpl final : public Referee {
   std::vector<const BankDraw*> timed_draws(const JudgedProgram& judged) const;
   Result<std::vector<std::string>> ready_baselines();
   void keep_baselines(const std::vector<Timing>& timings);
-  Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, Session& session);
+  Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s, Session& session);
 
   Subject subject_;
   target::Target& target_;
@@ -215,7 +215,7 @@ std::vector<const BankDraw*> RefereeImpl::timed_draws(const JudgedProgram& judge
   return draws;
 }
 
-Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepared* incumbent, Session& session) {
+Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s, Session& session) {
   std::vector<const Prepared*> programs = {&candidate};
   if (incumbent) programs.push_back(incumbent);
   int os_error = 0;
@@ -260,7 +260,7 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   if (incumbent) {
     KW_TRY(other, JudgedProgram::create(session, 1, subject_.interface, bank_.random()));
   }
-  timing_.bound_s = options_.search_time_s;
+  timing_.bound_s = time_s > 0 ? time_s : options_.search_time_s;
   auto timing = time_in_worker(session, judged, other ? &*other : nullptr, timed_draws(judged), timing_, bank_.random());
   if (!timing) return finish(timing.error().kind, timing.error().reason);
   if (incumbent) timing->reference = incumbent->id;
@@ -271,12 +271,12 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(*timing));
 }
 
-Result<Verdict> RefereeImpl::judge(const Prepared& candidate, const Prepared* incumbent) {
+Result<Verdict> RefereeImpl::judge(const Prepared& candidate, const Prepared* incumbent, double time_s) {
   if (candidate.early) return *candidate.early;
   if (!candidate.object) return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
   if (incumbent && !incumbent->object) return fail(ErrorKind::kInternal, "the incumbent has no object");
   KW_TRY(Session session, start_session());
-  auto verdict = judge_right(candidate, incumbent, session);
+  auto verdict = judge_right(candidate, incumbent, time_s, session);
   pool_->refill();
   return verdict;
 }
