@@ -30,6 +30,8 @@ function(kw_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${ARG_FOLDER}/*.cpp)
   # The runtime is a library of its own with its own entry points.
   list(FILTER sources EXCLUDE REGEX "/cpu/runtime/")
+  # Device sources are compiled by the toolchain of their target, on the user's machine.
+  list(FILTER sources EXCLUDE REGEX "/device/")
   if(NOT sources)
     add_library(kw_${name} INTERFACE)
     target_include_directories(kw_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
@@ -48,6 +50,22 @@ function(kw_library name)
   elseif(name STREQUAL "archive")
     target_link_libraries(kw_archive ${scope} SQLite::SQLite3)
   endif()
+endfunction()
+
+# kw_embed(target): the texts that generated code may include, and the probe's kernels, as strings in kw_<target>.
+function(kw_embed target)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cpu/device/*)
+  set(entries "kernelwright/kernel_abi.h=${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h")
+  foreach(file IN LISTS files)
+    get_filename_component(name ${file} NAME)
+    list(APPEND entries "${name}=${file}")
+  endforeach()
+  set(output ${CMAKE_BINARY_DIR}/generated/device_sources.cpp)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} "-DOUTPUT=${output}" "-DFILES=${entries}" -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    VERBATIM)
+  target_sources(kw_${target} PRIVATE ${output})
 endfunction()
 
 # The runtime is a shared library with the C ABI alone in sight. Its parts are a static library as well, so
