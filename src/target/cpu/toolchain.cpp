@@ -36,6 +36,7 @@ constexpr const char* kLinkFlags[] = {
 // After the source: what may be linked. libgcc is the static one (128-bit division, half conversions).
 constexpr const char* kLibraries[] = {"-lm", "-lgcc", "-lc"};
 
+constexpr uint64_t kLargestFile = 256ull << 20;  // of the compiler's own temporaries
 constexpr int kMaxErrors = 5;
 constexpr size_t kMaxLogLines = 40;
 constexpr size_t kMaxLogBytes = 4000;
@@ -228,24 +229,27 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compil
                                           job.source_name};
   arguments.insert(arguments.end(), files.begin(), files.end());
   arguments.insert(arguments.end(), std::begin(kLibraries), std::end(kLibraries));
-  // The compiler may write whatever it needs; the linker's result is checked against its own limit.
   KW_TRY(const base::ProcessOutcome outcome,
          run_compiler(compiler.path, arguments, folder,
-                      {limits.wall_s, limits.memory_bytes, 16 * limits.object_bytes}));
+                      {limits.wall_s, limits.memory_bytes, kLargestFile}));
 
-  const std::string log = shorten_compiler_log(outcome.err, folder);
+  // First, because what a forbidden header brings in explains most errors after it.
+  const auto rule = base::read_file(folder / "deps.d", 4 << 20);
+  if (rule)
+    if (const auto file = forbidden_include(compiler, job, *rule))
+      return refuse(fmt::format("include of {} is not allowed; allowed: {}, and the project's device headers\n",
+                                *file, fmt::join(allowed_headers(), ", ")));
+  std::string log = shorten_compiler_log(outcome.err, folder);
   if (!outcome.ok()) {
+    if (log.find("__dso_handle") != std::string::npos)
+      log = "a global or static object with a constructor or destructor is not allowed\n" + log;
     BuildFailure failure{log, outcome.end == base::ProcessOutcome::End::kTimedOut};
     if (outcome.end != base::ProcessOutcome::End::kExited)
       failure.log = limit_message(outcome, limits) + "\n" + failure.log;
     if (failure.log.empty()) failure.log = fmt::format("the compiler failed with code {}\n", outcome.code);
     return tl::expected<CompileOutput, BuildFailure>(tl::unexpected(std::move(failure)));
   }
-  const auto rule = base::read_file(folder / "deps.d", 4 << 20);
   if (!rule) return refuse("the compiler wrote no list of includes\n");
-  if (const auto file = forbidden_include(compiler, job, *rule))
-    return refuse(fmt::format("include of {} is not allowed; allowed: {}, and the project's device headers\n",
-                              *file, fmt::join(allowed_headers(), ", ")));
   const auto size = fs::file_size(folder / "object.so", ec);
   if (ec) return refuse("the compiler wrote no object\n");
   if (size > limits.object_bytes)
