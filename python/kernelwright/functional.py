@@ -48,7 +48,7 @@ def functionalize(program, name_of, module):
     result = Functional(torch.fx.Graph())
     environment = {}
     result.graph.graph_copy(program.graph, environment)
-    by_name = {new.name: new for new in environment.values()}
+    by_name = {old.name: new for old, new in environment.items()}
     _write_output(result, program, environment)
     _read_inputs(result, program, by_name, name_of, module)
     _check(result)
@@ -229,10 +229,21 @@ def _canonical(result):
             a = bound_arguments(node)
             _replace(result, node, aten.batch_norm.default,
                      (a["input"], a["weight"], a["bias"], None, None, True, a["momentum"], a["eps"], False), take=0)
+        elif op is aten.copy.default:
+            _replace_copy(result, node)
         elif op in (aten.max.dim, aten.min.dim) and used == {0}:
             a = bound_arguments(node)
             extreme = aten.amax.default if op is aten.max.dim else aten.amin.default
             _replace(result, node, extreme, (a["self"], [a["dim"]], a["keepdim"]), take=0)
+
+
+def _replace_copy(result, node):
+    """copy(self, src): src in the shape and dtype of self."""
+    source, value = node.args[1], node.meta["val"]
+    with result.graph.inserting_before(node):
+        cast = result.graph.call_function(aten._to_copy.default, (source,), {"dtype": value.dtype})
+    cast.meta = {**node.meta, "val": source.meta["val"].to(value.dtype)}
+    _replace(result, node, aten.expand.default, (cast, list(value.shape)))
 
 
 def _handed_back(result):
@@ -287,29 +298,29 @@ def _fold_constants(result):
     """Integer and boolean values that depend on nothing (masks, positions) become constants. Real values
     stay: folded, they would keep their rounding in a run of higher precision."""
     known, kept = {}, _handed_back(result)
-    for node in list(result.graph.nodes):
-        if node.op != "call_function" or node.target is operator.getitem or node in kept or is_random(node):
-            continue
+    for node in result.graph.nodes:
         value = node.meta.get("val")
-        if not isinstance(value, torch.Tensor) or value.dtype.is_floating_point:
+        if node.op != "call_function" or node.target is operator.getitem or is_random(node):
             continue
-        if not 0 < value.numel() <= FOLD_LIMIT:
+        if not isinstance(value, torch.Tensor) or not 0 < value.numel() <= FOLD_LIMIT:
             continue
         if all(source in known for source in node.all_input_nodes):
             try:
                 known[node] = _evaluate(node, known)
             except Exception:  # an op that does not run here stays a node
                 continue
+    folded = {n for n in known if not n.meta["val"].dtype.is_floating_point and n not in kept
+              and n.target is not aten.full.default}
     taken = {name for name, kind, _ in result.weights.values() if kind == "constant"}
-    for node, tensor in known.items():
-        if node.target is aten.full.default or not any(user not in known for user in node.users):
+    for node in folded:
+        if all(user in folded for user in node.users):
             continue
         number = next(i for i in range(len(taken) + 1) if f"constant.{i}" not in taken)
         taken.add(f"constant.{number}")
         with result.graph.inserting_before(next(iter(result.graph.nodes))):
             placeholder = result.graph.placeholder(f"c_folded_{number}")
         placeholder.meta = {"val": node.meta["val"]}
-        result.weights[placeholder] = (f"constant.{number}", "constant", tensor)
+        result.weights[placeholder] = (f"constant.{number}", "constant", known[node])
         node.replace_all_uses_with(placeholder)
 
 

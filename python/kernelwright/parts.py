@@ -3,7 +3,8 @@
 
 from kernelwright.aten import NotExpressible
 from kernelwright.errors import one_line
-from kernelwright.export import Exported, capture_inputs, export_module
+from kernelwright.exported import Exported, capture_inputs
+from kernelwright.trace import export_module
 
 
 def export_parts(workload, args, kwargs, names, reason):

@@ -91,6 +91,7 @@ def load(path, init="", inputs="", size="cpu", policy="strict", check=True):
         workload.init_args = _init_args(workload, init)
     _choose_inputs(workload, inputs)
     workload.module = _seeded(WEIGHT_SEED, workload._construct)
+    _settle_lazy(workload)
     _check_weights(workload)
     if check:
         check_forward(workload)
@@ -109,10 +110,13 @@ def check_forward(workload):
             raise InputError(f"inputs do not match {type(module).__name__}.forward: {error}") from error
     try:
         with torch.no_grad():
-            _seeded(0, lambda: module(*args, **kwargs))
+            results = _seeded(0, lambda: module(*args, **kwargs))
     except Exception as error:
         shapes = ", ".join(_describe(a) for a in [*args, *kwargs.values()])
         raise user_error(f"forward failed on inputs {shapes}", error, workload.source_file) from error
+    for position, tensor in enumerate(torch.utils._pytree.tree_leaves(results)):
+        if isinstance(tensor, torch.Tensor) and tensor.numel() == 0:
+            raise InputError(f"output {position} has no elements", shape=list(tensor.shape))
 
 
 def _split(path):
@@ -324,11 +328,22 @@ def _choose_inputs(workload, text):
     workload._inputs = draw
 
 
+def _settle_lazy(workload):
+    """The first call gives a lazy module's weights their shapes."""
+    module = workload.module
+    if any(isinstance(p, torch.nn.parameter.UninitializedTensorMixin)
+           for p in [*module.parameters(), *module.buffers()]):
+        args, kwargs = workload.make_inputs(0)
+        try:
+            with torch.no_grad():
+                _seeded(WEIGHT_SEED, lambda: module(*args, **kwargs))
+        except Exception as error:
+            raise user_error("forward failed", error, workload.source_file) from error
+
+
 def _check_weights(workload):
     module = workload.module
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
-            continue  # a lazy module; the first call gives it a shape
         if tensor.is_floating_point() and torch.isnan(tensor).any():
             raise InputError(f"weight {name} holds NaN")
 
