@@ -49,6 +49,7 @@ struct Node {
   std::map<std::string, Argument> args;
   std::vector<int> outputs;  // value ids; -1: an output that nothing reads
   std::string module_path;   // "encoder.layers.0", for messages
+  int part = -1;             // index into Graph::parts; -1 when the graph is the whole module
 
   const Argument& arg(const std::string& name) const;  // None when absent
   std::optional<int> value_arg(const std::string& name) const;
@@ -77,6 +78,13 @@ struct EagerNote {
   std::string reason;  // one line
 };
 
+// A submodule that was exported on its own because the whole module could not be. Regions never cross parts.
+struct Part {
+  std::string module_path;  // "encoder.layers.0"
+  std::vector<int> inputs;
+  std::vector<Output> outputs;
+};
+
 struct Graph {
   std::string workload;
   std::string class_name;
@@ -89,6 +97,8 @@ struct Graph {
   std::vector<Output> outputs;
   std::vector<Mutation> mutations;
   std::vector<EagerNote> eager_notes;
+  bool whole = true;        // false: only `parts` of the module are here (maybe none), and no region is whole
+  std::vector<Part> parts;
 
   const Value& value(int id) const { return values.at(static_cast<size_t>(id)); }
   std::optional<int> find_value(const std::string& name) const;

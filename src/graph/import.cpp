@@ -106,7 +106,7 @@ class GraphReader {
   Result<Graph> read(const Json& json) {
     KW_CHECK_OK(known_keys(json, "top level",
                            {"format", "workload", "class", "training", "torch", "values", "inputs", "weights",
-                            "nodes", "outputs", "mutations", "eager"}));
+                            "nodes", "outputs", "mutations", "eager", "parts"}));
     KW_TRY(const Json* format, field(json, "", "format", Json::value_t::number_integer, "an integer"));
     if (*format != 1) return bad("format", "only format 1 is known");
     KW_TRY(graph_.workload, text_field(json, "", "workload"));
@@ -121,6 +121,7 @@ class GraphReader {
     KW_CHECK_OK(read_outputs(json));
     KW_CHECK_OK(read_mutations(json));
     KW_CHECK_OK(read_eager(json));
+    KW_CHECK_OK(read_parts(json));
     return std::move(graph_);
   }
 
@@ -239,13 +240,18 @@ class GraphReader {
     for (size_t i = 0; i < nodes->size(); ++i) {
       const std::string place = fmt::format("nodes[{}]", i);
       const Json& node_json = (*nodes)[i];
-      KW_CHECK_OK(known_keys(node_json, place, {"name", "op", "args", "outputs", "module"}));
+      KW_CHECK_OK(known_keys(node_json, place, {"name", "op", "args", "outputs", "module", "part"}));
       Node node;
       KW_TRY(node.name, text_field(node_json, place, "name"));
       if (!names.insert(node.name).second) return bad(place + ".name", fmt::format("\"{}\" is used twice", node.name));
       KW_TRY(node.op, text_field(node_json, place, "op"));
       if (node_json.contains("module")) {
         KW_TRY(node.module_path, text_field(node_json, place, "module"));
+      }
+      if (node_json.contains("part")) {
+        KW_TRY(int64_t part, integer(node_json["part"], place + ".part"));
+        if (part < 0 || part >= static_cast<int64_t>(kMaxValues)) return bad(place + ".part", "out of range");
+        node.part = static_cast<int>(part);
       }
       KW_TRY(const Json* args, field(node_json, place, "args", Json::value_t::object, "an object"));
       for (const auto& [name, arg_json] : args->items()) {
@@ -271,11 +277,12 @@ class GraphReader {
     return {};
   }
 
-  Status read_outputs(const Json& json) {
-    KW_TRY(const Json* outputs, array_field(json, "", "outputs"));
-    for (size_t i = 0; i < outputs->size(); ++i) {
-      const std::string place = fmt::format("outputs[{}]", i);
-      const Json& out = (*outputs)[i];
+  Result<std::vector<Output>> outputs_of(const Json& owner, const std::string& owner_place) {
+    KW_TRY(const Json* list, array_field(owner, owner_place, "outputs"));
+    std::vector<Output> outputs;
+    for (size_t i = 0; i < list->size(); ++i) {
+      const std::string place = fmt::format("{}outputs[{}]", owner_place.empty() ? "" : owner_place + ".", i);
+      const Json& out = (*list)[i];
       Output output;
       if (!out.is_object() || out.size() != 1 || !(out.contains("value") || out.contains("const")))
         return bad(place, "expected {\"value\": name} or {\"const\": ...}");
@@ -284,8 +291,13 @@ class GraphReader {
       } else {
         output.constant_json = out["const"].dump();
       }
-      graph_.outputs.push_back(std::move(output));
+      outputs.push_back(std::move(output));
     }
+    return outputs;
+  }
+
+  Status read_outputs(const Json& json) {
+    KW_TRY(graph_.outputs, outputs_of(json, ""));
     return {};
   }
 
@@ -321,6 +333,33 @@ class GraphReader {
     return {};
   }
 
+  Status read_parts(const Json& json) {
+    graph_.whole = !json.contains("parts");
+    if (!graph_.whole) {
+      KW_TRY(const Json* parts, array_field(json, "", "parts"));
+      for (size_t i = 0; i < parts->size(); ++i) {
+        const std::string place = fmt::format("parts[{}]", i);
+        const Json& item = (*parts)[i];
+        KW_CHECK_OK(known_keys(item, place, {"module_path", "inputs", "outputs"}));
+        Part part;
+        KW_TRY(part.module_path, text_field(item, place, "module_path"));
+        KW_TRY(const Json* inputs, array_field(item, place, "inputs"));
+        for (size_t j = 0; j < inputs->size(); ++j) {
+          KW_TRY(int id, value_named((*inputs)[j], fmt::format("{}.inputs[{}]", place, j)));
+          part.inputs.push_back(id);
+        }
+        KW_TRY(part.outputs, outputs_of(item, place));
+        graph_.parts.push_back(std::move(part));
+      }
+    }
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const int part = graph_.nodes[i].part;
+      if (graph_.whole ? part != -1 : part < 0 || part >= static_cast<int>(graph_.parts.size()))
+        return bad(fmt::format("nodes[{}].part", i), "names no part");
+    }
+    return {};
+  }
+
   Graph graph_;
   std::unordered_map<std::string, int> ids_;
   std::vector<bool> made_;
@@ -348,6 +387,11 @@ Json argument_json(const Graph& graph, const Argument& arg) {
     }
   };
   return std::visit(Printer{graph}, arg.data);
+}
+
+Json output_json(const Graph& graph, const Output& output) {
+  if (output.value >= 0) return {{"value", graph.value(output.value).name}};
+  return {{"const", Json::parse(output.constant_json, nullptr, false)}};
 }
 
 }  // namespace
@@ -388,13 +432,9 @@ std::string graph_json(const Graph& graph) {
     for (int id : node.outputs) outs.push_back(id < 0 ? Json(nullptr) : Json(graph.value(id).name));
     nodes.push_back(
         {{"name", node.name}, {"op", node.op}, {"args", args}, {"outputs", outs}, {"module", node.module_path}});
+    if (node.part >= 0) nodes.back()["part"] = node.part;
   }
-  for (const auto& output : graph.outputs) {
-    if (output.value >= 0)
-      outputs.push_back({{"value", graph.value(output.value).name}});
-    else
-      outputs.push_back({{"const", Json::parse(output.constant_json, nullptr, false)}});
-  }
+  for (const auto& output : graph.outputs) outputs.push_back(output_json(graph, output));
   for (const auto& mutation : graph.mutations)
     mutations.push_back({{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
   for (const auto& note : graph.eager_notes) eager.push_back({{"what", note.what}, {"reason", note.reason}});
@@ -402,6 +442,16 @@ std::string graph_json(const Graph& graph) {
               {"training", graph.training}, {"torch", graph.torch_version}, {"values", values},
               {"inputs", inputs},   {"weights", weights},          {"nodes", nodes},
               {"outputs", outputs}, {"mutations", mutations},      {"eager", eager}};
+  if (!graph.whole) {
+    Json parts = Json::array();
+    for (const auto& part : graph.parts) {
+      Json part_inputs = Json::array(), part_outputs = Json::array();
+      for (int id : part.inputs) part_inputs.push_back(graph.value(id).name);
+      for (const auto& output : part.outputs) part_outputs.push_back(output_json(graph, output));
+      parts.push_back({{"module_path", part.module_path}, {"inputs", part_inputs}, {"outputs", part_outputs}});
+    }
+    out["parts"] = parts;
+  }
   return out.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
