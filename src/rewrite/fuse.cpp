@@ -2,41 +2,303 @@
 #include "rewrite/fuse.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
 
+#include "rewrite/contraction.h"
 #include "rewrite/nest.h"
+#include "rewrite/row_group.h"
 
 namespace kernelwright::rewrite {
 
 using graph::Combiner;
+using graph::DType;
 using graph::Expr;
 using graph::ExprNode;
 using graph::ExprOp;
 using graph::Stage;
+using graph::StageTensor;
+using graph::TensorRole;
 
 namespace {
+
+// Arithmetic that may be done again per element before a trip through memory is the better deal.
+constexpr double kRecomputeBudget = 5;
+// A dearer producer of a contraction's operand is stored: packing repeats it for every block.
+constexpr double kOperandBudget = 8;
+// Rows this long, when there are fewer than kFewRows of them, want to be cut up over the workers.
+constexpr int64_t kLongRow = 16384, kFewRows = 4;
 
 void add_unique(std::vector<int>& list, int value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
 }
 
-std::vector<int> loads_of(const Stage& stage) {
+// Distinct loads of a tensor (or of all, tensor -1) in an expression.
+std::vector<Expr> distinct_loads(const Expr& root, int tensor) {
+  std::vector<Expr> found;
+  if (!root) return found;
+  std::set<const ExprNode*> seen;
+  std::function<void(const Expr&)> walk = [&](const Expr& expr) {
+    if (!seen.insert(expr.get()).second) return;
+    for (const Expr& operand : expr->operands) walk(operand);
+    if (expr->op != ExprOp::kLoad || (tensor >= 0 && expr->tensor != tensor)) return;
+    const bool known = std::any_of(found.begin(), found.end(), [&](const Expr& other) { return graph::same(other, expr); });
+    if (!known) found.push_back(expr);
+  };
+  walk(root);
+  return found;
+}
+
+std::vector<int> tensors_read(const Stage& stage) {
   std::vector<int> tensors;
   for (const Expr& expr : {stage.body, stage.finish}) {
-    if (!expr) continue;
-    graph::visit(expr, [&](const ExprNode& node) {
-      if (node.op == ExprOp::kLoad) add_unique(tensors, node.tensor);
-    });
+    for (const Expr& load : distinct_loads(expr, -1)) add_unique(tensors, load->tensor);
   }
   return tensors;
 }
 
-FusedOp single(const Stage& stage) {
-  FusedOp op;
-  op.anchor = stage.combiner == Combiner::kNone ? Anchor::kPointwise : Anchor::kReduction;
-  op.stages = {stage};
-  op.inputs = loads_of(stage);
-  op.outputs = {stage.output};
-  return op;
+// What a reader sees of a value that was stored: rounded to the tensor's type.
+Expr as_stored(const Expr& value, DType dtype) {
+  if (dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kI64 || dtype == DType::kBool) return value;
+  return graph::cast(dtype, value);
+}
+
+class Fuser {
+ public:
+  explicit Fuser(const graph::StageGraph& graph) : graph_(graph), stages_(graph.stages) {}
+
+  std::vector<Stage> run() {
+    for (int round = 0; round < 8; ++round) {
+      bool changed = inline_all([](const Inlining& i) { return i.cost == 0; });
+      changed |= inline_all([](const Inlining& i) { return !i.into_anchor && i.extra <= kRecomputeBudget; });
+      changed |= finish_anchors();
+      changed |= inline_all([](const Inlining& i) {
+        return i.extra <= kRecomputeBudget && (!i.into_contraction || i.cost <= kOperandBudget);
+      });
+      if (!changed) break;
+    }
+    return stages_;
+  }
+
+ private:
+  struct Inlining {
+    double cost = 0;   // arithmetic per element of the producer
+    double extra = 0;  // arithmetic that is repeated, per element of the producer
+    bool into_anchor = false;
+    bool into_contraction = false;
+  };
+
+  const StageTensor& tensor(int index) const { return graph_.tensors[static_cast<size_t>(index)]; }
+  bool temporary(int index) const { return tensor(index).role == TensorRole::kTemporary; }
+  std::vector<int64_t> extents(const Stage& stage) const { return graph::axis_extents(graph_, stage); }
+
+  std::vector<size_t> readers(int of) const {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      const auto read = tensors_read(stages_[i]);
+      if (std::find(read.begin(), read.end(), of) != read.end()) found.push_back(i);
+    }
+    return found;
+  }
+
+  bool reads_state(const Stage& stage) const {
+    for (int read : tensors_read(stage)) {
+      if (tensor(read).role == TensorRole::kState) return true;
+    }
+    return false;
+  }
+
+  Inlining weigh(const Stage& producer, const std::vector<size_t>& to) const {
+    Inlining inlining;
+    const double elements = std::max<double>(1, static_cast<double>(tensor(producer.output).type.elements()));
+    inlining.cost = arithmetic_cost(producer.body) +
+                    std::max<double>(0, static_cast<double>(distinct_loads(producer.body, -1).size()) - 1);
+    double evaluations = 0;
+    for (size_t r : to) {
+      const Stage& reader = stages_[r];
+      const auto all = extents(reader);
+      for (const Expr& expr : {reader.body, reader.finish}) {
+        for (const Expr& load : distinct_loads(expr, producer.output)) {
+          double points = 1;
+          const auto used = axes_used(load, static_cast<int>(all.size()));
+          for (size_t a = 0; a < all.size(); ++a) points *= used[a] ? static_cast<double>(all[a]) : 1;
+          evaluations += points;
+        }
+      }
+      if (reader.combiner != Combiner::kNone) inlining.into_anchor = true;
+      if (match_contraction(reader, graph_.tensors)) inlining.into_contraction = true;
+    }
+    inlining.extra = inlining.cost * std::max(0.0, evaluations / elements - 1);
+    return inlining;
+  }
+
+  template <class Rule>
+  bool inline_all(Rule rule) {
+    bool changed = false;
+    for (size_t p = 0; p < stages_.size();) {
+      const Stage producer = stages_[p];
+      if (!temporary(producer.output)) {
+        ++p;
+        continue;
+      }
+      const std::vector<size_t> to = readers(producer.output);
+      const bool dead = to.empty();
+      const bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer) && rule(weigh(producer, to));
+      if (!dead && !fits) {
+        ++p;
+        continue;
+      }
+      for (size_t r : to) substitute(stages_[r], producer);
+      stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(p));
+      changed = true;
+    }
+    return changed;
+  }
+
+  void substitute(Stage& reader, const Stage& producer) const {
+    const auto all = extents(reader);
+    for (Expr* expr : {&reader.body, &reader.finish}) {
+      if (!*expr) continue;
+      Expr inlined = graph::rewrite_loads(*expr, [&](const ExprNode& node) -> Expr {
+        if (node.tensor != producer.output) return nullptr;
+        return as_stored(graph::substitute_axes(producer.body, node.operands), tensor(producer.output).type.dtype);
+      });
+      *expr = graph::simplify_index(inlined, all);
+    }
+  }
+
+  // A pointwise stage that alone reads an anchor, every element once, becomes the anchor's finish.
+  bool finish_anchors() {
+    bool changed = false;
+    for (size_t r = 0; r < stages_.size();) {
+      if (stages_[r].combiner != Combiner::kNone && temporary(stages_[r].output) && finish_anchor(r)) changed = true;
+      else ++r;
+    }
+    return changed;
+  }
+
+  bool finish_anchor(size_t r) {
+    const Stage anchor = stages_[r];
+    const std::vector<size_t> to = readers(anchor.output);
+    if (to.size() != 1 || stages_[to[0]].combiner != Combiner::kNone) return false;
+    Stage& reader = stages_[to[0]];
+    const auto loads = distinct_loads(reader.body, anchor.output);
+    if (loads.size() != 1 || !covers(reader, anchor.output)) return false;
+    // The anchor's axes in terms of the reader's.
+    const size_t anchor_rank = tensor(anchor.output).type.shape.size();
+    const size_t reader_rank = tensor(reader.output).type.shape.size();
+    std::vector<Expr> axes(loads[0]->operands.begin(), loads[0]->operands.end());
+    for (size_t j = 0; j < anchor.reduce.size(); ++j) axes.push_back(graph::axis(static_cast<int>(reader_rank + j)));
+    (void)anchor_rank;
+    Stage merged = reader;
+    merged.reduce = anchor.reduce;
+    merged.combiner = anchor.combiner;
+    const auto all = extents(merged);
+    merged.body = graph::simplify_index(graph::substitute_axes(anchor.body, axes), all);
+    const bool arg = anchor.combiner == Combiner::kArgMax || anchor.combiner == Combiner::kArgMin;
+    Expr value = anchor.finish ? graph::substitute_axes(anchor.finish, axes)
+                               : graph::reduced(arg ? graph::ScalarKind::kInt : anchor.body->kind);
+    value = as_stored(value, tensor(anchor.output).type.dtype);
+    merged.finish = graph::simplify_index(graph::rewrite_loads(reader.body, [&](const ExprNode& node) -> Expr {
+      return node.tensor == anchor.output ? value : nullptr;
+    }), all);
+    merged.origin = anchor.origin;
+    reader = std::move(merged);
+    stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(r));
+    return true;
+  }
+
+  // Whether the stage reads every element of the tensor exactly once, each at another point.
+  bool covers(const Stage& reader, int of) const {
+    const Nest nest = make_nest(reader, graph_.tensors, false);
+    const auto loads = distinct_loads(nest.body, of);
+    if (loads.size() != 1 || nest.outer_points() != tensor(of).type.elements()) return false;
+    const auto affine = affine_of(nest, loads[0]->operands[0]);
+    if (!affine || affine->constant != 0) return false;
+    std::vector<std::pair<int64_t, int64_t>> radix;
+    for (int a = 0; a < nest.outer; ++a) {
+      const auto at = static_cast<size_t>(a);
+      if (nest.extents[at] > 1) radix.emplace_back(affine->coefficients[at], nest.extents[at]);
+    }
+    std::sort(radix.begin(), radix.end());
+    int64_t next = 1;
+    for (const auto& [coefficient, extent] : radix) {
+      if (coefficient != next) return false;
+      next *= extent;
+    }
+    return true;
+  }
+
+  const graph::StageGraph& graph_;
+  std::vector<Stage> stages_;
+};
+
+// Which stages go together: one op per stage, but for row groups.
+std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
+  std::vector<std::vector<size_t>> groups;
+  std::vector<bool> taken(stages.size(), false);
+  for (size_t i = 0; i < stages.size(); ++i) {
+    if (taken[i]) continue;
+    std::vector<size_t> members = {i};
+    auto group = start_row_group(stages[i], tensors);
+    const bool arg = stages[i].combiner == Combiner::kArgMax || stages[i].combiner == Combiner::kArgMin;
+    if (group && !arg && !match_contraction(stages[i], tensors) &&
+        (group->rows() >= kFewRows || group->row_length() < kLongRow)) {
+      std::set<int> outside;  // made after the group, by stages that are not in it
+      for (size_t j = i + 1; j < stages.size(); ++j) {
+        if (taken[j]) continue;
+        const auto read = tensors_read(stages[j]);
+        const bool late = std::any_of(read.begin(), read.end(), [&](int t) { return outside.count(t) != 0; });
+        const bool inside = std::any_of(read.begin(), read.end(), [&](int t) { return group->find(t) != nullptr; });
+        if (!late && !inside) continue;
+        const bool arg_stage = stages[j].combiner == Combiner::kArgMax || stages[j].combiner == Combiner::kArgMin;
+        const bool state = tensors[static_cast<size_t>(stages[j].output)].role == TensorRole::kState;
+        if (!late && !arg_stage && !state && !match_contraction(stages[j], tensors) && join_row_group(*group, stages[j], tensors)) {
+          members.push_back(j);
+          taken[j] = true;
+        } else {
+          outside.insert(stages[j].output);
+        }
+      }
+    }
+    groups.push_back(std::move(members));
+  }
+  return groups;
+}
+
+Anchor anchor_of(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
+  if (stages.size() > 1) return Anchor::kRow;
+  if (stages[0].combiner == Combiner::kNone) return Anchor::kPointwise;
+  return match_contraction(stages[0], tensors) ? Anchor::kContraction : Anchor::kReduction;
+}
+
+// Orders ops so that every tensor is made before it is read and a state is read before it is replaced.
+std::vector<FusedOp> sorted(std::vector<FusedOp> ops, const std::vector<StageTensor>& tensors) {
+  auto contains = [](const std::vector<int>& list, int value) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  std::vector<FusedOp> order;
+  std::vector<bool> placed(ops.size(), false);
+  for (size_t step = 0; step < ops.size(); ++step) {
+    for (size_t i = 0; i < ops.size(); ++i) {
+      if (placed[i]) continue;
+      bool ready = true;
+      for (size_t j = 0; j < ops.size() && ready; ++j) {
+        if (j == i || placed[j]) continue;
+        for (int made : ops[j].outputs) {
+          const bool state = tensors[static_cast<size_t>(made)].role == TensorRole::kState;
+          if (!state && contains(ops[i].inputs, made)) ready = false;
+        }
+        for (int made : ops[i].outputs) {
+          const bool state = tensors[static_cast<size_t>(made)].role == TensorRole::kState;
+          if (state && contains(ops[j].inputs, made)) ready = false;
+        }
+      }
+      if (!ready) continue;
+      placed[i] = true;
+      order.push_back(ops[i]);
+      break;
+    }
+  }
+  return order;
 }
 
 }  // namespace
@@ -44,7 +306,37 @@ FusedOp single(const Stage& stage) {
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   FusedGraph fused;
   fused.tensors = graph.tensors;
-  for (const Stage& stage : graph.stages) fused.ops.push_back(single(stage));
+  const std::vector<Stage> stages = options.enabled ? Fuser(graph).run() : graph.stages;
+  std::vector<std::vector<size_t>> groups;
+  if (options.enabled) {
+    groups = group_rows(stages, graph.tensors);
+  } else {
+    for (size_t i = 0; i < stages.size(); ++i) groups.push_back({i});
+  }
+  std::vector<FusedOp> ops;
+  for (const auto& members : groups) {
+    FusedOp op;
+    for (size_t i : members) op.stages.push_back(stages[i]);
+    op.anchor = anchor_of(op.stages, graph.tensors);
+    std::vector<int> made;
+    for (const Stage& stage : op.stages) {
+      for (int read : tensors_read(stage)) {
+        if (std::find(made.begin(), made.end(), read) == made.end()) add_unique(op.inputs, read);
+      }
+      made.push_back(stage.output);
+    }
+    for (int tensor : made) {
+      bool wanted = graph.tensors[static_cast<size_t>(tensor)].role != TensorRole::kTemporary;
+      for (size_t j = 0; j < stages.size() && !wanted; ++j) {
+        if (std::find(members.begin(), members.end(), j) != members.end()) continue;
+        const auto read = tensors_read(stages[j]);
+        wanted = std::find(read.begin(), read.end(), tensor) != read.end();
+      }
+      if (wanted) op.outputs.push_back(tensor);
+    }
+    ops.push_back(std::move(op));
+  }
+  fused.ops = sorted(std::move(ops), graph.tensors);
   return fused;
 }
 

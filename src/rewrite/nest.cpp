@@ -137,38 +137,42 @@ void permute_axes(Nest& nest, const std::vector<int>& order) {
   substitute(nest, axes);
 }
 
+bool can_merge(const Nest& nest, int a) {
+  if ((a < nest.outer) != (a + 1 < nest.outer)) return false;
+  const int64_t inner_extent = nest.extents[static_cast<size_t>(a) + 1];
+  if (nest.extents[static_cast<size_t>(a)] == 1 || inner_extent == 1) return true;
+  bool fits = true;
+  std::unordered_set<const ExprNode*> seen;
+  auto check = [&](const Affine& affine) {
+    const int64_t high = affine.coefficients[static_cast<size_t>(a)];
+    const int64_t low = affine.coefficients[static_cast<size_t>(a) + 1];
+    fits = fits && high == low * inner_extent;
+  };
+  for (const Expr& expr : {nest.body, nest.finish, nest.store}) each_affine(expr, nest.rank(), check, seen);
+  return fits;
+}
+
+void merge(Nest& nest, int a) {
+  const int64_t outer_extent = nest.extents[static_cast<size_t>(a)];
+  const int64_t inner_extent = nest.extents[static_cast<size_t>(a) + 1];
+  const int gone = inner_extent == 1 ? a + 1 : a;
+  std::vector<Expr> axes;
+  for (int i = 0; i < nest.rank(); ++i) {
+    axes.push_back(i == gone ? graph::integer(0) : graph::axis(i > a ? i - 1 : i));
+  }
+  nest.extents[static_cast<size_t>(a)] = outer_extent * inner_extent;
+  nest.extents.erase(nest.extents.begin() + a + 1);
+  if (a < nest.outer) --nest.outer;
+  substitute(nest, axes);
+}
+
 void merge_axes(Nest& nest) {
   for (int a = 0; a + 1 < nest.rank();) {
-    const bool same_side = (a < nest.outer) == (a + 1 < nest.outer);
-    const int64_t outer_extent = nest.extents[static_cast<size_t>(a)];
-    const int64_t inner_extent = nest.extents[static_cast<size_t>(a) + 1];
-    bool fits = same_side;
-    if (fits && outer_extent != 1 && inner_extent != 1) {
-      std::unordered_set<const ExprNode*> seen;
-      auto check = [&](const Affine& affine) {
-        const int64_t high = affine.coefficients[static_cast<size_t>(a)];
-        const int64_t low = affine.coefficients[static_cast<size_t>(a) + 1];
-        fits = fits && high == low * inner_extent;
-      };
-      for (const Expr& expr : {nest.body, nest.finish, nest.store}) each_affine(expr, nest.rank(), check, seen);
-    }
-    if (!fits) {
+    if (!can_merge(nest, a)) {
       ++a;
       continue;
     }
-    std::vector<Expr> axes;
-    for (int i = 0; i < nest.rank(); ++i) {
-      if (outer_extent == 1 || inner_extent == 1) {
-        const bool gone = (i == a && outer_extent == 1) || (i == a + 1 && outer_extent != 1);
-        axes.push_back(gone ? graph::integer(0) : graph::axis(i > a ? i - 1 : i));
-      } else {
-        axes.push_back(i == a ? graph::integer(0) : graph::axis(i > a ? i - 1 : i));
-      }
-    }
-    nest.extents[static_cast<size_t>(a)] = outer_extent * inner_extent;
-    nest.extents.erase(nest.extents.begin() + a + 1);
-    if (a < nest.outer) --nest.outer;
-    substitute(nest, axes);
+    merge(nest, a);
     if (a > 0) --a;
   }
 }

@@ -28,6 +28,9 @@ struct Nest {
 // `merge` false keeps neighbouring axes apart, for callers that match axes of several stages first.
 Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors, bool merge = true);
 void merge_axes(Nest& nest);
+// Whether axes `axis` and `axis` + 1 are one to everything that reads them; and makes them one.
+bool can_merge(const Nest& nest, int axis);
+void merge(Nest& nest, int axis);
 // Splits axis `axis` into two: extent / inner, and inner. `inner` divides the extent.
 void split_axis(Nest& nest, int axis, int64_t inner);
 // Renumbers axes: new axis i is old axis order[i]. Output axes must stay before reduction axes.
