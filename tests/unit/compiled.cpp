@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/compiled.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <random>
+#include <regex>
+#include <set>
+
+#include "base/file.h"
+#include "base/subprocess.h"
+#include "kernelwright/kernel_abi.h"
+
+namespace kernelwright::testing {
+
+using graph::DType;
+using graph::Expr;
+using graph::HostTensor;
+using graph::TensorRole;
+
+int Stages::add(graph::Shape shape, DType dtype, TensorRole role, int index) {
+  graph::StageTensor tensor;
+  tensor.name = fmt::format("t{}", graph.tensors.size());
+  tensor.type.dtype = dtype;
+  tensor.type.shape = std::move(shape);
+  tensor.role = role;
+  tensor.index = index;
+  if (role == TensorRole::kWeight) tensor.weight_name = fmt::format("weight{}", weights_++);
+  graph.tensors.push_back(tensor);
+  return static_cast<int>(graph.tensors.size()) - 1;
+}
+int Stages::input(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kInput, inputs_++); }
+int Stages::weight(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kWeight, -1); }
+int Stages::temporary(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kTemporary, -1); }
+int Stages::output(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kOutput, outputs_++); }
+void Stages::define(int tensor, Expr body) { reduce(tensor, graph::Combiner::kNone, {}, std::move(body)); }
+void Stages::reduce(int tensor, graph::Combiner combiner, std::vector<int64_t> extents, Expr body, Expr finish) {
+  graph::Stage stage;
+  stage.output = tensor;
+  stage.reduce = std::move(extents);
+  stage.combiner = combiner;
+  stage.body = std::move(body);
+  stage.finish = std::move(finish);
+  stage.origin = fmt::format("stage{}", graph.stages.size());
+  graph.stages.push_back(std::move(stage));
+}
+
+Expr at_index(int tensor, std::vector<Expr> index) { return graph::load(tensor, graph::ScalarKind::kReal, std::move(index)); }
+Expr at(int tensor, const std::vector<int>& axes) {
+  std::vector<Expr> index;
+  for (int axis : axes) index.push_back(graph::axis(axis));
+  return at_index(tensor, std::move(index));
+}
+
+namespace {
+
+// Elements of a tensor as they lie in memory.
+std::vector<std::byte> encode(const HostTensor& tensor) {
+  const size_t width = graph::dtype_bytes(tensor.type.dtype);
+  std::vector<std::byte> bytes(std::max<size_t>(64, tensor.data.size() * width));
+  for (size_t i = 0; i < tensor.data.size(); ++i) {
+    std::byte* to = bytes.data() + i * width;
+    auto put = [&](auto value) { std::memcpy(to, &value, sizeof value); };
+    switch (tensor.type.dtype) {
+      case DType::kF64: put(tensor.data[i]); break;
+      case DType::kF32: put(static_cast<float>(tensor.data[i])); break;
+      case DType::kI64: put(static_cast<int64_t>(tensor.data[i])); break;
+      case DType::kI32: put(static_cast<int32_t>(tensor.data[i])); break;
+      case DType::kBool: put(static_cast<uint8_t>(tensor.data[i] != 0)); break;
+      default: break;
+    }
+  }
+  return bytes;
+}
+
+double decode(const std::byte* from, DType dtype) {
+  auto get = [&](auto value) {
+    std::memcpy(&value, from, sizeof value);
+    return static_cast<double>(value);
+  };
+  switch (dtype) {
+    case DType::kF64: return get(double{});
+    case DType::kF32: return get(float{});
+    case DType::kI64: return get(int64_t{});
+    case DType::kI32: return get(int32_t{});
+    case DType::kBool: return get(uint8_t{});
+    default: return 0;
+  }
+}
+
+int64_t number(const program::SizeExpr& expr, int64_t fallback) {
+  return expr.text.empty() ? fallback : std::stoll(expr.text);
+}
+
+struct Memory {
+  std::vector<std::byte> bytes;
+  std::byte* data() {
+    void* pointer = bytes.data();
+    size_t space = bytes.size();
+    return static_cast<std::byte*>(std::align(64, bytes.size() - 64, pointer, space));
+  }
+  explicit Memory(size_t size = 0) : bytes(size + 128, std::byte{0xa5}) {}
+};
+
+constexpr int kWorkers = 2;
+
+std::string launch(void* library, const std::string& prefix, const program::Launch& step, std::map<std::string, Memory>& memory) {
+  auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
+  if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
+  std::vector<void*> buffers;
+  for (const program::Arg& arg : step.args) buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
+  int64_t grid = 1;
+  for (const auto& extent : step.grid) grid *= number(extent, 1);
+  std::vector<Memory> scratch;
+  for (int w = 0; w < kWorkers; ++w) scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
+  const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
+  int worker = 0;
+  for (int64_t begin = 0; begin < grid; begin += grain) {
+    kw_args args{};
+    args.buffers = buffers.data();
+    args.worker = worker;
+    args.worker_count = kWorkers;
+    args.scratch = scratch[static_cast<size_t>(worker)].data();
+    args.scratch_bytes = number(step.scratch_bytes, 0);
+    kernel(&args, begin, std::min(grid, begin + grain));
+    worker = (worker + 1) % kWorkers;
+  }
+  return "";
+}
+
+std::string run_case(void* library, const std::string& prefix, const Case& c, double tolerance) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::map<int, HostTensor> bindings;
+  for (size_t t = 0; t < c.graph->tensors.size(); ++t) {
+    const auto& tensor = c.graph->tensors[t];
+    if (tensor.role == TensorRole::kOutput || tensor.role == TensorRole::kTemporary) continue;
+    HostTensor host{tensor.type, {}};
+    for (int64_t i = 0; i < tensor.type.elements(); ++i) {
+      const double value = uniform(random);
+      host.data.push_back(graph::is_float(tensor.type.dtype) ? static_cast<double>(static_cast<float>(value))
+                                                             : std::floor(3 * std::abs(value)));
+    }
+    bindings[static_cast<int>(t)] = std::move(host);
+  }
+  std::map<std::string, Memory> memory;
+  for (const auto& buffer : c.candidate.program.buffers) {
+    size_t size = graph::dtype_bytes(buffer.dtype);
+    for (const auto& extent : buffer.shape) size *= static_cast<size_t>(number(extent, 1));
+    Memory block(size);
+    if (buffer.role == program::BufferRole::kSync) std::fill(block.bytes.begin(), block.bytes.end(), std::byte{0});
+    for (const auto& [t, host] : bindings) {
+      const auto& tensor = c.graph->tensors[static_cast<size_t>(t)];
+      const bool mine = (buffer.role == program::BufferRole::kInput && tensor.role == TensorRole::kInput && tensor.index == buffer.index) ||
+                        (buffer.role == program::BufferRole::kWeight && tensor.role == TensorRole::kWeight && tensor.weight_name == buffer.weight);
+      if (!mine) continue;
+      const auto bytes = encode(host);
+      std::memcpy(block.data(), bytes.data(), size);
+    }
+    memory[buffer.name] = std::move(block);
+  }
+  for (const auto* steps : {&c.candidate.program.prepare, &c.candidate.program.run}) {
+    for (const program::Step& step : *steps) {
+      const auto* one = std::get_if<program::Launch>(&step.action);
+      if (one == nullptr) return "step that the test cannot run";
+      if (std::string error = launch(library, prefix, *one, memory); !error.empty()) return error;
+    }
+  }
+  auto expected = graph::interpret(*c.graph, bindings);
+  if (!expected) return expected.error().text();
+  for (size_t t = 0; t < c.graph->tensors.size(); ++t) {
+    const auto& tensor = c.graph->tensors[t];
+    if (tensor.role != TensorRole::kOutput) continue;
+    const std::byte* got_bytes = memory.at(fmt::format("out{}", tensor.index)).data();
+    const auto& want = (*expected)[t].data;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const double got = decode(got_bytes + i * graph::dtype_bytes(tensor.type.dtype), tensor.type.dtype);
+      const bool same = std::isnan(want[i]) ? std::isnan(got) : got == want[i] || std::abs(got - want[i]) <= tolerance * (1 + std::abs(want[i]));
+      if (!same) return fmt::format("{}[{}] expected {}, got {}", tensor.name, i, want[i], got);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+target::MachineModel plain_machine() {
+  target::MachineModel model;
+  model.target = "cpu";
+  model.threads = 2;
+  model.vector_bytes = 64;
+  model.levels = {{"L1", 65536, 4e11, 2e11}, {"L2", 2 << 20, 1e11, 8e10}, {"L3", 32 << 20, 6e10, 4e10}, {"DRAM", 0, 2e10, 1.5e10}};
+  model.rates = {{"fma", DType::kF32, 2e11}, {"fma", DType::kF64, 1e11}};
+  model.launch_s = 2e-6;
+  return model;
+}
+
+std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance) {
+  auto dir = base::TempDir::create("kw-expert-test");
+  if (!dir) return {dir.error().text()};
+  std::string source;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    static const std::regex kernel_name("\\bk([0-9]+)_");
+    source += std::regex_replace(cases[i].candidate.source, kernel_name, fmt::format("c{}_k$1_", i));
+  }
+  const auto source_path = dir->path() / "kernels.cpp", object_path = dir->path() / "kernels.so";
+  if (auto written = base::write_file_atomic(source_path, source); !written) return {written.error().text()};
+  const std::string root = KW_SOURCE_DIR;
+  base::ProcessSpec spec;
+  spec.argv = {"g++", "-std=c++20", "-O1", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-Wno-psabi", "-shared", "-fPIC",
+               "-I" + root + "/include", "-I" + root + "/src/target/cpu/device", "-o", object_path, source_path};
+  auto built = base::run_process(spec);
+  if (!built) return {built.error().text()};
+  if (!built->ok()) {
+    if (const char* keep = std::getenv("KW_TEST_KEEP")) (void)base::write_file_atomic(keep, source);
+    return {"does not compile: " + built->err.substr(0, 3000)};
+  }
+  if (const char* keep = std::getenv("KW_TEST_KEEP")) (void)base::write_file_atomic(keep, source);
+  void* library = dlopen(object_path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return {dlerror()};
+  std::vector<std::string> failures;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const std::string error = run_case(library, fmt::format("c{}_", i), cases[i], tolerance);
+    if (!error.empty()) failures.push_back(fmt::format("{}: {}", cases[i].name, error));
+  }
+  dlclose(library);
+  return failures;
+}
+
+}  // namespace kernelwright::testing
