@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
@@ -110,8 +111,10 @@ class Rewriter {
       operands.push_back((*this)(operand));
       changed = changed || operands.back() != operand;
     }
-    Expr rebuilt = changed ? rebuild(expr, std::move(operands)) : expr;
-    Expr replaced = rule_(rebuilt);
+    Expr rebuilt = changed ? rebuild(expr, operands) : expr;
+    // Folding may leave one of the operands; the rule has seen it.
+    const bool seen = std::find(operands.begin(), operands.end(), rebuilt) != operands.end();
+    Expr replaced = seen ? nullptr : rule_(rebuilt);
     Expr result = replaced ? replaced : rebuilt;
     done_.emplace(expr.get(), result);
     return result;

@@ -168,5 +168,10 @@ TEST(ScalarParser, ErrorsNameThePlace) {
   EXPECT_EQ(parsed("z"), "error: unknown operand z");
 }
 
+TEST(Expr, SubstitutesAxesOnceThoughFoldingLeavesAnOperand) {
+  const Expr index = axis(0) * integer(70) + axis(1);
+  EXPECT_TRUE(same(substitute_axes(index, {integer(0), axis(0)}), axis(0)));
+}
+
 }  // namespace
 }  // namespace kernelwright::graph

@@ -330,7 +330,7 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   } else if (node.op == ExprOp::kIsNan) {
     out = fmt::format("{0} != {0}", values[0].text);
   } else if (const char* name = unary_name(node.op)) {
-    out = fmt::format("kw_{}({})", name, text(0));
+    out = fmt::format("kw_{}(({}){})", name, type_of(meet), values[0].text);
   } else if (const char* sign = infix(node.op)) {
     out = fmt::format("{} {} {}", text(0), sign, text(1));
   } else if (node.op == ExprOp::kDiv) {
@@ -341,7 +341,8 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
              node.operands[1]->int_value > 0) {
     out = fmt::format("{} {} {}", text(0), node.op == ExprOp::kMod ? "%" : "/", text(1));
   } else if (const char* call = call_name(node.op)) {
-    out = fmt::format("{}({}, {})", call, text(0), text(1));
+    // The types are said: literals would leave the overload open.
+    out = fmt::format("{0}(({1}){2}, ({1}){3})", call, type_of(meet), values[0].text, values[1].text);
   }
   KW_INVARIANT(!out.empty(), "an expression without a C++ form");
   return settle(type, std::move(out), level, inside_select);
