@@ -89,6 +89,10 @@ const char* kw_buffer_name(const kw_program* program, const char* role, int i) {
   const auto* found = port(program, role, i);
   return found ? found->name.c_str() : nullptr;
 }
+int kw_buffer_index(const kw_program* program, const char* role, int i) {
+  const auto* found = port(program, role, i);
+  return found ? found->index : -1;
+}
 int64_t kw_buffer_bytes(const kw_program* program, const char* role, int i) {
   const auto* found = port(program, role, i);
   return found ? found->bytes : -1;

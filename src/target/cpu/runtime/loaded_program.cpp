@@ -91,7 +91,7 @@ Status LoadedProgram::build_tables() {
 void LoadedProgram::build_ports() {
   for (size_t i = 0; i < program_.buffers.size(); ++i) {
     const program::Buffer& buffer = program_.buffers[i];
-    Port port{buffer.name, -1, static_cast<int>(i)};
+    Port port{buffer.name, buffer.index, -1, static_cast<int>(i)};
     if (buffer.typed) {
       port.bytes = static_cast<int64_t>(graph::dtype_bytes(buffer.dtype));
       for (const auto& extent : buffer.shape) port.bytes *= program::evaluate(extent, program_.params).value_or(0);
@@ -100,12 +100,11 @@ void LoadedProgram::build_ports() {
       port.name = buffer.weight;
       (buffer.role == program::BufferRole::kWeight ? weights_ : states_).push_back(port);
     } else if (buffer.role == program::BufferRole::kInput || buffer.role == program::BufferRole::kOutput) {
-      auto& list = buffer.role == program::BufferRole::kInput ? inputs_ : outputs_;
-      auto index = static_cast<size_t>(buffer.index);
-      if (list.size() <= index) list.resize(index + 1);
-      list[index] = port;
+      (buffer.role == program::BufferRole::kInput ? inputs_ : outputs_).push_back(port);
     }
   }
+  for (auto* list : {&inputs_, &outputs_})
+    std::sort(list->begin(), list->end(), [](const Port& a, const Port& b) { return a.index < b.index; });
 }
 
 const std::vector<LoadedProgram::Port>* LoadedProgram::ports(const std::string& role) const {
@@ -129,10 +128,9 @@ Status LoadedProgram::reserve_worker_scratch(int threads) {
 Status LoadedProgram::bind(const std::vector<Port>& ports, const void* const* pointers, const char* role) {
   for (size_t i = 0; i < ports.size(); ++i) {
     const Port& port = ports[i];
-    if (port.slot < 0) continue;
     const void* pointer = pointers ? pointers[i] : nullptr;
-    if (!pointer && port.bytes != 0) return fail(ErrorKind::kInput, fmt::format("{} {} is null", role, i));
-    if (!is_aligned(pointer)) return fail(ErrorKind::kInput, fmt::format("{} {} is not 64-byte aligned", role, i));
+    if (!pointer && port.bytes != 0) return fail(ErrorKind::kInput, fmt::format("{} {} is null", role, port.name));
+    if (!is_aligned(pointer)) return fail(ErrorKind::kInput, fmt::format("{} {} is not 64-byte aligned", role, port.name));
     // The plan never writes through the slot of an input: validate() saw to that.
     slots_[static_cast<size_t>(port.slot)] = static_cast<std::byte*>(const_cast<void*>(pointer));
   }

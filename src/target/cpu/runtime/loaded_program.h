@@ -21,12 +21,13 @@ class LoadedProgram {
  public:
   static Result<std::unique_ptr<LoadedProgram>> open(const std::string& json, const std::string& object_path);
 
-  // A buffer as the caller passes it. Inputs and outputs are listed by index, so an index that the
-  // program does not use has an entry without a slot.
+  // A buffer as the caller passes it: inputs and outputs in the order of their index, weights and states
+  // in the order written.
   struct Port {
-    std::string name;
+    std::string name;    // of the weight or state, else of the buffer
+    int index = -1;      // of the input or output
     int64_t bytes = -1;  // -1: the program does not say
-    int slot = -1;
+    int slot = 0;
   };
   const std::vector<Port>* ports(const std::string& role) const;  // null: no such role
   int64_t workspace_bytes() const { return layout_.total(); }
