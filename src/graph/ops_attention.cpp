@@ -85,8 +85,11 @@ Status define_attention(Lowering& lowering) {
 
   std::vector<Expr> weight_at = axes_from(0, rank);
   weight_at.back() = axis(reduce);
-  lowering.define(0, reduce_stage(Combiner::kSum, {columns},
-                                  load_of(lowering, weights, weight_at) * at(value, v, axis(reduce), axis(column))));
+  Expr weight = load_of(lowering, weights, weight_at);
+  // What a causal mask made zero need not be added.
+  if (node.bool_arg("is_causal", false))
+    weight = select(binary(ExprOp::kLe, axis(reduce), axis(row)), weight, constant(0));
+  lowering.define(0, reduce_stage(Combiner::kSum, {columns}, weight * at(value, v, axis(reduce), axis(column))));
   return {};
 }
 
