@@ -17,7 +17,7 @@ def keys(item, required, optional=()):
 
 def check_graph(graph):
     graph = json.loads(json.dumps(graph, allow_nan=False))
-    keys(graph, FIELDS, {"parts"})
+    keys(graph, FIELDS, {"parts", "call"})
     assert graph["format"] == 1 and isinstance(graph["training"], bool)
     assert all(isinstance(graph[key], str) for key in ("workload", "class", "torch"))
     values, made = graph["values"], set()
@@ -55,7 +55,7 @@ def check_graph(graph):
         keys(note, {"what", "reason"})
         assert "\n" not in note["reason"] and note["reason"]
     for part in graph.get("parts", []):
-        keys(part, {"module_path", "inputs", "outputs"})
+        keys(part, {"module_path", "inputs", "outputs", "mutations", "training"}, {"call"})
         assert part["module_path"] and set(part["inputs"]) <= made
         for output in part["outputs"]:
             check_output(output, made)
