@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # How this project builds: dependencies, one library per folder, the runtime, the program, tests.
 
-set(KW_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-unused-parameter -Werror)
+set(KW_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-unused-parameter)
+# Errors with the compiler that we develop with; another one's new warnings must not keep a user from building.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND NOT SKBUILD)
+  list(APPEND KW_WARNINGS -Werror)
+endif()
 
 function(kw_find_dependencies)
   find_package(Threads REQUIRED)
@@ -105,14 +109,6 @@ function(kw_tests)
   find_package(GTest REQUIRED)
   find_package(rapidcheck REQUIRED)
   include(GoogleTest)
-  # What several test binaries share.
-  file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
-  add_library(kw_test_support STATIC ${support})
-  kw_options(kw_test_support)
-  target_compile_definitions(kw_test_support PRIVATE
-    KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  target_include_directories(kw_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
-  target_link_libraries(kw_test_support PUBLIC kw_referee kw_target kw_program kw_graph kw_base GTest::gtest)
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.
@@ -123,7 +119,7 @@ function(kw_tests)
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
       target_include_directories(kw_${label}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_report kw_archive kw_expert kw_referee kw_torch
+      target_link_libraries(kw_${label}_tests PRIVATE kw_search kw_report kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
       if(TARGET kernelwright)
@@ -147,14 +143,18 @@ function(kw_benchmarks)
   endforeach()
 endfunction()
 
+# pip (scikit-build-core) installs into the package's folder, where bin/ and lib/ lie beside the modules; plain
+# CMake installs the package under share/.
 function(kw_install)
-  include(GNUInstallDirs)
   if(TARGET kernelwright)
-    install(TARGETS kernelwright RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS kernelwright RUNTIME DESTINATION bin)
   endif()
   get_target_property(kind kernelwright_runtime TYPE)
   if(kind STREQUAL "SHARED_LIBRARY")
-    install(TARGETS kernelwright_runtime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(TARGETS kernelwright_runtime LIBRARY DESTINATION lib)
   endif()
-  install(DIRECTORY include/kernelwright DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(DIRECTORY include/kernelwright DESTINATION include)
+  if(NOT SKBUILD)
+    install(DIRECTORY python/kernelwright DESTINATION share/kernelwright/python PATTERN __pycache__ EXCLUDE)
+  endif()
 endfunction()

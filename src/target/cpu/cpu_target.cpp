@@ -14,7 +14,6 @@
 #include "target/cpu/probe.h"
 #include "target/cpu/screen.h"
 #include "target/cpu/toolchain.h"
-#include "target/cpu/topology.h"
 
 namespace kernelwright::target {
 namespace {
@@ -91,8 +90,7 @@ class CpuTarget final : public Target {
 
   Result<MachineModel> machine_model(bool remeasure) override {
     if (!compiler_) return fail(compiler_.error());
-    KW_TRY(const auto root, base::cache_dir());
-    return cpu_machine_model(*compiler_, root, remeasure);
+    return cpu_machine_model(*compiler_, remeasure);
   }
 
  private:

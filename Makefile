@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo    sets up what is missing, then optimizes a real workload on the CPU and shows the result
+# make test    sets up what is missing, then builds and passes every test
+JOBS ?= $(shell nproc)
+STAGE := scripts/stage
+PYTHON := $(CURDIR)/.venv/bin/python
+DEMO ?= workloads/fused/bias_gelu.py
+
+# Tests leave the user's own cache and archive alone; the folder stays, so that a second run is quick.
+TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_DIR=$(CURDIR)/build/test-data \
+            KERNELWRIGHT_PYTHON=$(PYTHON) KERNELWRIGHT_CONFIG=
+CTEST := $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
+
+.PHONY: demo test test-full lint format build release asan tsan setup clean
+
+demo: release
+	build/release/bin/kernelwright optimize $(DEMO) --target cpu --budget 60s
+
+setup:
+	@scripts/setup
+
+build: setup
+	@$(STAGE) "build" scripts/build dev
+
+release: setup
+	@$(STAGE) "build (release)" scripts/build release
+
+asan: setup
+	@$(STAGE) "build (ASan+UBSan)" scripts/build asan
+
+tsan: setup
+	@$(STAGE) "build (TSan)" scripts/build tsan
+
+# Referee tests time things and hold processes of their own: one at a time.
+test: build asan
+	@$(STAGE) "unit, cases, error" $(CTEST) build/dev -j$(JOBS) -L '^(unit|cases|error)$$'
+	@$(STAGE) "unit, cases under ASan+UBSan" $(CTEST) build/asan -j$(JOBS) -L '^(unit|cases)$$'
+	@$(STAGE) "adversarial, honest, e2e" $(CTEST) build/dev -L '^(adversarial|honest|e2e)$$'
+	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -m 'not full' tests/python
+
+# Adds what takes long: thread sanitizer, and the tests marked `full`.
+test-full: test tsan
+	@$(STAGE) "unit under TSan" $(CTEST) build/tsan -j$(JOBS) -L '^unit$$'
+	@$(STAGE) "python, full" env $(TEST_ENV) PYTHONPATH=python KERNELWRIGHT_TEST_FULL=1 $(PYTHON) -m pytest -q -m full tests/python
+
+lint: setup
+	@scripts/lint
+
+format: setup
+	@scripts/sources | xargs -0 clang-format-19 -i
+	@.venv/bin/ruff format -q python tests/python workloads scripts
+
+clean:
+	rm -rf build
