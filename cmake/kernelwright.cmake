@@ -109,6 +109,14 @@ function(kw_tests)
   find_package(GTest REQUIRED)
   find_package(rapidcheck REQUIRED)
   include(GoogleTest)
+  # What several test binaries share.
+  file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
+  add_library(kw_test_support STATIC ${support})
+  kw_options(kw_test_support)
+  target_compile_definitions(kw_test_support PRIVATE
+    KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_include_directories(kw_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(kw_test_support PUBLIC kw_referee kw_target kw_program kw_graph kw_base GTest::gtest)
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.
@@ -119,7 +127,7 @@ function(kw_tests)
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
       target_include_directories(kw_${label}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_link_libraries(kw_${label}_tests PRIVATE kw_search kw_report kw_archive kw_expert kw_referee kw_torch
+      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_report kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
       if(TARGET kernelwright)

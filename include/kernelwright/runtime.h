@@ -28,6 +28,9 @@ KW_EXPORT const char* kw_cpu_features(void);
 // Worker threads for all programs of this process, the caller included. Default: 1.
 KW_EXPORT kw_status kw_set_threads(int count);
 KW_EXPORT int kw_get_threads(void);
+// Starts the workers now; without it they start with the first launch that needs them. For a process that
+// is about to give up the right to make threads.
+KW_EXPORT kw_status kw_start_threads(void);
 // Puts idle workers to sleep at once instead of letting them spin for the next launch.
 KW_EXPORT void kw_park(void);
 

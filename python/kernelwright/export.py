@@ -25,12 +25,10 @@ def export(workload):
     names = weight_names(workload.module)
     try:
         exported = export_module(workload.module, args, kwargs, names)
-        exported.graph = {**_header(workload), **exported.graph}
-        return exported
     except NotExpressible as error:
         exported = export_parts(workload, args, kwargs, names, str(error))
-        exported.graph = {**_header(workload), **exported.graph}
-        return exported
+    exported.graph = {**_header(workload), **exported.graph}
+    return exported
 
 
 def _header(workload):

@@ -31,6 +31,7 @@ class Exported:
         self.baked = {}  # flattened position -> the constant that the graph presumes there
         self.output_aliases = []  # per result: None, or what it shares memory with (see _alias_of)
         self.module_path = ""
+        self.training = False  # the flag under which the module was exported
         self._functional = None
         self._value_nodes = {}  # value name -> fx node that makes it
 

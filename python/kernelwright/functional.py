@@ -14,6 +14,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from kernelwright.aten import NotExpressible, aten, bound_arguments, is_random, is_view
 from kernelwright.input_spec import DTYPE_NAMES
 
+MAX_RANK = 8  # as the reader in C++
 FOLD_LIMIT = 1 << 20  # elements of an integer constant that is worth computing ahead
 
 
@@ -155,6 +156,8 @@ def _check_value(node):
         if isinstance(value, torch.Tensor):
             if any(isinstance(size, torch.SymInt) for size in value.shape):
                 raise NotExpressible(f"{node.target}: its result's shape depends on data")
+            if value.dim() > MAX_RANK:
+                raise NotExpressible(f"{node.target}: more than {MAX_RANK} dimensions")
             if value.dtype not in DTYPE_NAMES:
                 dtype = str(value.dtype).removeprefix("torch.")
                 raise NotExpressible(f"{node.target}: {dtype} tensors are outside the graph format")

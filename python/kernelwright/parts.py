@@ -58,9 +58,12 @@ def _union(parts, notes):
         graph["values"] |= part.graph["values"]
         graph["weights"] += [w for w in part.graph["weights"] if w["name"] not in weights]
         weights |= {w["name"] for w in part.graph["weights"]}
-        for key in ("inputs", "nodes", "mutations", "eager"):
+        for key in ("inputs", "nodes", "eager"):
             graph[key] += part.graph[key]
+        changed = {mutation["name"] for mutation in graph["mutations"]}
+        graph["mutations"] += [m for m in part.graph["mutations"] if m["name"] not in changed]
         graph["outputs"] += [output for output in part.graph["outputs"] if "value" in output]
         graph["parts"].append({"module_path": path, "inputs": part.graph["inputs"],
-                               "outputs": part.graph["outputs"]})
+                               "outputs": part.graph["outputs"], "mutations": part.graph["mutations"],
+                               "training": part.training})
     return graph

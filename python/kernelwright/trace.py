@@ -42,6 +42,7 @@ def export_module(module, args, kwargs, names, prefix="", shared=None):
     except Exception as error:
         raise NotExpressible(_reason(error)) from error
     exported = Exported(whole=True)
+    exported.training = bool(module.training)
     exported._functional = functional
     exported.in_spec, exported.out_spec = in_spec, out_spec
     exported.input_leaves, exported.baked = functional.input_leaves, functional.baked

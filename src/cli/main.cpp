@@ -2,20 +2,18 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/settings.h"
-
-#if __has_include("referee/bench_worker.h")
 #include "referee/bench_worker.h"
-#define KW_HAS_BENCH_WORKER 1
-#endif
 
 namespace kernelwright::cli {
 
@@ -274,21 +272,11 @@ void apply_settings(CLI::App& app, const Settings& settings) {
   }
 }
 
-// A process of the referee; started by us, never by a person.
-void add_bench_worker(CLI::App& app, Run& run) {
-  auto fd = std::make_shared<int>(-1);
-  CLI::App* command = app.add_subcommand("bench-worker", "");
-  command->group("");
-  command->add_option("--fd", *fd)->required()->check(CLI::Range(3, 1 << 20));
-  command->callback([&run, fd] {
-    run = [fd] {
-#ifdef KW_HAS_BENCH_WORKER
-      return referee::bench_worker_main(*fd);
-#else
-      return base::exit_code(ErrorKind::kInternal);
-#endif
-    };
-  });
+// `bench-worker --fd N`: a process of the referee, started by us and never by a person. It comes before all
+// else, since it starts once per verdict.
+std::optional<int> bench_worker_fd(int argc, char** argv) {
+  if (argc != 4 || std::strcmp(argv[1], "bench-worker") != 0 || std::strcmp(argv[2], "--fd") != 0) return std::nullopt;
+  return std::atoi(argv[3]);
 }
 
 bool wants_json(int argc, char** argv) {
@@ -321,7 +309,6 @@ int run_main(int argc, char** argv) {
   add_cache(app, global, run);
   add_others(app, global, run);
   add_settings(app, global, settings, run);
-  add_bench_worker(app, run);
   // Global options may follow the command.
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
@@ -359,5 +346,8 @@ int run_main(int argc, char** argv) {
 }  // namespace kernelwright::cli
 
 int main(int argc, char** argv) {
+  if (const auto fd = kernelwright::cli::bench_worker_fd(argc, argv)) {
+    return kernelwright::referee::bench_worker_main(*fd);
+  }
   return kernelwright::cli::run_main(argc, argv);
 }

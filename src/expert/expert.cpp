@@ -29,7 +29,7 @@ Result<program::Candidate> build(const rewrite::FusedGraph& graph, const std::ve
                                  const target::MachineModel& model, int threads) {
   ProgramBuilder builder(graph.tensors, "cpu");
   for (size_t i = 0; i < graph.ops.size(); ++i) {
-    OpContext context{graph, graph.ops[i], model, threads};
+    const OpContext context(graph, graph.ops[i], model, threads);
     KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
   }
   return builder.finish();
@@ -88,7 +88,7 @@ class Expert : public program::Proposer {
   using Choice = std::vector<int>;  // option index per op
 
   void rank(const rewrite::FusedOp& op) {
-    OpContext context{graph_, op, model_, options_.threads};
+    const OpContext context(graph_, op, model_, options_.threads);
     std::vector<Option> all;
     for (const Family* family : families()) {
       if (!family->accepts(context)) continue;
@@ -193,13 +193,6 @@ class Expert : public program::Proposer {
 };
 
 }  // namespace
-
-double OpContext::bytes() const {
-  double total = 0;
-  for (int tensor : op.inputs) total += static_cast<double>(type(tensor).bytes());
-  for (int tensor : op.outputs) total += static_cast<double>(type(tensor).bytes());
-  return total;
-}
 
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
                                                        const target::MachineModel& model,

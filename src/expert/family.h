@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "expert/program_builder.h"
 #include "expert/schedule.h"
+#include "rewrite/contraction.h"
 #include "rewrite/fuse.h"
+#include "rewrite/row_group.h"
 #include "target/machine_model.h"
 
 namespace kernelwright::expert {
 
 // One fused op and where it will run.
-struct OpContext {
+class OpContext {
+ public:
+  OpContext(const rewrite::FusedGraph& fused, const rewrite::FusedOp& fused_op, const target::MachineModel& machine,
+            int worker_count)
+      : graph(fused), op(fused_op), model(machine), threads(worker_count) {}
+
   const rewrite::FusedGraph& graph;
   const rewrite::FusedOp& op;
   const target::MachineModel& model;
-  int threads = 1;
+  const int threads;
 
   const graph::TensorType& type(int tensor) const { return graph.tensors.at(static_cast<size_t>(tensor)).type; }
   // Bytes that the op must move: its inputs and outputs once.
   double bytes() const;
   int vector_bytes() const { return model.vector_bytes > 0 ? model.vector_bytes : 32; }
+  // What the op is, worked out once: its only stage as a nest, as a contraction, its stages as a row group.
+  const rewrite::Nest& nest() const;
+  const std::optional<rewrite::Contraction>& contraction() const;
+  const std::optional<rewrite::RowGroup>& row_group() const;
+
+ private:
+  mutable std::optional<rewrite::Nest> nest_;
+  mutable std::optional<std::optional<rewrite::Contraction>> contraction_;
+  mutable std::optional<std::optional<rewrite::RowGroup>> row_group_;
 };
 
 // A way to make kernels for a kind of fused op: a typed schedule space, a prediction, an emitter.

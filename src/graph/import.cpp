@@ -106,7 +106,7 @@ class GraphReader {
   Result<Graph> read(const Json& json) {
     KW_CHECK_OK(known_keys(json, "top level",
                            {"format", "workload", "class", "training", "torch", "values", "inputs", "weights",
-                            "nodes", "outputs", "mutations", "eager", "parts"}));
+                            "nodes", "outputs", "mutations", "eager", "parts", "call"}));
     KW_TRY(const Json* format, field(json, "", "format", Json::value_t::number_integer, "an integer"));
     if (*format != 1) return bad("format", "only format 1 is known");
     KW_TRY(graph_.workload, text_field(json, "", "workload"));
@@ -340,7 +340,8 @@ class GraphReader {
       for (size_t i = 0; i < parts->size(); ++i) {
         const std::string place = fmt::format("parts[{}]", i);
         const Json& item = (*parts)[i];
-        KW_CHECK_OK(known_keys(item, place, {"module_path", "inputs", "outputs"}));
+        KW_CHECK_OK(known_keys(item, place,
+                               {"module_path", "inputs", "outputs", "mutations", "training", "call"}));
         Part part;
         KW_TRY(part.module_path, text_field(item, place, "module_path"));
         KW_TRY(const Json* inputs, array_field(item, place, "inputs"));

@@ -55,6 +55,9 @@ DType dtype_arg(const Node& node, const std::string& name, DType fallback);
 // A number argument as a constant of its own kind; null when it is no number.
 Expr number_arg(const Node& node, const std::string& name);
 
+// A list argument with one number per spatial dimension; one number stands for all, none for `fallback`.
+Result<std::vector<int64_t>> spatial_list(const Node& node, const std::string& name, size_t dims, int64_t fallback);
+
 // axis(first) .. axis(first + count - 1)
 std::vector<Expr> axes_from(size_t first, size_t count);
 // A load whose kind fits the tensor's dtype.
@@ -68,5 +71,12 @@ Expr flatten_index(const std::vector<Expr>& index, const Shape& shape);
 std::vector<Expr> unflatten_index(const Expr& position, const Shape& shape);
 // 0 <= index < extent, folded to true where the ranges of the axes prove it.
 Expr in_range(const Expr& index, int64_t extent, const std::vector<int64_t>& axis_extents);
+
+// Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the tensor.
+struct SoftmaxRows {
+  size_t rank = 0;
+  Expr maximum, sum;
+};
+SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim);
 
 }  // namespace kernelwright::graph

@@ -15,6 +15,15 @@ struct Table {
 
   Table() {
     add_pointwise_ops(ops);
+    add_constant_ops(ops);
+    add_move_ops(ops);
+    add_reduction_ops(ops);
+    add_softmax_ops(ops);
+    add_contraction_ops(ops);
+    add_convolution_ops(ops);
+    add_normalization_ops(ops);
+    add_pooling_ops(ops);
+    add_attention_ops(ops);
     for (const auto& op : ops) KW_INVARIANT(by_name.emplace(op.name, &op).second, "op listed twice: " + op.name);
   }
 };

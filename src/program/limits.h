@@ -24,6 +24,7 @@ inline constexpr int kMaxInputIndex = 4095;
 inline constexpr int kMaxScalarIndex = 255;
 inline constexpr int kMaxRepeatDepth = 4;
 inline constexpr int64_t kMaxRepeatCount = int64_t{1} << 24;
+inline constexpr size_t kMaxSwaps = 64;                    // of one repeat
 inline constexpr int64_t kMaxSize = int64_t{1} << 48;      // any size expression
 inline constexpr int64_t kMaxWorkspaceBytes = int64_t{64} << 30;
 inline constexpr int64_t kMaxWorkerScratchBytes = int64_t{1} << 30;

@@ -189,7 +189,7 @@ Repeat parse_repeat(const JsonNode& node, size_t& budget, int depth) {
   repeat.body = parse_steps(body, budget, depth + 1);
   if (repeat.body.empty()) body.malformed("a repeat needs a body");
   if (auto swaps = node.find("swap"))
-    for (const JsonNode& item : swaps->items(kMaxBuffers)) {
+    for (const JsonNode& item : swaps->items(kMaxSwaps)) {
       auto pair = item.items(2);
       if (pair.size() != 2) item.malformed("a swap names two buffers");
       repeat.swap.emplace_back(pair[0].identifier("buffer"), pair[1].identifier("buffer"));

@@ -86,6 +86,7 @@ class BenchWorker {
       programs_.push_back(std::move(loaded));
     }
     message.fds.clear();
+    if (kw_start_threads() != 0) return fail(runtime_error("threads"));
     KW_CHECK_OK(lock_before_running());
     return bench::encode(reply);
   }

@@ -105,5 +105,76 @@ TEST(ExpertPrograms, EveryCombiner) {
   expect_right(cases);
 }
 
+// x[n, ci, h, w] at a window's place, zero outside.
+Expr padded(int x, const graph::Shape& shape, const Expr& n, const Expr& c, const Expr& h, const Expr& w) {
+  const Expr inside = graph::binary(
+      ExprOp::kAnd, graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, h, integer(0)), graph::binary(ExprOp::kLt, h, integer(shape[2]))),
+      graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, w, integer(0)), graph::binary(ExprOp::kLt, w, integer(shape[3]))));
+  return graph::select(inside, at_index(x, {n, c, h, w}), constant(0));
+}
+
+Stages convolution(int64_t batch, int64_t in, int64_t out, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t groups) {
+  Stages s;
+  const graph::Shape shape = {batch, in, size, size};
+  const int x = s.input(shape), w = s.weight({out, in / groups, kernel, kernel}), bias = s.weight({out});
+  const int64_t o = (size + 2 * pad - kernel) / stride + 1;
+  const int t = s.temporary({batch, out, o, o});
+  Expr channel = axis(4);
+  if (groups > 1) channel = graph::binary(ExprOp::kFloorDiv, axis(1), integer(out / groups)) * integer(in / groups) + axis(4);
+  const Expr h = axis(2) * integer(stride) + axis(5) - integer(pad), v = axis(3) * integer(stride) + axis(6) - integer(pad);
+  s.reduce(t, Combiner::kSum, {in / groups, kernel, kernel}, padded(x, shape, axis(0), channel, h, v) * at(w, {1, 4, 5, 6}));
+  s.define(s.output({batch, out, o, o}), relu(at(t, {0, 1, 2, 3}) + at(bias, {1})));
+  return s;
+}
+
+Stages matmul(int64_t m, int64_t n, int64_t k, DType dtype, bool weight, bool transposed) {
+  Stages s;
+  const int a = s.input({m, k}, dtype);
+  const graph::Shape shape = transposed ? graph::Shape{n, k} : graph::Shape{k, n};
+  const int b = weight ? s.weight(shape, dtype) : s.input(shape, dtype);
+  s.reduce(s.output({m, n}, dtype), Combiner::kSum, {k}, at(a, {0, 2}) * (transposed ? at(b, {1, 2}) : at(b, {2, 1})));
+  return s;
+}
+
+TEST(ExpertPrograms, Matmul) {
+  std::vector<Case> cases;
+  std::vector<Stages> all;
+  all.push_back(matmul(37, 53, 29, DType::kF32, false, false));
+  all.push_back(matmul(13, 70, 300, DType::kF64, true, true));
+  all.push_back(matmul(1, 40, 33, DType::kF32, true, true));
+  all.push_back(matmul(24, 64, 160, DType::kF32, false, false));
+  all.push_back(matmul(40, 1, 33, DType::kF32, false, true));
+  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "matmul " + std::to_string(i), all[i].graph, 7);
+
+  // linear -> heads: the result goes through a reshape and a permutation into the finish.
+  Stages heads;
+  const int x = heads.input({2, 5, 12}), w = heads.weight({16, 12}), bias = heads.weight({16});
+  const int y = heads.temporary({2, 5, 16});
+  heads.reduce(y, Combiner::kSum, {12}, at(x, {0, 1, 3}) * at(w, {2, 3}));
+  const int z = heads.temporary({2, 5, 16});
+  heads.define(z, at(y, {0, 1, 2}) + at(bias, {2}));
+  heads.define(heads.output({2, 4, 5, 4}), at_index(z, {axis(0), axis(2), axis(1) * integer(4) + axis(3)}));
+  add_cases(cases, "heads", heads.graph);
+
+  // Batched, both operands computed on the way in.
+  Stages batched;
+  const int p = batched.input({3, 9, 17}), q = batched.input({3, 17, 20});
+  batched.reduce(batched.output({3, 9, 20}), Combiner::kSum, {17},
+                 relu(at(p, {0, 1, 3})) * (at(q, {0, 3, 2}) + constant(1)), graph::reduced(ScalarKind::kReal) * constant(0.5));
+  add_cases(cases, "batched", batched.graph);
+  expect_right(cases);
+}
+
+TEST(ExpertPrograms, Convolution) {
+  std::vector<Case> cases;
+  std::vector<Stages> all;
+  all.push_back(convolution(2, 3, 7, 11, 3, 1, 1, 1));
+  all.push_back(convolution(1, 4, 6, 12, 3, 2, 1, 2));
+  all.push_back(convolution(2, 6, 6, 9, 3, 1, 0, 6));
+  all.push_back(convolution(1, 5, 20, 18, 1, 1, 0, 1));
+  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "convolution " + std::to_string(i), all[i].graph, 6);
+  expect_right(cases);
+}
+
 }  // namespace
 }  // namespace kernelwright::expert

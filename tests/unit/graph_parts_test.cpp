@@ -16,7 +16,8 @@ std::string partial(const std::string& node_part, const std::string& parts) {
 }
 
 const char* const kParts =
-    R"(, "parts": [{"module_path": "act", "inputs": ["m0_x"], "outputs": [{"value": "m0_relu"}, {"const": 3}]}])";
+    R"(, "parts": [{"module_path": "act", "inputs": ["m0_x"], "outputs": [{"value": "m0_relu"}, {"const": 3}],
+      "mutations": [], "training": true, "call": {"in_spec": null}}], "call": {"any": ["thing"]})";
 
 TEST(GraphParts, ReadAndPrinted) {
   auto graph = parse_graph(partial(R"(, "part": 0)", kParts));

@@ -94,6 +94,20 @@ TEST_F(Toolchain, BuildsAKernelThatRuns) {
   ::dlclose(object);
 }
 
+TEST_F(Toolchain, SeveralKernelsAreExported) {
+  auto folder = base::TempDir::create("kw-test");
+  ASSERT_TRUE(folder);
+  auto output = compile(compiler(), job("extern \"C\" void a() {} extern \"C\" void b() {}", {"a", "b"}),
+                        folder->path(), {});
+  ASSERT_TRUE(output);
+  ASSERT_TRUE(*output) << output->error().log;
+  void* object = ::dlopen((folder->path() / "object.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(object, nullptr) << ::dlerror();
+  EXPECT_NE(::dlsym(object, "a"), nullptr);
+  EXPECT_NE(::dlsym(object, "b"), nullptr);
+  ::dlclose(object);
+}
+
 TEST_F(Toolchain, AnErrorNamesLineAndCauseOnly) {
   const std::string log = failure(job("extern \"C\" void k() {\n  int x = nowhere;\n}\n"));
   EXPECT_THAT(log, HasSubstr("kernels.cpp:2:11: error: "));

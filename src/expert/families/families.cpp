@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "expert/families/contraction.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
 
 namespace kernelwright::expert {
 
 const std::vector<const Family*>& families() {
+  static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&pointwise, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &general};
   return all;
 }
 

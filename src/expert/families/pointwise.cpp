@@ -20,8 +20,6 @@ namespace {
 
 constexpr int64_t kBuffered = 512;  // elements between two streaming copies, in L1
 
-Nest nest_of(const OpContext& context) { return rewrite::make_nest(context.op.stages.front(), context.graph.tensors); }
-
 // The inner axis: the last output axis.
 int64_t inner_extent(const Nest& nest) { return nest.outer == 0 ? 1 : nest.extents[static_cast<size_t>(nest.outer) - 1]; }
 
@@ -59,7 +57,7 @@ bool PointwiseFamily::accepts(const OpContext& context) const {
 }
 
 ScheduleSpace PointwiseFamily::space(const OpContext& context) const {
-  const Nest nest = nest_of(context);
+  const Nest& nest = context.nest();
   ScheduleSpace space;
   space.push_back({"chunk", {4096, 16384, 65536}, 16384});
   space.push_back({"stream", can_stream(context, nest) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
@@ -68,7 +66,7 @@ ScheduleSpace PointwiseFamily::space(const OpContext& context) const {
 }
 
 double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
-  const Nest nest = nest_of(context);
+  const Nest& nest = context.nest();
   const double elements = static_cast<double>(nest.outer_points());
   const double out_bytes = static_cast<double>(context.type(nest.output).bytes());
   const bool streamed = schedule.at("stream") != 0;
@@ -87,7 +85,7 @@ double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule
 }
 
 Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
-  Nest nest = nest_of(context);
+  Nest nest = context.nest();
   if (nest.outer == 0) {
     nest.extents.insert(nest.extents.begin(), 1);
     nest.outer = 1;

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "target/cpu/compiler_process.h"
 #include "target/cpu/toolchain.h"
+#include "target/cpu/topology.h"
 
 namespace kernelwright::target {
 namespace fs = std::filesystem;
@@ -48,20 +49,6 @@ std::optional<fs::path> find_named(const std::string& name) {
   for (const auto& folder : search_path())
     if (usable(folder / name)) return folder / name;
   return std::nullopt;
-}
-
-// Model and feature line of the first processor.
-std::string cpu_signature() {
-  const auto text = base::read_file("/proc/cpuinfo", 16 << 20);
-  if (!text) return "";
-  std::string signature;
-  std::istringstream lines(*text);
-  std::string line;
-  while (std::getline(lines, line) && !line.empty())
-    if (line.starts_with("vendor_id") || line.starts_with("cpu family") || line.starts_with("model") ||
-        line.starts_with("stepping") || line.starts_with("flags"))
-      signature += line + "\n";
-  return signature;
 }
 
 // Architecture options in the driver's own words (-###), which is what -march=native resolves to.

@@ -14,6 +14,7 @@
 #include "target/cpu/probe.h"
 #include "target/cpu/screen.h"
 #include "target/cpu/toolchain.h"
+#include "target/cpu/topology.h"
 
 namespace kernelwright::target {
 namespace {
@@ -90,7 +91,8 @@ class CpuTarget final : public Target {
 
   Result<MachineModel> machine_model(bool remeasure) override {
     if (!compiler_) return fail(compiler_.error());
-    return cpu_machine_model(*compiler_, remeasure);
+    KW_TRY(const auto root, base::cache_dir());
+    return cpu_machine_model(*compiler_, root, remeasure);
   }
 
  private:

@@ -208,10 +208,10 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compil
     return refuse("the source file must have a plain name that ends in .cpp\n");
   for (const auto& [name, value] : job.defines)
     if (!is_identifier(name)) return refuse(fmt::format("param '{}' is no identifier\n", name.substr(0, 40)));
-  std::string exports = "{\n";
+  std::string exports = job.exports.empty() ? "{\n" : "{\n  global:\n";
   for (const auto& name : job.exports) {
     if (!is_identifier(name)) return refuse(fmt::format("kernel '{}' is no identifier\n", name.substr(0, 40)));
-    exports += fmt::format("  global: {};\n", name);
+    exports += fmt::format("    {};\n", name);
   }
   exports += "  local: *;\n};\n";
 

@@ -67,6 +67,12 @@ kw_status kw_set_threads(int count) {
   });
 }
 int kw_get_threads(void) { return kernelwright::runtime::process_pool().threads(); }
+kw_status kw_start_threads(void) {
+  return guarded([]() -> kernelwright::Status {
+    kernelwright::runtime::process_pool().start();
+    return {};
+  });
+}
 void kw_park(void) { kernelwright::runtime::process_pool().park(); }
 
 kw_status kw_open(const char* program_json, const char* object_path, kw_program** out) {

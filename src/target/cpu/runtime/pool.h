@@ -30,6 +30,11 @@ class Pool {
 
   // Takes the lock itself. Threads start with the first launch that needs them.
   void set_threads(int count);
+  // Starts the workers now. Takes the lock itself.
+  void start() {
+    std::lock_guard guard(mutex_);
+    start_workers();
+  }
   // Lets idle workers sleep now. Needs no lock.
   void park() { park_requests_.fetch_add(1, std::memory_order_release); }
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "expert/family.h"
+#include "rewrite/contraction.h"
+
+namespace kernelwright::expert {
+
+// The numbers that follow from a contraction and a schedule.
+struct ContractionPlan {
+  const rewrite::Contraction* c = nullptr;
+  bool wide = false;               // computes in f64
+  int64_t lanes = 1;               // elements per vector
+  int64_t batch = 1, m = 1, n = 1, k = 1;
+  int64_t inner = 1;               // extent of the innermost N axis (1 when there is no N axis)
+  int64_t mr = 1, nv = 1, nr = 1, kc = 1;
+  int64_t m_tiles = 1, n_tiles = 1;
+  int64_t inner_tiles = 1;         // tiles per row of the innermost N axis; only when not flat
+  int64_t block_m = 1, block_n = 1;  // tiles per block
+  int64_t m_blocks = 1, n_blocks = 1;
+  bool flat = false, n_fastest = false;
+  bool direct_a = false, direct_b = false;
+  bool weight_a = false, weight_b = false;  // packed in `prepare`
+
+  int64_t element_bytes() const { return wide ? 8 : 4; }
+  // Per-worker scratch in elements, each part a multiple of 16.
+  int64_t a_elements() const;
+  int64_t b_elements() const;
+  int64_t c_elements() const;
+};
+
+ContractionPlan plan_contraction(const OpContext& context, const Schedule& schedule);
+
+// How an operand can be read where it lies: offset = base(batch) + row * row_stride + k * k_stride.
+struct DirectOperand {
+  int tensor = -1;
+  int64_t row_stride = 0, k_stride = 0;
+};
+std::optional<DirectOperand> direct_operand(const OpContext& context, const rewrite::Contraction& c, bool side_a, bool wide);
+bool only_weights(const OpContext& context, const graph::Expr& operand);
+
+}  // namespace kernelwright::expert
