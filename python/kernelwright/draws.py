@@ -206,6 +206,7 @@ class Drawer:
 
     def _judge(self, inputs, weights, eager, seed, exact_limit=0.0):
         unit = policies.unit(self.subject.policy, [*inputs, *self.subject.weights.values()])
+        self.subject.ready_precise()
         try:
             return oracles.judge(self.subject.precise, eager, inputs, self.subject.all_weights(weights), unit,
                                  seed, exact_limit)

@@ -33,6 +33,19 @@ def assign(module, values: dict) -> None:
                 own[name].copy_(value)
 
 
+def judged_outputs(graph: dict, result) -> list:
+    """The outputs of region `whole` out of what the module handed back: every value once, in order; in the partial
+    form, where the graph does not know the result, every tensor."""
+    leaves = pytree.tree_leaves(result)
+    if "parts" in graph:
+        return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    first = {}
+    for leaf, output in zip(leaves, graph["outputs"]):
+        if "value" in output:
+            first.setdefault(output["value"], leaf)
+    return list(first.values())
+
+
 def whole_region(graph: dict) -> dict:
     """The region of everything, outputs once each."""
     produced = list(dict.fromkeys(o["value"] for o in graph["outputs"] if "value" in o))
@@ -75,8 +88,11 @@ class Subject:
             return self._run(inputs, self.all_weights(weights), False)
 
     def precise(self, inputs, weights) -> list:
-        """The same in whatever precision the arguments have."""
+        """The same in whatever precision the arguments have. `ready_precise` comes first."""
         return self._run(inputs, weights, True)
+
+    def ready_precise(self) -> None:
+        """Builds what `precise` needs: nothing may be constructed under the oracle's mode."""
 
     def _run(self, inputs, weights, precise):
         raise NotImplementedError
@@ -96,18 +112,33 @@ class WholeSubject(Subject):
         self._plain = None
         self._precise = None
         self._timed = None
-        self._example = workload.make_inputs(0)
-        leaves = tensor_leaves(self._example)
+        self._example = self._make_inputs(0)
+        self._spare = leaves = tensor_leaves(self._example)
+        self._outputs = None  # which of judged_outputs; None: all
+        if "parts" in exported.graph:
+            self._positions = list(range(len(leaves)))
+            own = named_tensors(workload.module)
+            self.weights = {n: t.detach() for n, t in own.items()}
+            self.parameters = [n for n, _ in workload.module.named_parameters()]
+            return
         graph_inputs = exported.graph["inputs"]
         if len(leaves) != len(graph_inputs):
             raise InputError("the exported inputs are not the tensors that the user passes",
                              exported=str(len(graph_inputs)), passed=str(len(leaves)))
         self._positions = [graph_inputs.index(name) for name in region["inputs"]]
-        wanted = {}
-        for leaf, output in enumerate(exported.graph["outputs"]):
-            wanted.setdefault(output.get("value"), leaf)
-        self._outputs = [wanted[name] for name in region["outputs"]]
-        self._spare = leaves
+        whole = whole_region(exported.graph)["outputs"]
+        self._outputs = [whole.index(name) for name in region["outputs"]]
+
+    def _make_inputs(self, seed):
+        args, kwargs = self.workload.make_inputs(seed)
+        return tuple(args), dict(sorted(kwargs.items()))
+
+    def raw_inputs(self, seed):
+        """(args, kwargs) as the workload makes them."""
+        return self._make_inputs(seed)
+
+    def plain_module(self):
+        return self._module(False)
 
     def _arguments(self, inputs):
         leaves = list(self._spare)
@@ -120,9 +151,12 @@ class WholeSubject(Subject):
             if self._plain is None:
                 self._plain = self.workload.build()
             return self._plain
+        self.ready_precise()
+        return self._precise
+
+    def ready_precise(self):
         if self._precise is None:
             self._precise = self.workload.build().double()
-        return self._precise
 
     def _run(self, inputs, weights, precise):
         module = self._module(precise)
@@ -134,12 +168,13 @@ class WholeSubject(Subject):
             if type(error).__module__ == "kernelwright.oracle":
                 raise
             raise user_error("forward failed", error, self.workload.source_file) from error
-        leaves = pytree.tree_leaves(result)
+        outputs = judged_outputs(self.exported.graph, result)
         own = named_tensors(module) if self.states else {}
-        return [leaves[i] for i in self._outputs] + [own[n].detach().clone() for n in self.states]
+        outputs = outputs if self._outputs is None else [outputs[i] for i in self._outputs]
+        return outputs + [own[n].detach().clone() for n in self.states]
 
     def own_inputs(self, seed):
-        leaves = tensor_leaves(self.workload.make_inputs(seed))
+        leaves = tensor_leaves(self._make_inputs(seed))
         return [leaves[i].detach().contiguous() for i in self._positions]
 
     def timed(self):
@@ -164,6 +199,8 @@ class RegionSubject(Subject):
         return [t.detach() for t in self._function(*inputs, *given)]
 
     def own_inputs(self, seed):
+        if "parts" in self.exported.graph:
+            return self._captured(seed)
         outer = self._whole.own_inputs(seed)
         if self._prefix is None:
             graph = self.exported.graph
@@ -177,6 +214,18 @@ class RegionSubject(Subject):
             values = self._prefix(*outer, *[weights[n].clone() if n in self._whole.states else weights[n]
                                             for n in names])
         return [t.detach().contiguous() for t in values]
+
+    def _captured(self, seed):
+        """From a run of the module itself, as its parts saw them."""
+        module = self._whole.plain_module()
+        assign(module, self._whole.all_weights())
+        args, kwargs = self._whole.raw_inputs(seed)
+        with torch.no_grad(), policies.context(self.policy):
+            values = self.exported.values(module, args, kwargs)
+        missing = [name for name in self.region["inputs"] if name not in values]
+        if missing:
+            raise InputError(f"no call reaches region {self.id}", value=missing[0])
+        return [values[name].detach().clone(memory_format=torch.contiguous_format) for name in self.region["inputs"]]
 
     def timed(self):
         given = [self.weights[self._names[v]] for v in self._values]

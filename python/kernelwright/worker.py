@@ -49,7 +49,7 @@ class Worker:
         return {"versions": versions, "threads": torch.get_num_threads(), "abi": 1}, []
 
     def op_import(self, request, fds):
-        from kernelwright import export, policy, workload
+        from kernelwright import call_spec, export, policy, workload
 
         name = _text(request, "policy", "strict")
         target = _text(request, "target", "cpu")
@@ -60,7 +60,9 @@ class Worker:
             raise InputError(f"this worker knows no target '{target}'")
         policy.apply(name)
         self.exported = export.export(self.workload)
+        call_spec.add_to(self.exported)
         export.write(self.exported, out)
+        call_spec.write_constants(self.exported, out)
         self._regions, self._drawers, self._baselines = {}, {}, {}
         return {"graph": str(out / "graph.json"), "weights": str(out / "weights.safetensors"),
                 "name": self.workload.name}, []

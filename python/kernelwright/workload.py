@@ -74,16 +74,7 @@ def load(path, init="", inputs="", size="cpu", policy="strict", check=True):
     "f32[8,3,224,224],i64[4,16]<1000" or a .pt file. Raises InputError; with `check`, one call on example
     inputs has been made.
     """
-    require_torch()
-    if policy not in POLICIES:
-        raise InputError(f"unknown policy '{policy}'", known=", ".join(POLICIES))
-    location, class_name = _split(str(path))
-    if location.endswith(".pt2"):
-        workload = _load_pt2(Path(location), size, policy)
-    elif location.endswith(".py"):
-        workload = _load_file(Path(location), class_name, size, policy)
-    else:
-        workload = _load_module(location, class_name, size, policy)
+    workload = open_workload(path, size, policy)
     if workload.kind == "pt2":
         if init:
             raise InputError("--init makes no sense for a .pt2 file")
@@ -95,6 +86,21 @@ def load(path, init="", inputs="", size="cpu", policy="strict", check=True):
     _check_weights(workload)
     if check:
         check_forward(workload)
+    return workload
+
+
+def open_workload(path, size="cpu", policy="strict"):
+    """What `path` names, with nothing constructed and no inputs chosen yet."""
+    require_torch()
+    if policy not in POLICIES:
+        raise InputError(f"unknown policy '{policy}'", known=", ".join(POLICIES))
+    location, class_name = _split(str(path))
+    if location.endswith(".pt2"):
+        workload = _load_pt2(Path(location), size, policy)
+    elif location.endswith(".py"):
+        workload = _load_file(Path(location), class_name, size, policy)
+    else:
+        workload = _load_module(location, class_name, size, policy)
     return workload
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The final check: original and drop-in of one artifact side by side in one process."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from kernelwright import baselines, channel, dropin, native, subjects, workload
+from kernelwright import policy as policies
+from kernelwright.errors import InputError, KernelwrightError, user_error
+
+CONTENTS = 4
+MIN_ROUNDS = 5
+MAX_ROUNDS = 4000
+
+
+class ArtifactCheck:
+    """generated: the artifact has programs; prepare_ms: time of their `prepare` steps."""
+
+    def __init__(self, request):
+        self._artifact = dropin.Artifact(request["artifact"])
+        where = request["path"]
+        if not Path(where.partition(":")[0]).exists() and (self._artifact.folder / where.partition(":")[0]).exists():
+            where = str(self._artifact.folder / where)
+        inputs = request.get("inputs", "")
+        if inputs.endswith(".pt") and not Path(inputs).exists():
+            inputs = str(self._artifact.folder / inputs)
+        policy = self._artifact.policy
+        policies.apply(policy)
+        self._policy = policy
+        self._workload = workload.load(where, request.get("init", ""), inputs, request.get("size", "cpu"), policy)
+        self.generated = bool(self._artifact.programs)
+        self._original = self._workload.build()
+        self._dropin = self._make_dropin()
+        self._compiled = None
+        args, kwargs = self._workload.make_inputs(0)
+        self._example = (args, dict(sorted(kwargs.items())))
+        self.prepare_ms = self._prepare()
+
+    def _make_dropin(self):
+        init_args, init_kwargs = self._workload.init_args
+        model = dropin.load_artifact(self._artifact.folder)
+        made = workload._seeded(workload.WEIGHT_SEED, lambda: model(*init_args, **init_kwargs))
+        subjects.assign(made, subjects.named_tensors(self._original))
+        return made.train(self._original.training) if self._original.training is not made.training else made
+
+    def _engines(self):
+        return [m.__dict__["_kernelwright"] for m in self._dropin.modules() if "_kernelwright" in m.__dict__]
+
+    def _prepare(self):
+        """Runs the example call twice; the first one prepares. Every program must have taken part."""
+        if not self.generated:
+            return 0.0
+        # Programs are opened and threads started by a call that is not timed.
+        states = {n: t.clone() for n, t in subjects.named_tensors(self._dropin).items()}
+        self._call(self._dropin, self._example)
+        for engine in self._engines():
+            if engine.prepare_count == 0:
+                raise KernelwrightError("the drop-in does not take the call it was judged on",
+                                        artifact=str(self._artifact.folder))
+            engine.refresh()
+        begin = time.perf_counter()
+        for engine in self._engines():
+            engine._prepare()
+        took = (time.perf_counter() - begin) * 1e3
+        subjects.assign(self._dropin, states)
+        return took
+
+    def _call(self, module, example):
+        try:
+            with torch.inference_mode(), policies.context(self._policy):
+                return module(*example[0], **example[1])
+        except KernelwrightError:
+            raise
+        except Exception as error:
+            raise user_error("forward failed", error, self._workload.source_file) from error
+
+    def run(self, draw, fd):
+        """Outputs and states of the drop-in on a draw, in the order of its answers."""
+        flat = channel.map_fd(fd)
+        inputs = [channel.unpack(flat, t) for t in draw["inputs"]]
+        weights = {t["name"]: channel.unpack(flat, t) for t in [*draw["weights"], *draw["states"]]}
+        subjects.assign(self._dropin, weights)
+        result = self._call(self._dropin, subjects.replace_tensors(self._example, inputs))
+        outputs = subjects.judged_outputs(self._artifact.graph, result)
+        own = subjects.named_tensors(self._dropin)
+        packer = channel.Packer()
+        tensors = []
+        for answer in draw["answers"]:
+            if "index" in answer and not 0 <= answer["index"] < len(outputs):
+                raise InputError("the draw has more answers than the drop-in has outputs")
+            tensors.append(packer.add(outputs[answer["index"]] if "index" in answer else own[answer["name"]]))
+        return {"tensors": tensors, "bytes": packer.size}, [packer.write("kw-outputs")]
+
+    def time(self, seconds, flush_bytes, fresh_memory, with_compile):
+        contenders = {"original": self._original}
+        if with_compile and self._ready_compiled():
+            contenders["compile"] = self._compiled
+        contenders["dropin"] = self._dropin
+        contents = []
+        for i in range(CONTENTS):
+            args, kwargs = self._workload.make_inputs(9001 + i)
+            contents.append((args, dict(sorted(kwargs.items()))))
+        ms = {name: [] for name in contenders}
+        flush = baselines.Flush(flush_bytes)
+        with baselines.quiet(), torch.inference_mode(), policies.context(self._policy):
+            try:
+                baselines.set_memory(not fresh_memory)
+                for module in contenders.values():
+                    for args, kwargs in contents[:2]:
+                        module(*args, **kwargs)
+                end = time.perf_counter() + max(0.0, seconds)
+                names, rounds = list(contenders), 0
+                while rounds < MIN_ROUNDS or (time.perf_counter() < end and rounds < MAX_ROUNDS):
+                    args, kwargs = contents[rounds % CONTENTS]
+                    for name in names[rounds % len(names) :] + names[: rounds % len(names)]:
+                        flush()
+                        if self.generated:
+                            native.park()
+                        ms[name].append(baselines.timed_call(contenders[name], args, kwargs))
+                    rounds += 1
+            finally:
+                baselines.set_memory(True)
+        return {"ms": ms}
+
+    def _ready_compiled(self):
+        if self._compiled is None:
+            try:
+                compiled = torch.compile(self._workload.build())
+                self._call(compiled, self._example)
+                self._compiled = compiled
+            except Exception:  # a baseline that does not work here is left out
+                return False
+        return True

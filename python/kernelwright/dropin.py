@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The drop-in: an artifact's `ModelNew`, and any module that runs the artifact's programs (docs/artifact.md)."""
+
+import inspect
+import json
+import threading
+from pathlib import Path
+
+import torch
+from torch.utils import _pytree as pytree
+
+from kernelwright import call_spec, native
+from kernelwright.channel import DTYPES
+from kernelwright.errors import EnvironmentError_, InputError
+from kernelwright.glue import Plan, node_call, view_chain
+
+_PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
+_functorch_level = getattr(torch._C._functorch, "maybe_current_level", lambda: None)
+
+
+def load_artifact(path):
+    """The class of an artifact: same constructor, forward and state_dict keys as the original.
+
+    path: `optimized.py` or its folder. An artifact of another runtime ABI, or built for instruction sets that
+    this CPU lacks, is refused.
+    """
+    from kernelwright.workload import open_workload
+
+    artifact = Artifact(path)
+    spec = artifact.result.get("spec", {})
+    where = spec.get("path", "")
+    if (artifact.folder / where.partition(":")[0]).is_file():
+        where = str(artifact.folder / where)
+    workload = open_workload(where, spec.get("size", "cpu"), "strict")
+    if workload.kind == "pt2":
+        def construct():
+            return attach(workload._construct(), artifact)
+
+        construct.__name__ = construct.__qualname__ = "ModelNew"
+        return construct
+    original = workload.module_globals
+    for part in workload.class_name.split("."):
+        original = original[part] if isinstance(original, dict) else getattr(original, part)
+
+    class ModelNew(original):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            attach(self, artifact)
+
+    ModelNew.__qualname__ = "ModelNew"
+    ModelNew.__doc__ = f"{original.__name__} with the programs of {artifact.folder.name}."
+    return ModelNew
+
+
+def attach(module, artifact):
+    """Makes a module run an artifact's programs. Changes the class of `module` (or of its parts), not its content."""
+    if not isinstance(artifact, Artifact):
+        artifact = Artifact(artifact)
+    if not artifact.programs:
+        return module
+    if artifact.parts is None:
+        return _attach(module, artifact, None)
+    for index, part in enumerate(artifact.parts):
+        if artifact.regions_of(index):
+            target = module.get_submodule(part["module_path"]) if part["module_path"] else module
+            _attach(target, artifact, index)
+    return module
+
+
+def _attach(module, artifact, part):
+    original = type(module)
+
+    class DropIn(original):
+        def forward(self, *args, **kwargs):
+            engine = self.__dict__.get("_kernelwright")
+            if engine is None or torch.compiler.is_compiling():
+                return super().forward(*args, **kwargs)
+            if engine.module is not self:  # a copy
+                engine = self.__dict__["_kernelwright"] = engine.fresh(self)
+            slots = engine.accept(args, kwargs)
+            if slots is None:
+                return super().forward(*args, **kwargs)
+            if engine.out_spec is None:
+                result = super().forward(*args, **kwargs)
+                engine.out_spec = pytree.tree_structure(result)
+                return result
+            return engine.run(slots)
+
+        def refresh(self):
+            """Weights changed where PyTorch keeps no version (inference tensors, foreign memory)."""
+            for inner in self.modules():
+                engine = inner.__dict__.get("_kernelwright")
+                if engine is not None:
+                    engine.refresh()
+
+    DropIn.__name__, DropIn.__qualname__ = original.__name__, original.__qualname__
+    DropIn.__module__, DropIn.__doc__ = original.__module__, original.__doc__
+    module.__class__ = DropIn
+    module.__dict__["_kernelwright"] = Engine(artifact, part, _training_flags(module), module)
+    return module
+
+
+def _training_flags(module):
+    return [(name, inner.training) for name, inner in module.named_modules()]
+
+
+class Artifact:
+    """What lies in an artifact's folder, read once."""
+
+    def __init__(self, path):
+        path = Path(path).resolve()
+        self.folder = path if path.is_dir() else path.parent
+        self.result = self._read("result.json")
+        self.graph = self._read("graph.json")
+        self.policy = self.result.get("policy", "strict")
+        regions = self.result.get("regions", [])
+        self.programs = [r for r in regions if r.get("accepted") and r.get("program")]
+        self.parts = self.graph.get("parts")
+        self.constants = {}
+        if (self.folder / "constants.safetensors").is_file():
+            from safetensors.torch import load_file
+
+            self.constants = load_file(str(self.folder / "constants.safetensors"))
+        if self.programs:
+            self._check_machine()
+
+    def _read(self, name):
+        try:
+            value = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {self.folder / name}: {error}") from None
+        if not isinstance(value, dict):
+            raise InputError(f"{self.folder / name} is not a JSON object")
+        return value
+
+    def _check_machine(self):
+        remedy = "`kernelwright verify` rebuilds it here"
+        abi = self.result.get("abi")
+        if abi != native.ABI:
+            raise EnvironmentError_(f"the artifact {self.folder.name} has runtime ABI {abi}, this kernelwright has "
+                                    f"{native.ABI}: {remedy}")
+        missing = sorted(set(self.result.get("cpu_features", "").split()) - set(native.cpu_features().split()))
+        if missing:
+            raise EnvironmentError_(f"the artifact {self.folder.name} was built for another CPU (here without "
+                                    f"{' '.join(missing)}): {remedy}")
+
+    def part_graph(self, part):
+        """Graph of the whole, or of one part, with its "call"."""
+        if part is None:
+            return self.graph
+        entry = self.parts[part]
+        return {**self.graph, "nodes": [n for n in self.graph["nodes"] if n.get("part") == part],
+                "inputs": entry["inputs"], "outputs": entry["outputs"], "mutations": entry.get("mutations", []),
+                "call": entry.get("call")}
+
+    def regions_of(self, part):
+        if part is None:
+            return self.programs
+        names = {n["name"] for n in self.graph["nodes"] if n.get("part") == part}
+        return [r for r in self.programs if names.issuperset(r["nodes"])]
+
+    def open_program(self, region):
+        return native.Program.open(self.folder / region["program"], "object.so")
+
+
+class Engine:
+    """Runs one graph for one module. `accept` decides whether a call is what was judged."""
+
+    def __init__(self, artifact, part, flags, module):
+        self.artifact, self.part, self.flags, self.module = artifact, part, flags, module
+        graph = self.graph = artifact.part_graph(part)
+        call = graph.get("call") or {}
+        self._lock = threading.RLock()
+        self._in_spec = call_spec.loads(call.get("in_spec"))
+        self.out_spec = call_spec.loads(call.get("out_spec"))
+        self._leaves = call.get("input_leaves", [])
+        self._baked = [(position, value) for position, value in call.get("baked", [])]
+        values = graph["values"]
+        self._types = [(DTYPES[values[n]["dtype"]], torch.Size(values[n]["shape"])) for n in graph["inputs"]]
+        count = len(graph["inputs"])
+        flat = pytree.tree_structure((tuple([0] * count), {}))
+        self._simple = self._in_spec == flat and not self._baked and self._leaves == list(range(count))
+        self._autocast = _AUTOCAST.get(artifact.policy)
+        self._signature = None
+        self._plan = None
+        self._watch = None  # None: nothing prepared; else [(place, key, tensor, address, version)]
+        self._unsuited = False
+        self.prepare_count = 0
+
+    def fresh(self, module):
+        return Engine(self.artifact, self.part, self.flags, module)
+
+    def __deepcopy__(self, memo):
+        # The copy's module differs from this one's; its first call makes an engine of its own.
+        return self
+
+    def __reduce__(self):
+        return _reopen, (str(self.artifact.folder), self.part, self.flags)
+
+    def refresh(self):
+        with self._lock:
+            self._watch = None
+            self._unsuited = False
+
+    # ---- the guard
+
+    def accept(self, args, kwargs):
+        """Slots with inputs and weights in place, or None: the call is for the original."""
+        if _dispatch_modes() or _functorch_level() is not None or torch.jit.is_tracing():
+            return None
+        if torch.is_autocast_enabled("cpu"):
+            if self._autocast is None or torch.get_autocast_dtype("cpu") is not self._autocast:
+                return None
+        elif self._autocast is not None:
+            return None
+        if self._simple and not kwargs and len(args) == len(self._types):
+            tensors = args
+        else:
+            tensors = self._flatten(args, kwargs)
+            if tensors is None:
+                return None
+        grad = torch.is_grad_enabled()
+        for tensor, (dtype, shape) in zip(tensors, self._types):
+            if (type(tensor) not in _PLAIN or tensor.dtype is not dtype or tensor.shape != shape or not tensor.is_cpu
+                    or (grad and tensor.requires_grad) or tensor.layout is not torch.strided or tensor.is_neg()):
+                return None
+        if self._changed():
+            self._prepare()
+        if self._unsuited:
+            return None
+        if self.module.training is not self._training:
+            return None
+        for store, key, inner, flag in self._inner:
+            # Another submodule, another mode, or somebody who listens in.
+            if (store.get(key) is not inner or inner.training is not flag or inner._forward_hooks
+                    or inner._forward_pre_hooks):
+                return None
+        if grad:
+            for entry in self._watch:
+                if entry[2].requires_grad:
+                    return None
+        slots = self._template.copy()
+        for place, tensor in zip(self._input_slots, tensors):
+            slots[place] = tensor
+        return slots
+
+    def _flatten(self, args, kwargs):
+        if self._in_spec is None:
+            return None
+        leaves, spec = pytree.tree_flatten((tuple(args), dict(sorted(kwargs.items()))))
+        if spec != self._in_spec:
+            try:  # the same call with arguments by name
+                if self._signature is None:
+                    self._signature = inspect.signature(type(self.module).__mro__[1].forward)
+                bound = self._signature.bind(self.module, *args, **kwargs)
+            except (TypeError, ValueError):
+                return None
+            leaves, spec = pytree.tree_flatten((bound.args[1:], dict(sorted(bound.kwargs.items()))))
+            if spec != self._in_spec:
+                return None
+        if not all(call_spec.equals(leaves[position], value) for position, value in self._baked):
+            return None
+        return [leaves[i] for i in self._leaves]
+
+    def _changed(self):
+        watch = self._watch
+        if watch is None:
+            return True
+        for place, key, tensor, address, version in watch:
+            now = place.get(key)
+            if now is not tensor or now.data_ptr() != address or (version is not None and now._version != version):
+                return True
+        return False
+
+    # ---- weights
+
+    def _prepare(self):
+        with self._lock:
+            if self._plan is None:
+                self._build()
+            self._unsuited = not self._take_weights()
+            if self._unsuited:
+                return
+            for region, program in self._programs:
+                program.prepare([self._addresses[name] for name in program.weight_names])
+            self.prepare_count += 1
+
+    def _take_weights(self):
+        """Reads the module's tensors into the slots; False when they are not what was judged."""
+        values = self.graph["values"]
+        prefix = self.artifact.parts[self.part]["module_path"] + "." if self.part is not None else ""
+        places = {prefix + name: place for name, place in _places(self.module).items()}
+        watch, template, kept, suited = [], list(self._blank), {}, True
+        for weight in self.graph["weights"]:
+            name, declared = weight["name"], values[weight["value"]]
+            if name in places:
+                place, key = places[name]
+                tensor = place[key]
+                watch.append(_watched(place, key))
+            elif name in self.artifact.constants:
+                tensor = self.artifact.constants[name]
+            else:
+                suited = suited and weight["value"] not in self._needed
+                continue
+            plain = tensor.detach()
+            if (plain.dtype is not DTYPES[declared["dtype"]] or list(plain.shape) != declared["shape"]
+                    or not plain.is_cpu or type(plain) not in _PLAIN):
+                suited = False
+                continue
+            template[self._plan.slot[weight["value"]]] = tensor
+            kept[name] = plain.contiguous()
+        # Names that were one tensor when exported have to be one still.
+        for names in self._tied:
+            place, key = places[prefix + names[0]]
+            first = place[key]
+            for name in names[1:]:
+                watch.append(_watched(*places[prefix + name]))
+                suited = suited and watch[-1][2] is first
+        self._watch, self._template, self._kept = watch, template, kept
+        self._addresses = {name: tensor.data_ptr() for name, tensor in kept.items()}
+        self._buffers = {name: places[name][0][places[name][1]] for name, _ in self._mutated if name in places}
+        return suited and len(self._buffers) == len(self._mutated)
+
+    # ---- the plan
+
+    def _build(self):
+        graph = self.graph
+        outputs = [o["value"] for o in graph["outputs"] if "value" in o]
+        self._mutated = [(m["name"], m["value"]) for m in graph["mutations"]]
+        self._names = {w["value"]: w["name"] for w in graph["weights"]}
+        self._programs = [(r, self.artifact.open_program(r)) for r in self.artifact.regions_of(self.part)]
+        regions = [(r, self._region_maker(r, p)) for r, p in self._programs]
+        self._plan = Plan(graph, regions, outputs, [value for _, value in self._mutated])
+        self._needed = {n for unit in self._plan.steps for n in unit.reads}
+        slot = self._plan.slot
+        self._blank = [None] * len(slot)
+        self._input_slots = [slot[n] for n in graph["inputs"]]
+        self._results = [(slot[o["value"]], None) if "value" in o else (-1, o.get("const")) for o in graph["outputs"]]
+        self._single = len(self._results) == 1 and self.out_spec is not None and self.out_spec.is_leaf()
+        self._views = self._view_steps(graph, slot)
+        flags = dict(self.flags)
+        self._training = flags[""]
+        self._inner = [(outer._modules, key, inner, flags.get(f"{name}.{key}" if name else key))
+                       for name, outer in self.module.named_modules()
+                       for key, inner in outer._modules.items() if inner is not None]
+        groups = {}
+        for name, (place, key) in _places(self.module).items():
+            groups.setdefault(id(place[key]), []).append(name)
+        self._tied = [names for names in groups.values() if len(names) > 1]
+
+    def _view_steps(self, graph, slot):
+        """A result that is a view of an input, a weight or another result is made as such."""
+        steps = []
+        by_weight = {w["name"]: w["value"] for w in graph["weights"]}
+        for index, alias in enumerate((graph.get("call") or {}).get("aliases", [])):
+            if not alias or alias.get("same") or "value" not in graph["outputs"][index]:
+                continue
+            if "input" in alias:
+                base = graph["inputs"][alias["input"]]
+            elif "weight" in alias:
+                base = by_weight[alias["weight"]]
+            else:
+                base = graph["outputs"][alias["output"]]["value"]
+            chain = view_chain(graph, graph["outputs"][index]["value"], base)
+            steps += [node_call(node, slot) for node in chain or []]
+        return steps
+
+    def _region_maker(self, region, program):
+        values = self.graph["values"]
+        types = [(tuple(values[n]["shape"]), DTYPES[values[n]["dtype"]]) for n in region["outputs"]]
+        state_values = {m["name"]: m["value"] for m in region["mutations"]}
+        states = list(program.state_names)
+        # A weight that the region itself changes is prepared anew for every call.
+        restless = bool(set(program.weight_names) & set(state_values))
+
+        def make(slot):
+            sources = [slot[n] for n in region["inputs"]]
+            targets = [slot[n] for n in region["outputs"]]
+            state_slots = [slot[state_values[name]] for name in states]
+
+            def call(slots):
+                inputs = []
+                for place in sources:
+                    tensor = slots[place]
+                    if not tensor.is_contiguous() or tensor.data_ptr() & 63:
+                        tensor = slots[place] = _aligned(tensor)
+                    inputs.append(tensor.data_ptr())
+                outputs = []
+                for place, (shape, dtype) in zip(targets, types):
+                    tensor = slots[place] = torch.empty(shape, dtype=dtype)
+                    outputs.append(tensor.data_ptr())
+                if not states:
+                    program.run(inputs, outputs)
+                    return
+                if restless:
+                    program.prepare([self._addresses[name] for name in program.weight_names])
+                held = [_aligned(self._buffers[name].detach()) for name in states]
+                program.run(inputs, outputs, [tensor.data_ptr() for tensor in held])
+                for place, tensor in zip(state_slots, held):
+                    slots[place] = tensor
+
+            return call
+
+        return make
+
+    def run(self, slots):
+        threads = torch.get_num_threads()
+        if threads != Engine._threads:
+            native.set_threads(threads)
+            Engine._threads = threads
+        given = [slots[i] for i in self._input_slots] if self._views else None
+        self._plan.run(slots)
+        if self._mutated:
+            self._write_back(slots)
+        if self._views:
+            for place, tensor in zip(self._input_slots, given):
+                slots[place] = tensor
+            for step in self._views:
+                step(slots)
+        if self._single:
+            place, constant = self._results[0]
+            return slots[place] if place >= 0 else constant
+        return pytree.tree_unflatten([slots[p] if p >= 0 else c for p, c in self._results], self.out_spec)
+
+    _threads = 0
+
+    def _write_back(self, slots):
+        with torch.no_grad():
+            for name, value in self._mutated:
+                self._buffers[name].copy_(slots[self._plan.slot[value]])
+        # Our own writes are no news.
+        mutated = {id(t) for t in self._buffers.values()}
+        self._watch = [(p, k, t, a, t._version if id(t) in mutated and v is not None else v)
+                       for p, k, t, a, v in self._watch]
+
+
+def _aligned(tensor):
+    """A contiguous copy at a multiple of 64 bytes, which is where PyTorch allocates."""
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def _places(module):
+    """{state_dict-like name: (the dict that holds it, key)} of every parameter and buffer, tied ones included."""
+    out = {}
+    for prefix, inner in module.named_modules(remove_duplicate=False):
+        for store in (inner._parameters, inner._buffers):
+            for key, tensor in store.items():
+                if tensor is not None:
+                    out[f"{prefix}.{key}" if prefix else key] = (store, key)
+    return out
+
+
+def _watched(place, key):
+    tensor = place[key]
+    return place, key, tensor, tensor.data_ptr(), None if tensor.is_inference() else tensor._version
+
+
+def _reopen(folder, part, flags):
+    return Engine(Artifact(folder), part, flags, None)
+
