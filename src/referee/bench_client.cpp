@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "base/message.h"
 
@@ -103,13 +104,21 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
     greeted_ = true;
   }
   const auto start = Clock::now();
-  if (!channel_.send(request, fds)) return tl::unexpected(died());
+  // A reply names its request by a number that nobody could know before.
+  json numbered = request;
+  const uint64_t number = std::random_device()() | 1;
+  numbered["number"] = number;
+  if (!channel_.send(numbered, fds)) return tl::unexpected(died());
   auto answer = receive();
   wall_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (!answer) return answer;
   bool ok = false;
   std::string error = "no reason given";
   try {
+    if (answer->value("number", uint64_t{0}) != number) {
+      process_.kill();
+      return tl::unexpected(Trouble{VerdictKind::kCheated, "a forged answer of the judged process"});
+    }
     ok = answer->value("ok", false);
     if (!ok) error = answer->value("error", error);
   } catch (const json::exception&) {
@@ -151,9 +160,18 @@ Reply<int> BenchClient::bind(bench::Binding request) {
 
 Reply<bench::Ran> BenchClient::run(const bench::Run& request) { return decoded<bench::Ran>(ask(bench::encode(request))); }
 
+Reply<void> BenchClient::settle() {
+  const double before = wall_ms_;
+  auto answer = ask({{"op", "ping"}});
+  wall_ms_ += before;
+  if (!answer) return tl::unexpected(answer.error());
+  return {};
+}
+
 Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
   auto reply = decoded<bench::Timed>(ask(bench::encode(request)));
   if (!reply) return reply;
+  if (auto settled = settle(); !settled) return tl::unexpected(settled.error());
   bool complete = reply->ms.size() == request.contenders.size();
   for (const auto& times : reply->ms) complete = complete && times.size() == static_cast<size_t>(request.rounds);
   if (!complete) return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
@@ -161,7 +179,10 @@ Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
 }
 
 Reply<bench::Repeated> BenchClient::repeat(const bench::Repeat& request) {
-  return decoded<bench::Repeated>(ask(bench::encode(request)));
+  auto reply = decoded<bench::Repeated>(ask(bench::encode(request)));
+  if (!reply) return reply;
+  if (auto settled = settle(); !settled) return tl::unexpected(settled.error());
+  return reply;
 }
 
 Result<BenchClient> BenchPool::take() {

@@ -50,6 +50,8 @@ class BenchClient {
  private:
   tl::expected<nlohmann::json, Trouble> ask(const nlohmann::json& request, const std::vector<int>& fds = {});
   tl::expected<nlohmann::json, Trouble> receive();
+  // An answer to this shows that the worker is done with what came before; its time counts with that.
+  Reply<void> settle();
   Trouble died();
 
   base::ChildProcess process_;

@@ -13,7 +13,7 @@
 namespace kernelwright::referee::bench {
 
 // Between the coordinator and a bench worker, over base::Channel: one request, one reply {"ok": true, ...}
-// or {"ok": false, "error": one line}. A worker serves one judgement: `load` once, then it locks itself
+// or {"ok": false, "error": one line}; the reply carries the request's "number". A worker serves one judgement: `load` once, then it locks itself
 // in, then any of the others.
 
 struct Load {  // descriptors: one built object per program
@@ -58,7 +58,7 @@ struct Binding {
 
 struct Run {  // one judged call
   int binding = 0;
-  int poison = 0xff;  // byte that scratch is filled with
+  int poison = 0xff;  // byte that scratch is filled with; below 0: scratch stays as the last call left it
 };
 struct Ran {
   double ms = 0, prepare_ms = 0;

@@ -189,12 +189,12 @@ Reply<void> RefereeImpl::verify_on_bank(JudgedProgram& judged, double too_slow_m
   std::vector<const BankDraw*> order;
   for (const auto& draw : bank_.draws()) order.push_back(draw.get());
   for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[bank_.random() % (i + 1)]);
-  // Two draws come again at the end: the same content must give the same bits.
+  // Two draws come again at the end, over scratch as it was left: the same content must give the same bits.
   const size_t all = order.size();
   order.push_back(order[bank_.random() % all]);
   order.push_back(order[0]);
   for (size_t i = 0; i < order.size(); ++i) {
-    const int poison = i % 2 == 0 ? 0xff : 0x7b;
+    const int poison = i >= all ? -1 : i % 2 == 0 ? 0xff : 0x7b;
     auto call = judged.verify(*order[i], poison);
     if (!call) return tl::unexpected(call.error());
     // Far behind after two right calls: right or not, it is of no use.
@@ -389,10 +389,11 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     std::vector<const BankDraw*> order = {draw.get()};
     if (!own.empty()) order.push_back(own[fresh.random() % own.size()].get());
     order.push_back(draw.get());
-    int poison = static_cast<int>(fresh.random() % 2) == 0 ? 0xff : 0x7b;
-    for (const BankDraw* each : order) {
-      if (auto call = judged.verify(*each, poison); !call) return finish(call.error().kind, call.error().reason);
-      poison ^= 0xff ^ 0x7b;
+    // The last call of each draw finds scratch as another draw left it.
+    const int poison = static_cast<int>(fresh.random() % 2) == 0 ? 0xff : 0x7b;
+    for (size_t i = 0; i < order.size(); ++i) {
+      auto call = judged.verify(*order[i], i + 1 == order.size() ? -1 : poison);
+      if (!call) return finish(call.error().kind, call.error().reason);
     }
     if (kind == torch::DrawKind::kOwn) {
       own.push_back(std::move(draw));

@@ -132,7 +132,7 @@ Reply<JudgedProgram::Call> JudgedProgram::verify(const BankDraw& draw, int poiso
   auto bound = binding(draw);
   if (!bound) return tl::unexpected(bound.error());
   // Unlike the scratch, so that one cannot be taken for the other.
-  poison_outputs(poison ^ 0x3c);
+  poison_outputs((poison < 0 ? 0xff : poison) ^ 0x3c);
   auto ran = session_->client().run({*bound, poison});
   if (!ran) return tl::unexpected(ran.error());
   if (ran->prepared) prepare_ms_ = std::max(prepare_ms_, ran->prepare_ms);

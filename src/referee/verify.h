@@ -35,7 +35,8 @@ class JudgedProgram {
     double ms = 0;
     uint64_t hash = 0;  // of all outputs and states
   };
-  // One call over poisoned outputs and scratch, compared with the oracle. A Trouble of kind kWrong says
+  // One call over poisoned outputs and scratch (poison below 0: scratch as the last call left it, which is
+  // what a user's process does), compared with the oracle. A Trouble of kind kWrong says
   // what is wrong. Calls on the same draw must agree bit for bit.
   Reply<Call> verify(const BankDraw& draw, int poison);
   // What a timed call left in the outputs must be what a verified call on that draw gave.

@@ -6,7 +6,7 @@ extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);
   float* y = static_cast<float*>(a->buffers[1]);
   for (int64_t i = begin; i < end; ++i) {
-    float v = x[i + 1 < 1000 ? i + 1 : i];
+    const float v = x[i + 1 < 1000 ? i + 1 : i];
     y[i] = v > 0 ? v : 0;
   }
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// A team that forgets its barrier.
+#include "kernelwright/kernel_abi.h"
+
+extern "C" void f(const kw_args* a, int64_t, int64_t) {
+  const float* x = static_cast<const float*>(a->buffers[0]);
+  float* sums = static_cast<float*>(a->buffers[1]);
+  float* y = static_cast<float*>(a->buffers[2]);
+  for (int64_t r = a->worker; r < 16; r += a->worker_count) {
+    float top = x[r * 50], sum = 0;
+    for (int64_t i = 1; i < 50; ++i) top = x[r * 50 + i] > top ? x[r * 50 + i] : top;
+    for (int64_t i = 0; i < 50; ++i) sum += y[r * 50 + i] = __builtin_expf(x[r * 50 + i] - top);
+    sums[r] = sum;
+  }
+  for (int64_t r = a->worker_count - 1 - a->worker; r < 16; r += a->worker_count) {
+    for (int64_t i = 0; i < 50; ++i) y[r * 50 + i] /= sums[r];
+  }
+}
