@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+
+#include "referee/tolerance.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -143,10 +146,26 @@ Result<std::unique_ptr<BankDraw>> Bank::draw(DrawKind kind) {
     to.eager = measure(to.answer.eager, to.answer);
     out->answers.push_back(std::move(to));
   }
+  pooled_.resize(out->answers.size());
+  for (size_t i = 0; i < out->answers.size(); ++i) {
+    const ErrorFigures& figures = out->answers[i].eager.figures;
+    pooled_[i].rho_rms = std::max(pooled_[i].rho_rms, figures.rho_rms);
+    pooled_[i].rho_max = std::max(pooled_[i].rho_max, figures.rho_max);
+  }
+  pool(*out);
   if (out->answers.size() != interface_.outputs.size() + interface_.states.size()) {
     return fail(ErrorKind::kInternal, "a draw has the wrong number of answers");
   }
   return out;
+}
+
+void Bank::pool(BankDraw& draw) const {
+  for (size_t i = 0; i < draw.answers.size(); ++i) {
+    Distance& eager = draw.answers[i].eager;
+    if (eager.judged >= kTolerances.few_elements) continue;
+    eager.figures.rho_rms = pooled_[i].rho_rms;
+    eager.figures.rho_max = pooled_[i].rho_max;
+  }
 }
 
 Status Bank::fill(int count) {
@@ -163,6 +182,7 @@ Status Bank::fill(int count) {
     if (!drawn) break;
     draws_.push_back(std::move(drawn));
   }
+  for (const auto& draw : draws_) pool(*draw);
   return {};
 }
 

@@ -53,6 +53,7 @@ class Bank {
 
  private:
   Status take_weights(const torch::Draw& draw, BankDraw& out);
+  void pool(BankDraw& draw) const;
 
   DrawSource& source_;
   program::Interface interface_;
@@ -62,6 +63,9 @@ class Bank {
   std::shared_ptr<Arena> weights_;
   std::map<std::string, int> weight_regions_;
   int made_ = 0;
+  // Per answer, eager's largest error so far: what small answers are judged by, where one draw's figure is
+  // chance.
+  std::vector<ErrorFigures> pooled_;
 };
 
 // Every kind there is, for promotion.

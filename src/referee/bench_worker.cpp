@@ -252,9 +252,9 @@ class BenchWorker {
     if (request.calls < 1 || request.calls > kMaxCalls) return fail(ErrorKind::kInput, "calls out of range");
     KW_TRY(Bound * bound, find(request.binding));
     KW_CHECK_OK(ready(*bound));
-    restore(*bound);
     bench::Repeated reply;
     for (int i = 0; i < request.calls; ++i) {
+      restore(*bound);
       KW_TRY(double ms, call(*bound));
       reply.ms += ms;
     }

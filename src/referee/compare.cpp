@@ -295,8 +295,9 @@ Comparison compare(const std::byte* candidate, const Answer& answer, const Dista
     result.reason = wrong_text(candidate, answer, wrong, "on integers, where the result is exact", false);
     return result;
   }
-  const double limit_rms = kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack;
-  const double limit_max = kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack;
+  const double few = eager.judged < kTolerances.few_elements ? kTolerances.few_factor : 1;
+  const double limit_rms = kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack * few;
+  const double limit_max = kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack * few;
   if (distance.figures.rho_max > limit_max) {
     const Wrong wrong = find_wrong(candidate, answer, [limit_max](double p, double, double o, double s) {
       return std::isfinite(p) && std::isfinite(o) && std::fabs(p - o) / std::max(s, 1e-300) > limit_max;

@@ -55,7 +55,18 @@ constexpr std::string_view kPrefixes[] = {"lock", "rep",  "repz",   "repnz", "re
                                           "bnd",  "cs",   "ds",     "es",    "ss",     "notrack",  "addr32",
                                           "rex",  "{vex}", "{evex}", "{rex}", "xacquire", "xrelease"};
 
-constexpr std::string_view kForbiddenOperands[] = {"%fs", "%gs", "%cr", "%db", "%dr", "%ss", "%ds", "%es"};
+// Segment registers, and the first letters of control and debug registers.
+constexpr std::string_view kForbiddenOperands[] = {"%fs", "%gs", "%ss", "%ds", "%es", "%cs"};
+constexpr std::string_view kForbiddenPrefixes[] = {"%cr", "%db", "%dr"};
+
+// %es, but not %esi.
+bool has_word(std::string_view text, std::string_view word) {
+  for (size_t at = 0; (at = text.find(word, at)) != std::string_view::npos; at += word.size()) {
+    const size_t after = at + word.size();
+    if (after == text.size() || !((text[after] >= 'a' && text[after] <= 'z') || (text[after] >= '0' && text[after] <= '9'))) return true;
+  }
+  return false;
+}
 
 std::string_view next_word(std::string_view& text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -78,6 +89,8 @@ const char* forbidden(std::string_view instruction) {
     if (word == row.mnemonic) return row.why;
   const std::string_view operands = rest.substr(0, std::min(rest.find('<'), rest.size()));
   for (const auto& operand : kForbiddenOperands)
+    if (has_word(operands, operand)) return kSegment;
+  for (const auto& operand : kForbiddenPrefixes)
     if (operands.find(operand) != std::string_view::npos) return kSegment;
   return nullptr;
 }
