@@ -55,16 +55,15 @@ constexpr std::string_view kPrefixes[] = {"lock", "rep",  "repz",   "repnz", "re
                                           "bnd",  "cs",   "ds",     "es",    "ss",     "notrack",  "addr32",
                                           "rex",  "{vex}", "{evex}", "{rex}", "xacquire", "xrelease"};
 
-// Segment registers, and the first letters of control and debug registers.
-constexpr std::string_view kForbiddenOperands[] = {"%fs", "%gs", "%ss", "%ds", "%es", "%cs"};
-constexpr std::string_view kForbiddenPrefixes[] = {"%cr", "%db", "%dr"};
+// Segment, control and debug registers, with nothing or a digit behind the name.
+constexpr std::string_view kForbiddenRegisters[] = {"%cs", "%ds", "%es", "%fs", "%gs", "%ss", "%cr", "%db", "%dr", "%tr"};
 
-// %es, but not %esi.
-bool has_word(std::string_view text, std::string_view word) {
-  for (size_t at = 0; (at = text.find(word, at)) != std::string_view::npos; at += word.size()) {
-    const size_t after = at + word.size();
-    if (after == text.size() || !((text[after] >= 'a' && text[after] <= 'z') || (text[after] >= '0' && text[after] <= '9'))) return true;
-  }
+bool names_forbidden_register(std::string_view operands) {
+  for (const auto& name : kForbiddenRegisters)
+    for (size_t at = operands.find(name); at != std::string_view::npos; at = operands.find(name, at + 1)) {
+      const char next = at + name.size() < operands.size() ? operands[at + name.size()] : ' ';
+      if (!(next >= 'a' && next <= 'z')) return true;
+    }
   return false;
 }
 
@@ -88,11 +87,7 @@ const char* forbidden(std::string_view instruction) {
   for (const auto& row : kForbidden)
     if (word == row.mnemonic) return row.why;
   const std::string_view operands = rest.substr(0, std::min(rest.find('<'), rest.size()));
-  for (const auto& operand : kForbiddenOperands)
-    if (has_word(operands, operand)) return kSegment;
-  for (const auto& operand : kForbiddenPrefixes)
-    if (operands.find(operand) != std::string_view::npos) return kSegment;
-  return nullptr;
+  return names_forbidden_register(operands) ? kSegment : nullptr;
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/cpu/screen.h"
 
+#include <cxxabi.h>
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "target/cpu/elf.h"
 
@@ -68,6 +70,15 @@ Region read_only_after_relocation(const ElfObject& object) {
   return {};
 }
 
+// As it was written in the source, where the name is a C++ one.
+std::string readable(const std::string& name) {
+  int status = 0;
+  char* text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
+  std::string out = status == 0 && text != nullptr ? text : name;
+  std::free(text);
+  return out.substr(0, 120);
+}
+
 // "'counter' in .bss (4 bytes)": the variable at or in [begin, end), as well as names tell.
 std::string variable_in(const ElfObject& object, uint64_t begin, uint64_t end, int type) {
   const auto section_of = [&](uint64_t address) -> std::string {
@@ -80,7 +91,7 @@ std::string variable_in(const ElfObject& object, uint64_t begin, uint64_t end, i
   for (const auto& symbol : object.symbols)
     if (symbol.defined && symbol.type == type && symbol.address >= begin && symbol.address < end &&
         symbol.size > 0)
-      return fmt::format("'{}' in {} ({} bytes)", symbol.name.substr(0, 120), section_of(symbol.address),
+      return fmt::format("'{}' in {} ({} bytes)", readable(symbol.name), section_of(symbol.address),
                          symbol.size);
   for (const auto& section : object.sections)
     if ((section.flags & SHF_WRITE) != 0 && section.size > 0 && section.address >= begin &&
@@ -109,7 +120,7 @@ Reason check_segments(const ElfObject& object) {
       case PT_TLS: {
         std::string name = "";
         for (const auto& symbol : object.symbols)
-          if (symbol.type == STT_TLS && symbol.defined) name = fmt::format(" '{}'", symbol.name.substr(0, 120));
+          if (symbol.type == STT_TLS && symbol.defined) name = fmt::format(" '{}'", readable(symbol.name));
         return fmt::format("thread-local variable{}; a kernel keeps nothing between calls", name);
       }
       case PT_GNU_STACK:
@@ -212,7 +223,7 @@ Reason check_bytes(const ElfObject& object, std::string_view file) {
           std::string where;
           for (const auto& symbol : object.symbols)
             if (symbol.type == STT_FUNC && address >= symbol.address && address - symbol.address < symbol.size)
-              where = fmt::format(" in '{}'", symbol.name.substr(0, 120));
+              where = fmt::format(" in '{}'", readable(symbol.name));
           return fmt::format("the bytes of {} at {:#x}{}", pattern.name, address, where);
         }
   }
