@@ -60,17 +60,14 @@ def is_random(node):
     op = node.target
     if not isinstance(op, torch._ops.OpOverload):
         return False
-    if torch.Tag.nondeterministic_seeded in op.tags:
-        arguments = bound_arguments(node)
-        if op is aten.native_dropout.default:
-            return bool(arguments["train"]) and arguments["p"] > 0
-        if op is aten.scaled_dot_product_attention.default:
-            return arguments["dropout_p"] > 0
-        return True
     arguments = bound_arguments(node)
+    if op is aten.native_dropout.default:
+        return bool(arguments["train"]) and arguments["p"] > 0
     if "dropout_p" in arguments:
         return arguments["dropout_p"] > 0
-    return bool(arguments.get("dropout")) and bool(arguments.get("train"))
+    if "dropout" in arguments and "train" in arguments:
+        return bool(arguments["train"]) and arguments["dropout"] > 0
+    return torch.Tag.nondeterministic_seeded in op.tags
 
 
 def bound_arguments(node):

@@ -12,6 +12,7 @@ import torch
 
 from kernelwright.aten import NotExpressible
 from kernelwright.errors import EnvironmentError_, KernelwrightError
+from kernelwright.exported import changing_attributes
 from kernelwright.parts import export_parts
 from kernelwright.trace import export_module, weight_names
 from kernelwright.workload import load
@@ -23,10 +24,13 @@ def export(workload):
     """Exports a workload; never fails for what PyTorch cannot export, which `reason` and `eager` then name."""
     args, kwargs = workload.make_inputs(0)
     names = weight_names(workload.module)
+    changing = changing_attributes(workload.build(), args, kwargs)
     try:
+        if changing:
+            raise NotExpressible(f"forward changes {changing[0]}, which is no buffer")
         exported = export_module(workload.module, args, kwargs, names)
     except NotExpressible as error:
-        exported = export_parts(workload, args, kwargs, names, str(error))
+        exported = export_parts(workload, args, kwargs, names, str(error), changing)
     exported.graph = {**_header(workload), **exported.graph}
     return exported
 

@@ -152,3 +152,33 @@ def capture_inputs(module, paths, args, kwargs):
         for handle in handles:
             handle.remove()
     return seen
+
+
+_OWN = frozenset(vars(torch.nn.Module()))
+
+
+def changing_attributes(module, args, kwargs):
+    """Paths of attributes, no parameters or buffers, that every call changes: state that a graph would lose. Calls
+    `module` twice; what the first call alone sets is a cache."""
+    snapshots = []
+    with torch.no_grad(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        for _ in range(2):
+            module(*own_copies(args), **own_copies(kwargs))
+            snapshots.append({(path, name): _state(value) for path, inner in module.named_modules()
+                              for name, value in vars(inner).items() if name not in _OWN})
+    before, after = snapshots
+    return [f"{path}.{name}" if path else name for (path, name), value in after.items()
+            if before.get((path, name)) != value]
+
+
+def _state(value):
+    """Something that differs when an attribute was set anew or changed in place."""
+    if isinstance(value, torch.Tensor):
+        return id(value), 0 if value.is_inference() else value._version
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple, set)):
+        return type(value), len(value), tuple(map(_state, value)) if len(value) <= 256 else None
+    if isinstance(value, dict):
+        return dict, len(value), tuple(map(_state, value.values())) if len(value) <= 256 else None
+    return id(value)

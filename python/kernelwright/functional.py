@@ -249,24 +249,36 @@ def _replace_copy(result, node):
     _replace(result, node, aten.expand.default, (cast, list(value.shape)))
 
 
-def _handed_back(result):
-    """Nodes that a result is, or is a view of: folding a copy there would tie the result to its source."""
-    chain = set()
-    for node in result.outputs:
-        while isinstance(node, torch.fx.Node):
-            chain.add(node)
-            if node.target is operator.getitem or is_view(node):
-                node = _source(node)
-            else:
-                break
-    return chain
+def base_of(node):
+    """The node whose memory a value is a view of. Our reshape is ATen's view."""
+    while node.op == "call_function":
+        if node.target is operator.getitem:
+            if not is_view(node.args[0]):
+                return node
+            node = _source(node.args[0])
+        elif is_view(node) or node.target is aten.reshape.default:
+            node = _source(node)
+        else:
+            return node
+    return node
+
+
+def _copy_matters(result, node):
+    """Whether a result is this copy, or a view of it, and without the copy would share memory with an input, a
+    weight or another result."""
+    values = [*result.outputs, *(value for _, value in result.mutations)]
+    bases = [base_of(value) for value in values if isinstance(value, torch.fx.Node)]
+    if node not in bases:
+        return False
+    source = base_of(_source(node))
+    return source.op == "placeholder" or source in bases
 
 
 def _source(node):
     return node.args[0] if node.args else next(iter(node.kwargs.values()))
 
 
-def _is_no_op(node, kept):
+def _is_no_op(result, node):
     op, value, source = node.target, node.meta.get("val"), _source(node) if node.args else None
     if not isinstance(source, torch.fx.Node):
         return False
@@ -274,13 +286,13 @@ def _is_no_op(node, kept):
     if op in (aten.alias.default, aten.detach.default):
         return True
     if op in (aten.clone.default, aten.lift_fresh_copy.default, aten.contiguous.default):
-        return node not in kept
+        return not _copy_matters(result, node)
     if not isinstance(value, torch.Tensor) or not isinstance(before, torch.Tensor):
         return False
     if value.dtype != before.dtype or value.shape != before.shape:
         return False
     if op is aten._to_copy.default:
-        return node not in kept
+        return not _copy_matters(result, node)
     if op in (aten.view.default, aten.expand.default, aten.squeeze.dims, aten.slice.Tensor):
         return True
     if op is aten.permute.default:
@@ -289,18 +301,16 @@ def _is_no_op(node, kept):
 
 
 def _fold_no_ops(result):
-    kept = _handed_back(result)
     for node in list(result.graph.nodes):
-        if node.op == "call_function" and _is_no_op(node, kept):
-            source = _source(node)
-            node.replace_all_uses_with(source)
+        if node.op == "call_function" and _is_no_op(result, node):
+            node.replace_all_uses_with(_source(node))
             result.graph.erase_node(node)
 
 
 def _fold_constants(result):
     """Integer and boolean values that depend on nothing (masks, positions) become constants. Real values
     stay: folded, they would keep their rounding in a run of higher precision."""
-    known, kept = {}, _handed_back(result)
+    known = {}
     for node in result.graph.nodes:
         value = node.meta.get("val")
         if node.op != "call_function" or node.target is operator.getitem or is_random(node):
@@ -312,10 +322,11 @@ def _fold_constants(result):
                 known[node] = _evaluate(node, known)
             except Exception:  # an op that does not run here stays a node
                 continue
-    folded = {n for n in known if not n.meta["val"].dtype.is_floating_point and n not in kept
-              and n.target is not aten.full.default}
+    handed_back = {base_of(value) for value in result.outputs if isinstance(value, torch.fx.Node)}
+    folded = {node: tensor for node, tensor in known.items() if not tensor.dtype.is_floating_point
+              and base_of(node) not in handed_back and node.target is not aten.full.default}
     taken = {name for name, kind, _ in result.weights.values() if kind == "constant"}
-    for node in folded:
+    for node, tensor in folded.items():
         if all(user in folded for user in node.users):
             continue
         number = next(i for i in range(len(taken) + 1) if f"constant.{i}" not in taken)
@@ -323,7 +334,7 @@ def _fold_constants(result):
         with result.graph.inserting_before(next(iter(result.graph.nodes))):
             placeholder = result.graph.placeholder(f"c_folded_{number}")
         placeholder.meta = {"val": node.meta["val"]}
-        result.weights[placeholder] = (f"constant.{number}", "constant", known[node])
+        result.weights[placeholder] = (f"constant.{number}", "constant", tensor)
         node.replace_all_uses_with(placeholder)
 
 

@@ -7,8 +7,9 @@ from kernelwright.exported import Exported, capture_inputs
 from kernelwright.trace import export_module
 
 
-def export_parts(workload, args, kwargs, names, reason):
-    """Exports submodules on the inputs that one call of the whole gives them. The graph is the union of theirs."""
+def export_parts(workload, args, kwargs, names, reason, changing=()):
+    """Exports submodules on the inputs that one call of the whole gives them. The graph is the union of theirs.
+    `changing`: paths of attributes that calls change; a submodule that holds one is taken apart as well."""
     exported = Exported(whole=False, reason=reason)
     root = workload.module
     notes = [{"what": workload.class_name or "module", "reason": reason}]
@@ -17,7 +18,7 @@ def export_parts(workload, args, kwargs, names, reason):
     shared = {}  # weight name -> value name
 
     def visit(path, module):
-        if path in seen:
+        if path in seen and not any(name.startswith(path + ".") for name in changing):
             part = None
             try:
                 part = export_module(module, *seen[path], names, f"m{len(exported.parts)}_", shared)

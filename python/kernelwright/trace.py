@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from kernelwright.aten import NotExpressible, argument_json, aten, bound_arguments, decompositions, is_random, is_view
+from kernelwright.aten import NotExpressible, argument_json, aten, bound_arguments, decompositions, is_random
 from kernelwright.errors import last_line, one_line
 from kernelwright.exported import Exported, own_copies
-from kernelwright.functional import functionalize
+from kernelwright.functional import base_of, functionalize
 from kernelwright.input_spec import DTYPE_NAMES
 
 
@@ -32,7 +32,7 @@ def export_module(module, args, kwargs, names, prefix="", shared=None):
     earlier parts read."""
     args, kwargs = own_copies(args), dict(sorted(own_copies(kwargs).items()))
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), _restored(module), torch.no_grad():
             program = torch.export.export(module, args, kwargs, strict=False)
             in_spec, out_spec = program.call_spec.in_spec, program.call_spec.out_spec
             program = program.run_decompositions(decompositions(program.graph))
@@ -53,6 +53,18 @@ def export_module(module, args, kwargs, names, prefix="", shared=None):
     exported.graph = _graph_json(exported)
     exported.weights = {name: tensor for name, _, tensor in functional.weights.values()}
     return exported
+
+
+@contextlib.contextmanager
+def _restored(module):
+    """Tracing leaves fake tensors in attributes that forward sets; this puts back what was there."""
+    before = [(inner, dict(vars(inner))) for inner in module.modules()]
+    try:
+        yield
+    finally:
+        for inner, attributes in before:
+            vars(inner).clear()
+            vars(inner).update(attributes)
 
 
 @contextlib.contextmanager
@@ -106,30 +118,16 @@ def _alias_of(functional, index):
     node = functional.outputs[index]
     if not isinstance(node, torch.fx.Node):
         return None
-    base = _base(node)
+    base = base_of(node)
     if base in functional.inputs:
         return {"input": functional.inputs.index(base), "same": node is base}
     if base in functional.weights:
         return {"weight": functional.weights[base][0], "same": node is base}
     for earlier in range(index):
         other = functional.outputs[earlier]
-        if isinstance(other, torch.fx.Node) and _base(other) is base:
+        if isinstance(other, torch.fx.Node) and base_of(other) is base:
             return {"output": earlier, "same": node is other}
     return None
-
-
-def _base(node):
-    """The node whose memory a value is a view of. Our reshape is ATen's view."""
-    while node.op == "call_function":
-        if node.target is operator.getitem:
-            if not is_view(node.args[0]):
-                return node
-            node = node.args[0].args[0]
-        elif is_view(node) or node.target is aten.reshape.default:
-            node = node.args[0]
-        else:
-            return node
-    return node
 
 
 def _graph_json(exported):

@@ -188,6 +188,13 @@ def test_aliased_results():
     assert len({values[0], values[2]}) == 2
 
 
+def test_a_copy_is_folded_unless_it_would_share_memory():
+    assert ops(exported_of(lambda x: (x * 2).t().clone(), X)) == ["aten.mul.Tensor", "aten.permute.default"]
+    assert "aten.clone.default" in ops(exported_of(lambda x: x.clone(), X))
+    both = exported_of(lambda x: (lambda y: (y, y.clone()))(x * 2), X)
+    assert both.output_aliases == [None, None] and "aten.clone.default" in ops(both)
+
+
 def test_a_weight_handed_back():
     class Give(nn.Linear):
         def forward(self, x):
@@ -226,7 +233,9 @@ def test_kept_whole(module, shape, op):
 
 
 def test_recurrent_layers_attention_and_einsum_stay_whole():
-    assert "aten.lstm.input" in ops(exported_of(nn.LSTM(4, 5, 2), torch.randn(3, 2, 4)))
+    lstm = exported_of(nn.LSTM(4, 5, 2), torch.randn(3, 2, 4))
+    assert "aten.lstm.input" in ops(lstm) and lstm.graph["eager"] == []
+    assert exported_of(nn.LSTM(4, 5, 2, dropout=0.5), torch.randn(3, 2, 4)).graph["eager"]
     assert "aten.gru.input" in ops(exported_of(nn.GRU(4, 5), torch.randn(3, 2, 4)))
     assert ops(exported_of(lambda a, b: torch.einsum("ij,kj->ik", a, b), X, X + 1)) == ["aten.einsum.default"]
     q = torch.randn(1, 2, 4, 6)
@@ -324,6 +333,43 @@ def test_what_cannot_be_a_graph_is_named_and_never_fails(forward, reason):
     if reason:
         assert not exported.whole and exported.parts == [] and exported.graph["parts"] == []
         assert reason in exported.reason and "\n" not in exported.reason
+
+
+def test_state_in_a_plain_attribute_is_never_lost():
+    class Cell(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix, self.read = nn.Linear(10, 6), nn.Linear(6, 2)
+            self.hidden = torch.zeros(4, 6)
+            self.cache = None
+
+        def forward(self, x):
+            if self.cache is None:
+                self.cache = torch.ones(2)
+            self.hidden = torch.tanh(self.mix(torch.cat((x, self.hidden), 1)))
+            return self.read(self.hidden) * self.cache
+
+    module = nn.Sequential(nn.Linear(6, 4), Cell(), nn.ReLU())
+    exported = exported_of(module, X)
+    assert exported.reason == "forward changes 1.hidden, which is no buffer"
+    assert [path for path, _ in exported.parts] == ["0", "1.mix", "1.read", "2"]
+    assert torch.equal(module[1].hidden, torch.zeros(4, 6))
+
+
+def test_a_cache_is_no_state():
+    class Cached(nn.Module):
+        mask = None
+        seen = None
+
+        def forward(self, x):
+            if self.mask is None:
+                self.mask = torch.ones(6)
+            self.seen = tuple(x.shape)
+            return x * self.mask
+
+    module = Cached()
+    assert exported_of(module, X).whole
+    assert module.mask is None
 
 
 def test_submodules_that_only_draw_numbers_or_do_nothing_are_no_parts():
