@@ -117,6 +117,10 @@ function(kw_tests)
     KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_include_directories(kw_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(kw_test_support PUBLIC kw_referee kw_target kw_program kw_graph kw_base GTest::gtest)
+  # Runs a graph through the interpreter; tests/python compares it with PyTorch.
+  add_executable(kw_interpret ${PROJECT_SOURCE_DIR}/tests/tools/kw_interpret.cpp)
+  kw_options(kw_interpret)
+  target_link_libraries(kw_interpret PRIVATE kw_rewrite kw_graph kw_base)
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.

@@ -72,11 +72,12 @@ std::vector<Expr> unflatten_index(const Expr& position, const Shape& shape);
 // 0 <= index < extent, folded to true where the ranges of the axes prove it.
 Expr in_range(const Expr& index, int64_t extent, const std::vector<int64_t>& axis_extents);
 
-// Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the tensor.
+// Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the tensor. They are kept as
+// precisely as `result`, the dtype of what comes of them.
 struct SoftmaxRows {
   size_t rank = 0;
   Expr maximum, sum;
 };
-SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim);
+SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim, DType result);
 
 }  // namespace kernelwright::graph

@@ -76,7 +76,7 @@ Status define_attention(Lowering& lowering) {
   const int scores = lowering.define_temporary(
       {dtype, scores_shape, {}},
       reduce_stage(Combiner::kSum, {inner}, at(query, q, axis(row), axis(reduce)) * at(key, k, axis(column), axis(reduce)), finish));
-  const SoftmaxRows softmax = softmax_rows(lowering, scores, rank - 1);
+  const SoftmaxRows softmax = softmax_rows(lowering, scores, rank - 1, dtype);
   Expr shifted = load_of(lowering, scores, axes_from(0, rank)) - softmax.maximum;
   Expr probability = binary(ExprOp::kDiv, unary(ExprOp::kExp, shifted), softmax.sum);
   // PyTorch gives zeros, not NaN, to a row that a boolean or infinite mask leaves empty.

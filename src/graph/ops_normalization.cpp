@@ -224,8 +224,10 @@ Status define_batch_norm(Lowering& lowering, const BatchNormForm& form) {
   if (form.saved == 2 && saved_mean) {
     lowering.define(1, plain_stage(saved_mean));
     lowering.define(2, plain_stage(unary(ExprOp::kRsqrt, saved_variance + constant(eps))));
+  } else if (form.saved == 2) {
+    for (int i = 1; i <= 2; ++i) lowering.define(i, plain_stage(constant(0)));  // no elements
   }
-  if (form.functional) {
+  if (form.functional && saved_mean) {
     // The running variance keeps the unbiased estimate.
     const double count = static_cast<double>(element_count(rows.reduce));
     auto blend = [&](int running, const Expr& fresh) {

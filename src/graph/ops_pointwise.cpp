@@ -194,7 +194,6 @@ void add_pointwise_ops(OpList& ops) {
       pointwise("aten.hardshrink.default", "x >= -$lambd && x <= $lambd ? 0 : x"),
       pointwise("aten.threshold.default", "x <= $threshold ? $value : x"),
       pointwise("aten.log_sigmoid.default", "min(x, 0) - log1p(exp(-abs(x)))"),
-      pointwise("aten.log_sigmoid_forward.default", "min(x, 0) - log1p(exp(-abs(x)))"),
       // copies
       pointwise("aten.clone.default", "x"),
       pointwise("aten.alias.default", "x"),
@@ -204,7 +203,6 @@ void add_pointwise_ops(OpList& ops) {
       pointwise("aten.contiguous.default", "x"),
       cast_op("aten._to_copy.default"),
       cast_op("aten.to.dtype"),
-      cast_op("prims.convert_element_type.default"),
   };
   for (const auto& entry : entries) ops.push_back(entry);
 

@@ -19,7 +19,7 @@ OpEntry softmax_op(std::string name, bool log) {
   entry.define = [log](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
     KW_TRY(int64_t dim, normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0), lowering.type(from).shape.size()));
-    auto rows = softmax_rows(lowering, from, static_cast<size_t>(dim));
+    auto rows = softmax_rows(lowering, from, static_cast<size_t>(dim), lowering.output_type().dtype);
     Expr shifted = load_of(lowering, from, axes_from(0, rows.rank)) - rows.maximum;
     Expr body = log ? shifted - unary(ExprOp::kLog, rows.sum) : binary(ExprOp::kDiv, unary(ExprOp::kExp, shifted), rows.sum);
     lowering.define(0, plain_stage(std::move(body)));
@@ -30,7 +30,7 @@ OpEntry softmax_op(std::string name, bool log) {
 
 }  // namespace
 
-SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim) {
+SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim, DType result) {
   const TensorType type = lowering.type(tensor);
   const size_t rank = type.shape.size();
   if (rank == 0) {
@@ -39,7 +39,7 @@ SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim) {
   }
   Shape rows = type.shape;
   rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(dim));
-  const DType dtype = accumulate_dtype(type.dtype);
+  const DType dtype = accumulate_dtype(result);
   // Index of the operand from a row's position, with the reduction axis at `dim`.
   std::vector<Expr> index = axes_from(0, rank - 1);
   index.insert(index.begin() + static_cast<std::ptrdiff_t>(dim), axis(static_cast<int>(rank) - 1));
