@@ -176,5 +176,91 @@ TEST(ExpertPrograms, Convolution) {
   expect_right(cases);
 }
 
+Expr exp_of(const Expr& x) { return graph::unary(ExprOp::kExp, x); }
+
+// softmax over one axis of a rank 3 tensor.
+Stages softmax(graph::Shape shape, int over) {
+  Stages s;
+  graph::Shape rest = shape;
+  rest[static_cast<size_t>(over)] = 1;
+  const int x = s.input(shape), m = s.temporary(rest), e = s.temporary(shape), t = s.temporary(rest);
+  std::vector<Expr> along = {axis(0), axis(1), axis(2)}, one = along;
+  along[static_cast<size_t>(over)] = axis(3);
+  one[static_cast<size_t>(over)] = integer(0);
+  const int64_t extent = shape[static_cast<size_t>(over)];
+  s.reduce(m, Combiner::kMax, {extent}, at_index(x, along));
+  s.define(e, exp_of(at(x, {0, 1, 2}) - at_index(m, one)));
+  s.reduce(t, Combiner::kSum, {extent}, at_index(e, along));
+  s.define(s.output(shape), graph::binary(ExprOp::kDiv, at(e, {0, 1, 2}), at_index(t, one)));
+  return s;
+}
+
+TEST(ExpertPrograms, Rows) {
+  std::vector<Case> cases;
+  std::vector<Stages> all;
+  all.push_back(softmax({3, 5, 67}, 2));
+  all.push_back(softmax({3, 19, 45}, 1));
+  all.push_back(softmax({2, 3, 9001}, 2));
+  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "softmax " + std::to_string(i), all[i].graph, 8);
+
+  // Group norm: statistics over channels of a group and positions, scale and shift per channel.
+  Stages norm;
+  const int x = norm.input({2, 6, 5, 8}), w = norm.weight({6}), b = norm.weight({6});
+  const int mean = norm.temporary({2, 3}), rstd = norm.temporary({2, 3});
+  const Expr group_value = at_index(x, {axis(0), axis(1) * integer(2) + axis(2), axis(3), axis(4)});
+  const Expr total = graph::reduced(ScalarKind::kReal) * constant(1.0 / 80);
+  norm.reduce(mean, Combiner::kSum, {2, 5, 8}, group_value, total);
+  const Expr d = group_value - at(mean, {0, 1});
+  norm.reduce(rstd, Combiner::kSum, {2, 5, 8}, d * d, graph::unary(ExprOp::kRsqrt, total + constant(1e-5)));
+  const std::vector<Expr> of_group = {axis(0), graph::binary(ExprOp::kFloorDiv, axis(1), integer(2))};
+  norm.define(norm.output({2, 6, 5, 8}),
+              (at(x, {0, 1, 2, 3}) - at_index(mean, of_group)) * at_index(rstd, of_group) * at(w, {1}) + at(b, {1}));
+  add_cases(cases, "group norm", norm.graph, 8);
+
+  // Batch statistics: rows are strided, the mean is also handed out.
+  Stages batch;
+  const int y = batch.input({4, 7, 33});
+  const int m = batch.output({7}), v = batch.temporary({7});
+  const Expr share = graph::reduced(ScalarKind::kReal) * constant(1.0 / 132);
+  batch.reduce(m, Combiner::kSum, {4, 33}, at_index(y, {axis(1), axis(0), axis(2)}), share);
+  const Expr centred = at_index(y, {axis(1), axis(0), axis(2)}) - at(m, {0});
+  batch.reduce(v, Combiner::kSum, {4, 33}, centred * centred, share);
+  batch.define(batch.output({4, 7, 33}), (at(y, {0, 1, 2}) - at(m, {1})) * graph::unary(ExprOp::kRsqrt, at(v, {1}) + constant(1e-5)));
+  add_cases(cases, "batch statistics", batch.graph, 8);
+
+  Stages logsumexp;
+  const int z = logsumexp.input({5, 70}), top = logsumexp.temporary({5, 1}), sum = logsumexp.temporary({5, 1});
+  logsumexp.reduce(top, Combiner::kMax, {70}, at_index(z, {axis(0), axis(2)}));
+  logsumexp.reduce(sum, Combiner::kSum, {70}, exp_of(at_index(z, {axis(0), axis(2)}) - at_index(top, {axis(0), integer(0)})));
+  logsumexp.define(logsumexp.output({5, 1}), graph::unary(ExprOp::kLog, at(sum, {0, 1})) + at(top, {0, 1}));
+  add_cases(cases, "logsumexp", logsumexp.graph, 8);
+  expect_right(cases);
+}
+
+TEST(ExpertPrograms, Pooling) {
+  std::vector<Case> cases;
+  Stages average;
+  const int x = average.input({2, 3, 50});
+  const Expr place = axis(2) + axis(3) - integer(2);
+  const Expr inside = graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, place, integer(0)), graph::binary(ExprOp::kLt, place, integer(50)));
+  average.reduce(average.output({2, 3, 51}), Combiner::kSum, {4}, graph::select(inside, at_index(x, {axis(0), axis(1), place}), constant(0)),
+                 graph::reduced(ScalarKind::kReal) * constant(0.25));
+  add_cases(cases, "average", average.graph, 8);
+
+  Stages largest;
+  const graph::Shape shape = {2, 3, 11, 13};
+  const int y = largest.input(shape);
+  const Expr h = axis(2) * integer(2) + axis(4) - integer(1), w = axis(3) * integer(2) + axis(5) - integer(1);
+  const Expr value = padded(y, shape, axis(0), axis(1), h, w);
+  largest.reduce(largest.output({2, 3, 6, 7}), Combiner::kMax, {3, 3}, value);
+  add_cases(cases, "largest", largest.graph, 8);
+
+  Stages everything;
+  const int z = everything.input({3, 40, 50});
+  everything.reduce(everything.output({}), Combiner::kSum, {3, 40, 50}, at(z, {0, 1, 2}));
+  add_cases(cases, "whole sum", everything.graph, 4);
+  expect_right(cases);
+}
+
 }  // namespace
 }  // namespace kernelwright::expert

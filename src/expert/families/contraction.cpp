@@ -69,7 +69,18 @@ class Emitter {
       step_a = direct.k_stride;
     }
     if (p_.direct_b) step_b = direct_operand(context_, c_, false, p_.wide)->k_stride;
-    std::string text = fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n", type_, v,
+    // Without KW_KEEP the compiler loads a vector of B again for each of its products.
+    std::string text = R"(#ifndef KW_KEEP
+#if defined(__AVX512F__)
+#define KW_KEEP(x) __asm__("" : "+v"(x))
+#elif defined(__AVX__)
+#define KW_KEEP(x) __asm__("" : "+x"(x))
+#else
+#define KW_KEEP(x)
+#endif
+#endif
+)";
+    text += fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n", type_, v,
                                    p_.lanes * p_.element_bytes(), p_.element_bytes());
     text += fmt::format("static __attribute__((noinline)) void {}(const {t}* __restrict a, const {t}* __restrict b, {t}* __restrict c, int64_t depth, int first) {{\n",
                         name, fmt::arg("t", type_));
@@ -79,7 +90,9 @@ class Emitter {
       text += ";\n";
     }
     text += "  for (int64_t k = 0; k < depth; ++k) {\n";
-    for (int64_t j = 0; j < p_.nv; ++j) text += fmt::format("    const {0} b{1} = *(const {0}*)(b + {2});\n", v, j, j * p_.lanes);
+    for (int64_t j = 0; j < p_.nv; ++j) {
+      text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * p_.lanes, p_.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
+    }
     for (int64_t r = 0; r < p_.mr; ++r) {
       text += fmt::format("    {{ const {} x = a[{}];", type_, r * row_a);
       for (int64_t j = 0; j < p_.nv; ++j) text += fmt::format(" c{0}_{1} += x * b{1};", r, j);
@@ -408,7 +421,8 @@ double ContractionFamily::predict_seconds(const OpContext& context, const Schedu
   if (held > 0.8 * 1048576) step *= 1.04;
   if (held > 4.0 * 1048576) step *= 1.06;
   if (p.direct_a && p.k * p.element_bytes() % 4096 == 0) step *= 1.3;
-  if (p.direct_b) step *= p.k * p.nr * p.element_bytes() > 65536 ? 1.15 : 1.0;
+  // Rows far apart: every step of k is another page and half a line more than asked for.
+  if (p.direct_b && p.n * p.element_bytes() >= 1024 && p.k > 32) step *= p.nv > 1 ? 1.3 : 1.6;
   const double tiles = static_cast<double>(p.block_m * p.block_n);
   const double slices = static_cast<double>(ceil_div(p.k, p.kc));
   double block = tiles * (static_cast<double>(p.k) * step + slices * (products * 1.5 / vector_rate + 5e-9));

@@ -2,14 +2,16 @@
 #include "expert/families/contraction.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
+#include "expert/families/row.h"
 
 namespace kernelwright::expert {
 
 const std::vector<const Family*>& families() {
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
+  static const RowFamily row;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &general};
   return all;
 }
 

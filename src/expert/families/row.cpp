@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/families/row.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "expert/dialects/cpp/reduce.h"
+#include "expert/emit_util.h"
+#include "rewrite/row_group.h"
+
+namespace kernelwright::expert {
+
+using cpp::ExprPrinter;
+using cpp::Real;
+using graph::Combiner;
+using graph::Expr;
+using graph::ExprNode;
+using graph::ExprOp;
+using graph::ScalarKind;
+using rewrite::RowGroup;
+
+namespace {
+
+constexpr int64_t kBlock = 4096;         // elements of a row between two restarts of its sums
+constexpr int64_t kColumnBlock = 256;    // the same along a column
+constexpr int64_t kScratchLimit = 8 << 20;
+
+bool is_output(const OpContext& context, int tensor) {
+  return std::find(context.op.outputs.begin(), context.op.outputs.end(), tensor) != context.op.outputs.end();
+}
+
+bool reads(const RowGroup::Member& member, int tensor) {
+  bool found = false;
+  for (const Expr& expr : {member.nest.body, member.nest.finish}) {
+    if (!expr) continue;
+    graph::visit(expr, [&](const ExprNode& node) { found |= node.op == ExprOp::kLoad && node.tensor == tensor; });
+  }
+  return found;
+}
+
+// The group as it will be emitted: which pass makes what.
+struct Passes {
+  RowGroup group;
+  std::vector<int> pass;        // per member
+  std::vector<bool> kept;       // row tensors that a later pass reads from scratch
+  int count = 1;
+};
+
+Passes plan_passes(const OpContext& context, bool keep) {
+  Passes plan;
+  plan.group = *context.row_group();
+  auto& members = plan.group.members;
+  if (!keep) {
+    // Values along the row are computed where they are needed.
+    for (size_t i = 0; i < members.size(); ++i) {
+      if (members[i].per_row || is_output(context, members[i].nest.output)) continue;
+      const Expr body = members[i].nest.body;
+      const int tensor = members[i].nest.output;
+      for (size_t j = i + 1; j < members.size(); ++j) {
+        for (Expr* expr : {&members[j].nest.body, &members[j].nest.finish}) {
+          if (*expr) *expr = graph::rewrite_loads(*expr, [&](const ExprNode& node) { return node.tensor == tensor ? body : nullptr; });
+        }
+      }
+    }
+    std::erase_if(members, [&](const RowGroup::Member& m) { return !m.per_row && !is_output(context, m.nest.output); });
+  }
+  plan.pass.assign(members.size(), 0);
+  plan.kept.assign(members.size(), false);
+  for (size_t i = 0; i < members.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (!reads(members[i], members[j].nest.output)) continue;
+      const bool scalar = members[i].per_row && !members[i].reduces;
+      const int after = plan.pass[j] + (members[j].per_row && !scalar ? 1 : 0);
+      plan.pass[i] = std::max(plan.pass[i], after);
+    }
+    plan.count = std::max(plan.count, plan.pass[i] + 1);
+  }
+  for (size_t j = 0; j < members.size(); ++j) {
+    for (size_t i = j + 1; i < members.size(); ++i) {
+      if (!members[j].per_row && reads(members[i], members[j].nest.output) && plan.pass[i] > plan.pass[j]) plan.kept[j] = true;
+    }
+  }
+  return plan;
+}
+
+class Emitter {
+ public:
+  Emitter(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder)
+      : context_(context), plan_(plan_passes(context, schedule.at("keep") != 0)), group_(plan_.group),
+        kernel_(builder, "row_" + context.op.stages.front().origin), columns_(schedule.at("lanes") != 0),
+        width_(schedule.at("width")), stream_(schedule.at("stream") != 0) {
+    outer_ = static_cast<int>(group_.outer.size());
+    rows_axes_ = static_cast<int>(group_.row.size());
+    extents_ = group_.outer;
+    extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
+    real_ = Real::kF32;
+    for (const auto& member : group_.members) {
+      if (real_of(context, member.nest) == Real::kF64) real_ = Real::kF64;
+    }
+    lane_axis_ = columns_ ? outer_ - 1 : outer_ + rows_axes_ - 1;
+    lane_level_ = columns_ ? rows_axes_ + 2 : rows_axes_ + 1;
+  }
+
+  void emit() {
+    std::string& text = kernel_.body;
+    int64_t scratch = 0;
+    for (size_t j = 0; j < group_.members.size(); ++j) {
+      if (!plan_.kept[j] || is_output(context_, group_.members[j].nest.output)) continue;
+      text += fmt::format("  {0}* __restrict r{1} = ({0}*)((char*)kw->scratch + {2});\n", type_of(j), j, scratch);
+      scratch += ceil_div(group_.row_length() * (columns_ ? width_ : 1) * type_bytes(j), 64) * 64;
+    }
+    kernel_.scratch_bytes = scratch;
+    const int decoded = columns_ ? outer_ - 1 : outer_;
+    int64_t points = 1;
+    for (int a = 0; a < decoded; ++a) points *= group_.outer[static_cast<size_t>(a)];
+    text += "  for (int64_t point = begin; point < end; ++point) {\n";
+    if (columns_) {
+      const int64_t extent = group_.outer.back();
+      const int64_t tiles = ceil_div(extent, width_);
+      text += fmt::format("    const int64_t base = point % {0} * {1};\n    const int64_t count = {2} - base < {1} ? {2} - base : {1};\n", tiles, width_, extent);
+      text += decode_axes(fmt::format("(point / {})", tiles), group_.outer, 0, decoded, 4);
+      points *= tiles;
+      text += scalars_of_columns() + "    if (count == " + std::to_string(width_) + ") {\n" + passes(std::to_string(width_)) +
+              "    } else {\n" + passes("count") + "    }\n";
+    } else {
+      text += decode_axes("point", group_.outer, 0, decoded, 4) + passes("");
+    }
+    text += "  }\n";
+    if (streamed_) {
+      kernel_.helpers = stream_helper();
+      text += "  kw_stream_end();\n";
+    }
+    kernel_.launch(points);
+  }
+
+ private:
+  std::string type_of(size_t j) const {
+    const ScalarKind kind = value_kind(group_.members[j]);
+    return kind == ScalarKind::kReal ? cpp::real_type(real_) : kind == ScalarKind::kInt ? "int64_t" : "bool";
+  }
+  int64_t type_bytes(size_t j) const {
+    const ScalarKind kind = value_kind(group_.members[j]);
+    return kind == ScalarKind::kReal && real_ == Real::kF32 ? 4 : kind == ScalarKind::kBool ? 1 : 8;
+  }
+  static ScalarKind value_kind(const RowGroup::Member& member) {
+    return member.nest.finish ? member.nest.finish->kind : member.nest.body->kind;
+  }
+  std::string reduced_type(size_t j) const {
+    const ScalarKind kind = group_.members[j].nest.body->kind;
+    return kind == ScalarKind::kReal ? cpp::real_type(real_) : kind == ScalarKind::kInt ? "int64_t" : "bool";
+  }
+  std::string zero(size_t j) const {
+    return cpp::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind, real_);
+  }
+
+  // One value per row and lane, in arrays that live across the passes.
+  std::string scalars_of_columns() const {
+    std::string text;
+    for (size_t j = 0; j < group_.members.size(); ++j) {
+      if (group_.members[j].per_row) text += fmt::format("    {} s{}[{}]; (void)s{};\n", type_of(j), j, width_, j);
+    }
+    return text;
+  }
+
+  Expr flat_row() const {
+    Expr flat = graph::integer(0);
+    for (int a = outer_; a < outer_ + rows_axes_; ++a) flat = flat * graph::integer(extents_[static_cast<size_t>(a)]) + graph::axis(a);
+    return flat;
+  }
+
+  // A printer for one pass (row axes in loops) or for what lies between passes (outer axes only).
+  ExprPrinter printer_for(int pass, bool between, const std::string& prefix) {
+    ExprPrinter printer(real_, extents_, prefix);
+    for (int a = 0; a < outer_; ++a) printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 1);
+    for (int a = outer_; a < outer_ + rows_axes_ && !between; ++a) {
+      printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 2 + a - outer_);
+    }
+    std::vector<int> held;
+    for (const auto& member : group_.members) held.push_back(member.nest.output);
+    for (size_t j = 0; j < group_.members.size(); ++j) {
+      const auto& member = group_.members[j];
+      if (plan_.pass[j] > pass) continue;
+      for (const Expr& expr : {member.nest.body, member.nest.finish}) {
+        if (expr && plan_.pass[j] == pass) bind_loads(context_, {expr}, kernel_, printer, held);
+      }
+      if (member.per_row) {
+        printer.bind_value(member.nest.output, columns_ ? fmt::format("s{}[l]", j) : fmt::format("s{}", j), columns_ ? lane_level_ : 1);
+      } else if (plan_.pass[j] < pass && !between) {
+        if (is_output(context_, member.nest.output)) {
+          printer.bind_tensor(member.nest.output, kernel_.write(member.nest.output), context_.type(member.nest.output).dtype, {1});
+        } else {
+          printer.bind_value(member.nest.output, kept_element(j, printer), lane_level_);
+        }
+      }
+    }
+    return printer;
+  }
+
+  std::string kept_element(size_t j, ExprPrinter& printer) const {
+    const std::string at = printer.print(flat_row());
+    return columns_ ? fmt::format("r{}[({}) * {} + l]", j, at, width_) : fmt::format("r{}[{}]", j, at);
+  }
+
+  std::string passes(const std::string& lanes) {
+    std::string text;
+    for (int pass = 0; pass < plan_.count; ++pass) text += one_pass(pass, lanes) + after_pass(pass, lanes);
+    return text;
+  }
+
+  std::string one_pass(int pass, const std::string& lanes) {
+    std::vector<size_t> reductions;
+    std::vector<size_t> stored;
+    ExprPrinter printer = printer_for(pass, false, fmt::format("p{}_", pass));
+    std::string inside;  // the inner loop's body
+    std::string updates;
+    std::string single_store, single_value, single_out;
+    for (size_t j = 0; j < group_.members.size(); ++j) {
+      const auto& member = group_.members[j];
+      if (plan_.pass[j] != pass || (member.per_row && !member.reduces)) continue;
+      const std::string value = printer.print(member.nest.body);
+      if (member.reduces) {
+        reductions.push_back(j);
+        updates += fmt::format("@acc{}[l] = {};\n", j, cpp::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
+        continue;
+      }
+      stored.push_back(j);
+      printer.bind_value(member.nest.output, value, printer.level_of(value));
+      if (is_output(context_, member.nest.output)) {
+        const graph::DType dtype = context_.type(member.nest.output).dtype;
+        single_out = kernel_.write(member.nest.output);
+        single_store = printer.print(member.nest.store);
+        single_value = cpp::to_stored(value, dtype, member.nest.body->kind);
+        updates += fmt::format("@{}[{}] = {};\n", single_out, single_store, single_value);
+      } else if (plan_.kept[j]) {
+        updates += fmt::format("@{} = {};\n", kept_element(j, printer), value);
+      }
+    }
+    if (reductions.empty() && stored.empty()) return "";
+    auto indented = [](std::string lines, int indent) {
+      std::string text;
+      for (char c : lines) text += c == '@' ? std::string(static_cast<size_t>(indent), ' ') : std::string(1, c);
+      return text;
+    };
+    std::string text = "    {\n" + printer.take(0, 6) + printer.take(1, 6);
+    const std::string step = columns_ ? std::to_string(width_) : reductions.empty() ? "1" : std::to_string(width_);
+    for (size_t j : reductions) {
+      text += fmt::format("      {0} total{1}[{2}], acc{1}[{2}];\n      for (int l = 0; l < {2}; ++l) total{1}[l] = acc{1}[l] = {3};\n",
+                          reduced_type(j), j, step, zero(j));
+    }
+    int indent = 6;
+    const int looped = columns_ ? rows_axes_ : rows_axes_ - 1;
+    const bool restart = columns_ && group_.row_length() > 2 * kColumnBlock && !reductions.empty();
+    if (restart) text += "      int steps = 0;\n";
+    for (int r = 0; r < looped; ++r) {
+      const int a = outer_ + r;
+      text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(indent), a, extents_[static_cast<size_t>(a)]);
+      indent += 2;
+      text += printer.take(2 + r, indent);
+    }
+    if (columns_) {
+      text += fmt::format("#pragma GCC ivdep\n{0}for (int64_t l = 0; l < {1}; ++l) {{\n{0}  const int64_t i{2} = base + l; (void)i{2};\n", pad(indent), lanes, lane_axis_);
+      text += printer.take(lane_level_, indent + 2) + indented(updates, indent + 2) + pad(indent) + "}\n";
+      if (restart) {
+        text += fmt::format("{}if (++steps == {}) {{\n{}  steps = 0;\n", pad(indent), kColumnBlock, pad(indent)) + fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
+      }
+    } else if (reductions.empty()) {
+      const int64_t length = extents_.back();
+      const std::string lines = printer.take(lane_level_, indent + 4);
+      if (can_stream(stored)) {
+        streamed_ = true;
+        const std::string element = cpp::c_type(context_.type(group_.members[stored[0]].nest.output).dtype);
+        text += fmt::format("{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  alignas(64) {2} line[512];\n{0}  const int64_t some = {1} - b < 512 ? {1} - b : 512;\n", pad(indent), length, element);
+        text += fmt::format("#pragma GCC ivdep\n{0}  for (int64_t l = 0; l < some; ++l) {{\n{0}    const int64_t i{1} = b + l;\n{2}{0}    line[l] = {3};\n{0}  }}\n", pad(indent), lane_axis_, lines, single_value);
+        ExprPrinter where(real_, extents_, "w");
+        for (int a = 0; a < outer_ + rows_axes_; ++a) where.bind_axis(a, a == lane_axis_ ? "b" : fmt::format("i{}", a), a == lane_axis_ ? 2 : 1);
+        const std::string to = where.print(group_.members[stored[0]].nest.store);
+        text += where.take(1, indent + 2) + where.take(2, indent + 2);
+        text += fmt::format("{0}  kw_stream(&{1}[{2}], line, some * (int64_t)sizeof({3}));\n{0}}}\n", pad(indent), single_out, to, element);
+      } else {
+        text += fmt::format("#pragma GCC ivdep\n{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n{3}{4}{0}}}\n", pad(indent), lane_axis_, length, lines, indented(updates, indent + 4));
+      }
+    } else {
+      const int64_t length = extents_.back();
+      const std::string lines = printer.take(lane_level_, indent + 6);
+      text += fmt::format("{0}for (int64_t b0 = 0; b0 < {1}; b0 += {2}) {{\n{0}  const int64_t b1 = b0 + {2} < {1} ? b0 + {2} : {1};\n{0}  int64_t i = b0;\n", pad(indent), length, kBlock);
+      const std::string body = fmt::format("{}const int64_t i{} = i + l;\n", pad(indent + 6), lane_axis_) + lines + indented(updates, indent + 6);
+      text += fmt::format("{0}  for (; i + {1} <= b1; i += {1}) {{\n#pragma GCC ivdep\n{0}    for (int l = 0; l < {1}; ++l) {{\n{2}{0}    }}\n{0}  }}\n", pad(indent), width_, body);
+      text += fmt::format("#pragma GCC ivdep\n{0}  for (int l = 0; l < (int)(b1 - i); ++l) {{\n{1}{0}  }}\n", pad(indent), body);
+      text += fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
+    }
+    for (int r = 0; r < looped; ++r) text += pad(indent -= 2) + "}\n";
+    if (columns_) text += fold(reductions, width_, 6);
+    for (size_t j : reductions) text += finish_reduction(j, pass, lanes);
+    // Values per row must outlive the pass.
+    return (columns_ ? "" : declare_scalars(reductions)) + text + "    }\n";
+  }
+
+  std::string declare_scalars(const std::vector<size_t>& members) const {
+    std::string text;
+    for (size_t j : members) text += fmt::format("    {} s{};\n", type_of(j), j);
+    return text;
+  }
+
+  std::string fold(const std::vector<size_t>& reductions, int64_t width, int indent) const {
+    std::string text;
+    for (size_t j : reductions) {
+      const Combiner combiner = group_.members[j].nest.combiner;
+      text += fmt::format("{0}for (int l = 0; l < {1}; ++l) {{ total{2}[l] = {3}; acc{2}[l] = {4}; }}\n", pad(indent), width, j,
+                          cpp::combine(combiner, fmt::format("total{}[l]", j), fmt::format("acc{}[l]", j)), zero(j));
+    }
+    return text;
+  }
+
+  std::string store_scalar(size_t j, ExprPrinter& printer, const std::string& value, int indent) {
+    const auto& nest = group_.members[j].nest;
+    std::string text = fmt::format("{}s{}{} = {};\n", pad(indent), j, columns_ ? "[l]" : "", value);
+    if (is_output(context_, nest.output)) {
+      const std::string out = kernel_.write(nest.output);
+      const std::string at = printer.print(nest.store);
+      text += fmt::format("{}{}[{}] = {};\n", pad(indent), out, at, cpp::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
+    }
+    return text;
+  }
+
+  // Lanes to one value (rows) or one per lane (columns), through the finish expression.
+  std::string finish_reduction(size_t j, int pass, const std::string& lanes) {
+    const auto& nest = group_.members[j].nest;
+    std::string text;
+    std::string reduced = fmt::format("total{}[l]", j);
+    if (!columns_) {
+      text += fmt::format("      for (int h = {0} / 2; h > 0; h /= 2)\n        for (int l = 0; l < h; ++l) total{1}[l] = {2};\n", width_, j,
+                          cpp::combine(nest.combiner, fmt::format("total{}[l]", j), fmt::format("total{}[l + h]", j)));
+      reduced = fmt::format("total{}[0]", j);
+    }
+    ExprPrinter printer = printer_for(pass, true, fmt::format("f{}_", j));
+    std::string value = reduced;
+    if (nest.finish) {
+      printer.bind_reduced(reduced, columns_ ? lane_level_ : 1);
+      value = printer.print(nest.finish);
+    }
+    const std::string store = store_scalar(j, printer, value, columns_ ? 8 : 6);
+    text += printer.take(0, 6) + printer.take(1, 6);
+    if (!columns_) return text + store;
+    return text + fmt::format("#pragma GCC ivdep\n      for (int64_t l = 0; l < {}; ++l) {{\n        const int64_t i{} = base + l; (void)i{};\n", lanes, lane_axis_, lane_axis_) +
+           printer.take(lane_level_, 8) + store + "      }\n";
+  }
+
+  // Pointwise members with one value per row whose operands are complete after this pass.
+  std::string after_pass(int pass, const std::string& lanes) {
+    std::string text;
+    for (size_t j = 0; j < group_.members.size(); ++j) {
+      const auto& member = group_.members[j];
+      if (plan_.pass[j] != pass || !member.per_row || member.reduces) continue;
+      ExprPrinter printer = printer_for(pass, true, fmt::format("q{}_", j));
+      const std::string value = printer.print(member.nest.body);
+      const std::string store = store_scalar(j, printer, value, columns_ ? 6 : 4);
+      if (!columns_) {
+        text += declare_scalars({j}) + printer.take(0, 4) + printer.take(1, 4) + store;
+      } else {
+        text += printer.take(0, 4) + printer.take(1, 4) +
+                fmt::format("    for (int64_t l = 0; l < {}; ++l) {{\n      const int64_t i{} = base + l; (void)i{};\n", lanes, lane_axis_, lane_axis_) +
+                printer.take(lane_level_, 6) + store + "    }\n";
+      }
+    }
+    return text;
+  }
+
+  bool can_stream(const std::vector<size_t>& stored) const {
+    if (!stream_ || columns_ || stored.size() != 1 || rows_axes_ < 1) return false;
+    const auto& nest = group_.members[stored[0]].nest;
+    if (!is_output(context_, nest.output)) return false;
+    const auto affine = rewrite::affine_of(nest, nest.store);
+    const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context_.type(nest.output).dtype));
+    if (!affine || affine->constant != 0 || affine->coefficients.back() != 1 || extents_.back() * bytes % 64 != 0) return false;
+    for (size_t a = 0; a + 1 < affine->coefficients.size(); ++a) {
+      if (affine->coefficients[a] * bytes % 64 != 0) return false;
+    }
+    return true;
+  }
+
+  const OpContext& context_;
+  Passes plan_;
+  const RowGroup& group_;
+  KernelText kernel_;
+  bool columns_;
+  int64_t width_;
+  bool stream_;
+  bool streamed_ = false;
+  int outer_ = 0, rows_axes_ = 0;
+  std::vector<int64_t> extents_;
+  Real real_;
+  int lane_axis_ = 0, lane_level_ = 0;
+};
+
+// How many elements apart neighbours along an axis lie in the largest operand; 1 is best.
+double lane_stride(const OpContext& context, const RowGroup& group, int axis) {
+  double worst = 0;
+  for (const auto& member : group.members) {
+    for (const Expr& expr : {member.nest.body}) {
+      graph::visit(expr, [&](const ExprNode& node) {
+        if (node.op != ExprOp::kLoad || axis >= member.nest.rank() || group.find(node.tensor) != nullptr) return;
+        const auto c = coefficient(member.nest, node.operands[0], axis);
+        worst = std::max(worst, c ? static_cast<double>(std::abs(*c)) : 16.0);
+      });
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+bool RowFamily::accepts(const OpContext& context) const {
+  if (context.op.stages.front().combiner == Combiner::kNone) return false;
+  for (const auto& stage : context.op.stages) {
+    if (cpp::is_arg(stage.combiner)) return false;
+  }
+  const auto& group = context.row_group();
+  return group && !group->row.empty() && group->rows() > 0 && group->row_length() > 0;
+}
+
+ScheduleSpace RowFamily::space(const OpContext& context) const {
+  const RowGroup& group = *context.row_group();
+  ScheduleSpace space;
+  space.push_back({"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
+  space.push_back({"width", {16, 32, 64, 128}, 64});
+  const bool inner = std::any_of(group.members.begin(), group.members.end(), [&](const RowGroup::Member& m) {
+    return !m.per_row && !is_output(context, m.nest.output);
+  });
+  space.push_back({"keep", inner ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
+  const bool writes = std::any_of(group.members.begin(), group.members.end(), [](const RowGroup::Member& m) { return !m.per_row; });
+  space.push_back({"stream", writes ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  return space;
+}
+
+bool RowFamily::legal(const OpContext& context, const Schedule& schedule) const {
+  const RowGroup& group = *context.row_group();
+  const bool columns = schedule.at("lanes") != 0;
+  if (columns && schedule.at("stream") != 0) return false;
+  const int64_t kept = schedule.at("keep") != 0 ? group.row_length() * (columns ? schedule.at("width") : 1) * 8 : 0;
+  return kept <= kScratchLimit;
+}
+
+double RowFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
+  const RowGroup& group = *context.row_group();
+  const Passes plan = plan_passes(context, schedule.at("keep") != 0);
+  const bool columns = schedule.at("lanes") != 0;
+  const auto width = static_cast<double>(schedule.at("width"));
+  const double elements = static_cast<double>(group.rows()) * static_cast<double>(group.row_length());
+  const int outer = static_cast<int>(group.outer.size());
+  const int axis = columns ? outer - 1 : outer + static_cast<int>(group.row.size()) - 1;
+  const double stride = lane_stride(context, group, axis);
+  const double extent = static_cast<double>(columns ? group.outer.back() : group.row.back());
+  // Lanes that have work, and loads that need a gather.
+  const double vector = static_cast<double>(context.vector_bytes()) / 4;
+  const double full = extent / (std::ceil(extent / (columns ? width : 1.0)) * (columns ? width : 1.0));
+  double useful = columns ? full : extent >= width ? 1.0 : 0.12;
+  if (columns && extent < width) useful *= 0.3;
+  const double gather = stride <= 1 ? 1.0 : stride <= 4 ? 3.0 : 8.0;
+  double cost = 0;
+  for (const auto& member : plan.group.members) {
+    if (!member.per_row || member.reduces) cost += 1.5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 1.0 : 0.0);
+  }
+  const double threads = std::min<double>(context.threads, static_cast<double>(columns ? group.rows() : group.rows()));
+  double compute = elements * cost * gather / (vector * useful * 2e9 * std::max(1.0, threads));
+  if (!columns) compute += static_cast<double>(group.rows()) * (20e-9 + width * 0.3e-9) * plan.count / std::max(1.0, threads);
+  else compute += static_cast<double>(group.rows()) / width * 20e-9 * plan.count / std::max(1.0, threads);
+  double bytes = context.bytes();
+  double out_bytes = 0;
+  for (int tensor : context.op.outputs) out_bytes += static_cast<double>(context.type(tensor).bytes());
+  if (schedule.at("stream") == 0) bytes += out_bytes;
+  else if (out_bytes < static_cast<double>(context.model.last_level_cache_bytes()) / 4) bytes += 1.5 * out_bytes;
+  // Rows that do not stay near are read again from afar in each pass.
+  const double row_bytes = static_cast<double>(group.row_length()) * 4 * (columns ? std::max(width, 16.0) : 1);
+  if (row_bytes > 512e3) bytes += 0.3 * context.bytes() * (plan.count - 1);
+  if (columns && width * 4 < 128 && stride <= 1) bytes *= 1.15;
+  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) + 0.1 * compute + context.model.launch_s;
+}
+
+Status RowFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+  Emitter(context, schedule, builder).emit();
+  return {};
+}
+
+}  // namespace kernelwright::expert
