@@ -11,7 +11,6 @@
 namespace kernelwright::search {
 namespace {
 
-constexpr double kLongest = 7 * 24 * 3600.0;
 volatile sig_atomic_t g_interrupts = 0;
 
 void on_signal(int) {
@@ -19,39 +18,7 @@ void on_signal(int) {
   if (g_interrupts > 1) _exit(130);
 }
 
-double unit_seconds(char unit) { return unit == 'h' ? 3600 : unit == 'm' ? 60 : unit == 's' ? 1 : 0; }
-
 }  // namespace
-
-Result<double> parse_duration(const std::string& text) {
-  const auto refuse = [&] {
-    return fail(ErrorKind::kUsage,
-                fmt::format("'{}' is no duration: write 90s, 2m or 1h30m", text.substr(0, 40)));
-  };
-  double total = 0;
-  size_t at = 0;
-  if (text.empty()) return refuse();
-  while (at < text.size()) {
-    const size_t start = at;
-    while (at < text.size() && (std::isdigit(static_cast<unsigned char>(text[at])) || text[at] == '.')) ++at;
-    if (at == start || at - start > 9) return refuse();
-    double number = 0;
-    try {
-      size_t used = 0;
-      number = std::stod(text.substr(start, at - start), &used);
-      if (used != at - start) return refuse();
-    } catch (const std::exception&) {
-      return refuse();
-    }
-    // A bare number is in seconds, and only as the whole text.
-    const double unit = at == text.size() ? (start == 0 ? 1 : 0) : unit_seconds(text[at]);
-    if (unit == 0) return refuse();
-    if (at < text.size()) ++at;
-    total += number * unit;
-  }
-  if (!(total > 0) || total > kLongest) return refuse();
-  return total;
-}
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::max(0.0, std::round(seconds)));

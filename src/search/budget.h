@@ -4,12 +4,8 @@
 #include <chrono>
 #include <string>
 
-#include "base/result.h"
-
 namespace kernelwright::search {
 
-// "90", "90s", "2m", "1h30m" in seconds; kUsage otherwise, and outside (0, 7 days].
-Result<double> parse_duration(const std::string& text);
 std::string duration_text(double seconds);  // "1m40s"
 
 // Wall time that a search may spend. Starts when made; set-up and baselines come before.

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/judging.h"
+#include "report/table.h"
+#include "search/bench_suite.h"
+#include "search/budget.h"
+#include "search/run.h"
+
+namespace kernelwright::cli {
+namespace {
+
+using nlohmann::json;
+
+// What a row is known by when a bench is resumed.
+std::string row_key(const std::string& path, const BenchOptions& options) {
+  return fmt::format("{}|{}|{}|{}|{:.0f}", path, options.judge.target, options.judge.policy, options.size, options.search.budget_s);
+}
+
+// Rows of an earlier bench; a last line that was cut short is dropped.
+std::map<std::string, json> read_rows(const std::string& path) {
+  std::map<std::string, json> rows;
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) {
+    json row = json::parse(line, nullptr, false);
+    if (row.is_object() && row.contains("key") && row["key"].is_string()) rows[row["key"]] = std::move(row);
+  }
+  return rows;
+}
+
+json run_one(const std::string& path, const BenchOptions& options) {
+  search::RunOptions run;
+  run.spec = workload_spec({path, "", "", options.size}, options.judge);
+  run.threads = options.judge.threads;
+  run.budget_s = options.search.budget_s;
+  run.seed = options.judge.seed;
+  run.command = fmt::format("bench {} --budget {:.0f}s", path, options.search.budget_s);
+  const auto result = search::optimize(run);
+  if (!result)
+    return {{"workload", search::short_name(path)}, {"status", "error"}, {"error", json::parse(result.error().json_text(), nullptr, false)}};
+  const auto text = base::read_file(std::filesystem::path(result->artifact) / "result.json");
+  json row = text ? json::parse(*text, nullptr, false) : json();
+  if (!row.is_object())
+    return {{"workload", search::short_name(path)}, {"status", "error"}, {"error", {{"message", "result.json is not readable"}}}};
+  return row;
+}
+
+}  // namespace
+
+int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
+  if (auto ok = check_proposers(options.search); !ok) return report_error(ok.error(), global);
+  auto found = search::find_workloads(options.paths);
+  if (!found) return report_error(found.error(), global);
+  search::install_interrupt_handler();
+  const auto workloads = search::shard(*found, options.shard_index, options.shard_count);
+  const std::string out_path = options.out.empty() ? "bench.jsonl" : options.out;
+  std::map<std::string, json> known;
+  if (options.resume) known = read_rows(out_path);
+  std::ofstream out(out_path, options.resume ? std::ios::app : std::ios::trunc);
+  if (!out) return report_error({ErrorKind::kEnvironment, "cannot write " + out_path, {}}, global);
+
+  std::vector<json> rows;
+  for (size_t i = 0; i < workloads.size() && !search::interrupted(); ++i) {
+    const std::string key = row_key(workloads[i], options);
+    json row;
+    if (const auto it = known.find(key); it != known.end() && it->second.value("status", "") != "error") {
+      row = it->second;
+    } else {
+      base::note(fmt::format("[{}/{}] {}", i + 1, workloads.size(), workloads[i]));
+      row = run_one(workloads[i], options);
+      if (row.value("status", "") == "error" && search::interrupted()) break;
+      row["key"] = key;
+      out << row.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+      if (!out) return report_error({ErrorKind::kEnvironment, "cannot write " + out_path + ": disk full?", {}}, global);
+    }
+    rows.push_back(row);
+    if (!global.json) base::note(report::text_table({search::kSuiteHeader, search::suite_row(row)}));
+  }
+  base::end_progress();
+  const auto summary = search::summarize(rows);
+  if (global.json) {
+    fmt::print("{}\n", json{{"rows", rows.size()}, {"out", out_path}, {"summary", search::summary_json(summary)}}.dump());
+  } else {
+    std::vector<std::vector<std::string>> table = {search::kSuiteHeader};
+    for (const auto& row : rows) table.push_back(search::suite_row(row));
+    fmt::print("\n{}{}\n  rows in {}\n", report::text_table(table), search::summary_text(summary), out_path);
+  }
+  if (search::interrupted()) return base::exit_code(ErrorKind::kInterrupted);
+  return 0;
+}
+
+}  // namespace kernelwright::cli

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/final_check.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "referee/compare.h"
+#include "referee/statistics.h"
+
+namespace kernelwright::search {
+namespace {
+
+constexpr double kAlpha = 0.05;
+constexpr int kDraws = 2;  // fresh draws of the workload's own generator
+
+void keep_worst(referee::ErrorFigures& worst, const referee::ErrorFigures& figures, bool first) {
+  worst.rho_rms = std::max(worst.rho_rms, figures.rho_rms);
+  worst.rho_max = std::max(worst.rho_max, figures.rho_max);
+  worst.relative = std::max(worst.relative, figures.relative);
+  worst.allclose = figures.allclose && (first || worst.allclose);
+}
+
+// Judges the drop-in's outputs on one draw; false when it is wrong.
+Result<bool> check_draw(torch::Worker& dropin, const torch::Draw& draw, FinalCheck& check, bool first) {
+  KW_TRY(torch::ArtifactOutputs outputs, dropin.run_artifact(draw));
+  if (outputs.offsets.size() != draw.answers.size())
+    return fail(ErrorKind::kInternal, "the drop-in gave another number of outputs than the module");
+  for (size_t i = 0; i < draw.answers.size(); ++i) {
+    const auto& expected = draw.answers[i];
+    const auto array = [&](const torch::Draw::Tensor& tensor) { return draw.expected.data() + tensor.offset; };
+    referee::Answer answer;
+    answer.type = expected.eager.type;
+    answer.eager = array(expected.eager);
+    answer.oracle = reinterpret_cast<const double*>(array(expected.oracle));
+    answer.scale = reinterpret_cast<const double*>(array(expected.scale));
+    answer.mask = reinterpret_cast<const uint8_t*>(array(expected.mask));
+    answer.exact_draw = draw.exact;
+    answer.exact_bits = expected.exact_bits;
+    answer.index_output = expected.index_output;
+    const auto comparison = referee::compare(outputs.memory.data() + outputs.offsets[i], answer,
+                                             referee::measure(answer.eager, answer));
+    keep_worst(check.candidate_error, comparison.candidate, first && i == 0);
+    keep_worst(check.eager_error, comparison.eager, first && i == 0);
+    if (!comparison.accepted) {
+      check.reason = comparison.reason;
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<double> paired_ratios(const std::vector<double>& reference, const std::vector<double>& candidate) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(reference.size(), candidate.size()); ++i)
+    if (candidate[i] > 0) ratios.push_back(reference[i] / candidate[i]);
+  return ratios;
+}
+
+Status take_times(const torch::Worker::ArtifactTimes& times, FinalCheck& check) {
+  const auto original = times.ms.find("original");
+  const auto dropin = times.ms.find("dropin");
+  if (original == times.ms.end() || dropin == times.ms.end() || dropin->second.empty())
+    return fail(ErrorKind::kInternal, "the final check gave no times");
+  check.baseline.eager_ms = referee::median(original->second);
+  check.baseline.best_ms = check.baseline.eager_ms;
+  check.baseline.best_name = "eager";
+  const std::vector<double>* reference = &original->second;
+  if (const auto compiled = times.ms.find("compile"); compiled != times.ms.end() && !compiled->second.empty()) {
+    check.baseline.compile_ms = referee::median(compiled->second);
+    if (*check.baseline.compile_ms < check.baseline.best_ms) {
+      check.baseline.best_ms = *check.baseline.compile_ms;
+      check.baseline.best_name = "compile";
+      reference = &compiled->second;
+    }
+  }
+  const auto interval = referee::median_interval(paired_ratios(*reference, dropin->second), kAlpha);
+  check.best.ms = check.best.latency_ms = referee::median(dropin->second);
+  check.best.speedup = interval.median;
+  check.best.speedup_low = interval.low;
+  check.best.speedup_high = interval.high;
+  return {};
+}
+
+}  // namespace
+
+size_t flush_bytes(const target::MachineModel& model) {
+  const int64_t cache = model.last_level_cache_bytes();
+  return static_cast<size_t>(std::clamp<int64_t>(2 * cache, 16 << 20, 256 << 20));
+}
+
+Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path& artifact,
+                                  const torch::WorkloadSpec& spec, const FinalCheckOptions& options) {
+  base::progress("final check", artifact.filename().string());
+  torch::WorkerOptions worker_options;
+  worker_options.threads = session.threads;
+  worker_options.log_path = session.work_dir / "dropin.log";
+  KW_TRY(torch::Worker dropin, torch::Worker::start(worker_options));
+  KW_TRY(auto opened, dropin.open_artifact(artifact, spec));
+  FinalCheck check;
+  check.prepare_ms = opened.prepare_ms;
+  for (int i = 0; i < kDraws; ++i) {
+    KW_TRY(auto draw, session.torch->draw("whole", torch::DrawKind::kOwn, options.seed + static_cast<uint64_t>(i)));
+    if (!draw) return fail(ErrorKind::kInternal, "the workload's own generator gave no draw");
+    KW_TRY(check.right, check_draw(dropin, *draw, check, i == 0));
+    if (!check.right) return check;
+  }
+  const size_t flush = flush_bytes(session.model);
+  KW_TRY(auto warm, dropin.time_artifact(options.timing_s, flush, false, options.with_compile));
+  KW_CHECK_OK(take_times(warm, check));
+  KW_TRY(auto fresh, dropin.time_artifact(options.fresh_timing_s, flush, true, false));
+  if (!fresh.ms["original"].empty() && !fresh.ms["dropin"].empty()) {
+    check.fresh.original_ms = referee::median(fresh.ms["original"]);
+    check.fresh.dropin_ms = referee::median(fresh.ms["dropin"]);
+    check.fresh.speedup = referee::median(paired_ratios(fresh.ms["original"], fresh.ms["dropin"]));
+  }
+  dropin.stop();
+  return check;
+}
+
+}  // namespace kernelwright::search

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "report/html.h"
+#include "report/svg.h"
+#include "report/table.h"
+
+namespace kernelwright::report {
+namespace {
+
+nlohmann::json sample() {
+  return nlohmann::json::parse(R"({
+    "workload": "<script>alert(1)</script>", "target": "cpu", "device": "a CPU", "policy": "strict", "threads": 2,
+    "status": "improved", "reason": "", "coverage": 1.0, "library_share": 0, "tried": 12, "search_s": 20, "elapsed_s": 50,
+    "artifact": "runs/x", "versions": {"torch": "2.13.0"}, "verdicts": {"accepted": 3, "slower": 9}, "eager": [],
+    "baseline": {"eager_ms": 4, "compile_ms": 3, "best_ms": 3, "best_name": "compile", "notes": []},
+    "best": {"ms": 1.5, "speedup": 2.0, "speedup_low": 1.9, "speedup_high": 2.1, "program": "abc"},
+    "error": {"candidate": {"rho_rms": 1.5, "rho_max": 6, "relative": 1e-7}, "eager": {"rho_rms": 1, "rho_max": 5, "relative": 1e-7}},
+    "speed_of_light": {"ms": 1.2, "fraction": 0.8, "bound": "memory"}, "final": {"fresh": {"original_ms": 5, "dropin_ms": 2.5, "speedup": 2}},
+    "regions": [{"id": "r0", "nodes": ["relu"], "accepted": true, "eager_ms": 4, "speed_of_light_ms": 1.2, "bound": "memory",
+                 "search": {"tried": 12, "elapsed_s": 20, "stop_reason": "budget",
+                            "curve": [{"elapsed_s": 1, "ms": 2, "program": "p", "idea": "vectors of 16"}, {"elapsed_s": 5, "ms": 1.5, "program": "q", "idea": "unroll"}],
+                            "predicted_measured_s": [[0.001, 0.002], [0.002, 0.003]]}}]})");
+}
+
+TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
+  const std::string table = result_table(sample());
+  for (const char* expected : {"PyTorch eager", "4 ms", "torch.compile", "kernelwright", "1.5 ms", "2.00x", "1.90 – 2.10",
+                               "80 %", "runs/x", "100 % of eager time", "12 programs"})
+    EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
+}
+
+TEST(ResultTable, SaysWhyTheBaselineWasKept) {
+  auto kept = sample();
+  kept["best"] = nullptr;
+  kept["status"] = "baseline_kept";
+  kept["reason"] = "nothing was faster";
+  const std::string table = result_table(kept);
+  EXPECT_NE(table.find("baseline_kept: nothing was faster"), std::string::npos) << table;
+}
+
+TEST(ReportHtml, IsOneOfflinePageWithEverythingEscaped) {
+  auto result = sample();
+  ReportInput input;
+  input.result = &result;
+  input.sources.push_back({"r0", "{}", "if (a < b && c > d) \"</pre><script>\""});
+  input.verdict_lines.push_back(R"({"idea":"<b>x</b>","verdict":{"kind":"wrong","reason":"<img src=x onerror=y>"}})");
+  input.verdict_lines.push_back("not json");
+  const std::string page = report_html(input);
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_EQ(page.find("http"), std::string::npos);
+  EXPECT_NE(page.find("a &lt; b"), std::string::npos);
+  EXPECT_NE(page.find("prefers-color-scheme:dark"), std::string::npos);
+  EXPECT_NE(page.find("vectors of 16"), std::string::npos);
+}
+
+TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
+  auto dir = base::TempDir::create("kw-report");
+  ASSERT_TRUE(dir);
+  EXPECT_FALSE(write_report(dir->path()));
+  ASSERT_TRUE(base::write_file_atomic(dir->path() / "result.json", "[1,2]"));
+  EXPECT_EQ(write_report(dir->path()).error().kind, ErrorKind::kInput);
+  ASSERT_TRUE(base::write_file_atomic(dir->path() / "result.json", R"({"baseline":3,"regions":[{}]})"));
+  EXPECT_EQ(write_report(dir->path()).error().kind, ErrorKind::kInput);
+  EXPECT_FALSE(std::filesystem::exists(dir->path() / "report.html"));
+}
+
+TEST(Svg, DrawsNothingFromNothing) {
+  EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false}}, {}}), "");
+  const auto drawn = svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true}}, {{1.5, "eager"}}});
+  EXPECT_NE(drawn.find("<path"), std::string::npos);
+  EXPECT_EQ(drawn.find("nan"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kernelwright::report

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "search/artifact.h"
+#include "search/bench_suite.h"
+#include "search/halving.h"
+#include "search/region_search.h"
+#include "search/run.h"
+
+namespace kernelwright::search {
+namespace {
+
+TEST(SuccessiveHalving, KeepsTheBetterHalfAndDoublesItsTime) {
+  std::map<size_t, double> spent;
+  const auto left = successive_halving(
+      8, 0.1, 3,
+      [&](size_t i, double time_s) {
+        spent[i] += time_s;
+        return static_cast<double>(8 - i);
+      },
+      [] { return false; });
+  ASSERT_FALSE(left.empty());
+  EXPECT_EQ(left[0], 7u);
+  EXPECT_NEAR(spent[7], 0.1 + 0.2 + 0.4, 1e-9);
+  EXPECT_NEAR(spent[0], 0.1, 1e-9);
+}
+
+TEST(SuccessiveHalving, DropsTheHopelessAndStopsWhenTold) {
+  int calls = 0;
+  const auto left = successive_halving(
+      4, 1, 3, [&](size_t i, double) { ++calls; return i == 2 ? 1.0 : std::numeric_limits<double>::infinity(); },
+      [] { return false; });
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0], 2u);
+  calls = 0;
+  successive_halving(4, 1, 3, [&](size_t, double) { ++calls; return 1.0; }, [&] { return calls >= 2; });
+  EXPECT_EQ(calls, 2);
+}
+
+program::Proposal proposal(int number) {
+  program::Proposal p;
+  p.candidate.program.target = "cpu";
+  p.candidate.program.source = "kernels.cpp";
+  p.candidate.source = std::to_string(number);
+  p.proposer = "expert";
+  p.predicted_s = 1;
+  return p;
+}
+
+// Proposes the numbers 1, 2, 3, ... and remembers what it was told.
+class Counting : public program::Proposer {
+ public:
+  explicit Counting(int last) : last_(last) {}
+  std::string name() const override { return "expert"; }
+  Result<std::vector<program::Proposal>> propose(int count) override {
+    std::vector<program::Proposal> out;
+    for (int i = 0; i < count && next_ <= last_; ++i) out.push_back(proposal(next_++));
+    return out;
+  }
+  void learn(const program::Outcome& outcome) override { outcomes.push_back(outcome); }
+  std::vector<program::Outcome> outcomes;
+
+ private:
+  int next_ = 1, last_;
+};
+
+// Times program n at cost(n) ms exactly; a negative cost is wrong.
+class FakeReferee : public referee::Referee {
+ public:
+  explicit FakeReferee(std::function<double(int)> cost) : cost_(std::move(cost)) {}
+  Result<std::vector<referee::Prepared>> prepare(std::vector<program::Candidate> batch) override {
+    std::vector<referee::Prepared> out;
+    for (auto& candidate : batch) {
+      referee::Prepared prepared;
+      prepared.id = program::candidate_id(candidate);
+      if (std::isnan(cost_(std::stoi(candidate.source)))) {
+        prepared.early.emplace();
+        prepared.early->kind = referee::VerdictKind::kBuildFailed;
+      }
+      prepared.candidate = std::move(candidate);
+      out.push_back(std::move(prepared));
+    }
+    return out;
+  }
+  Result<referee::Verdict> judge(const referee::Prepared& candidate, const referee::Prepared* incumbent, double) override {
+    referee::Verdict verdict;
+    const double ms = cost_(std::stoi(candidate.candidate.source));
+    if (ms < 0) {
+      verdict.kind = referee::VerdictKind::kWrong;
+      return verdict;
+    }
+    verdict.timing.emplace();
+    verdict.timing->ms = ms;
+    if (incumbent) {
+      const double ratio = cost_(std::stoi(incumbent->candidate.source)) / ms;
+      verdict.timing->speedup = ratio;
+      verdict.timing->speedup_low = ratio * 0.99;
+      verdict.timing->speedup_high = ratio * 1.01;
+      verdict.kind = ratio * 0.99 > 1 ? referee::VerdictKind::kAccepted : referee::VerdictKind::kSlower;
+    } else {
+      verdict.kind = referee::VerdictKind::kAccepted;
+    }
+    return verdict;
+  }
+  Result<referee::Verdict> promote(const referee::Prepared&) override { return referee::Verdict{}; }
+  Result<referee::Baselines> baselines() override { return referee::Baselines{}; }
+
+ private:
+  std::function<double(int)> cost_;
+};
+
+class RegionSearchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto dir = base::TempDir::create("kw-search");
+    ASSERT_TRUE(dir);
+    dir_.emplace(std::move(*dir));
+    auto archive = archive::Archive::open(dir_->path() / "archive.sqlite");
+    ASSERT_TRUE(archive) << archive.error().text();
+    archive_.emplace(std::move(*archive));
+    ASSERT_TRUE(archive_->record_subject({"s", "w", "r0", "cpu", "d", "strict", ""}));
+    ASSERT_TRUE(archive_->begin_run({"run", "w", "", "", "running", archive::utc_now(), ""}));
+    options_.run = "run";
+    options_.subject = "s";
+    options_.best_dir = dir_->path() / "best";
+    options_.budget_s = 60;
+  }
+  RegionSearchResult search(program::Proposer& proposer, std::function<double(int)> cost) {
+    FakeReferee referee(std::move(cost));
+    auto result = search_region(proposer, referee, *archive_, {}, options_, nullptr);
+    EXPECT_TRUE(result) << (result ? "" : result.error().text());
+    return result ? std::move(*result) : RegionSearchResult{};
+  }
+  std::optional<base::TempDir> dir_;
+  std::optional<archive::Archive> archive_;
+  RegionSearchOptions options_;
+};
+
+TEST_F(RegionSearchTest, FindsTheFastestAndRecordsEveryVerdict) {
+  Counting proposer(30);
+  const auto result = search(proposer, [](int n) { return n == 17 ? 1.0 : n % 5 == 0 ? -1.0 : 10.0 + n; });
+  ASSERT_TRUE(result.best);
+  EXPECT_EQ(result.best->candidate.source, "17");
+  EXPECT_DOUBLE_EQ(result.best_ms, 1.0);
+  EXPECT_EQ(result.stop_reason, "ideas exhausted");
+  EXPECT_EQ(result.tried, 30);
+  EXPECT_EQ(result.verdicts.at("wrong"), 6);
+  auto records = archive_->verdicts_of_run("run");
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->size(), proposer.outcomes.size());
+  auto best = program::read_candidate(options_.best_dir);
+  ASSERT_TRUE(best) << best.error().text();
+  EXPECT_EQ(best->source, "17");
+}
+
+TEST_F(RegionSearchTest, AFailedBuildIsAVerdictAndTheSearchGoesOn) {
+  Counting proposer(4);
+  const auto result = search(proposer, [](int n) { return n == 1 ? std::nan("") : 5.0 - n; });
+  ASSERT_TRUE(result.best);
+  EXPECT_EQ(result.best->candidate.source, "4");
+  EXPECT_EQ(result.verdicts.at("build_failed"), 1);
+  EXPECT_EQ(proposer.outcomes[0].verdict, "build_failed");
+}
+
+TEST_F(RegionSearchTest, StopsNearTheSpeedOfLight) {
+  options_.speed_of_light_s = 0.95e-3;
+  Counting proposer(100);
+  const auto result = search(proposer, [](int) { return 1.0; });
+  EXPECT_EQ(result.stop_reason, "near the speed of light");
+  EXPECT_LE(result.tried, options_.batch);
+}
+
+TEST_F(RegionSearchTest, StopsWhenNothingImproves) {
+  options_.patience = 2;
+  Counting proposer(1000);
+  const auto result = search(proposer, [](int n) { return n == 1 ? 1.0 : 2.0; });
+  EXPECT_EQ(result.stop_reason, "no gain");
+  EXPECT_EQ(result.tried, 3 * options_.batch);
+}
+
+TEST(ArtifactFolder, AppearsWholeOrNotAtAll) {
+  auto dir = base::TempDir::create("kw-artifact");
+  ASSERT_TRUE(dir);
+  const auto out = dir->path() / "run";
+  {
+    auto folder = ArtifactFolder::create(out);
+    ASSERT_TRUE(folder) << folder.error().text();
+    ASSERT_TRUE(base::write_file_atomic(folder->path() / "x", "1"));
+    EXPECT_FALSE(std::filesystem::exists(out));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir->path()));
+  auto folder = ArtifactFolder::create(out);
+  ASSERT_TRUE(folder);
+  ASSERT_TRUE(base::write_file_atomic(folder->path() / "x", "1"));
+  ASSERT_TRUE(folder->publish());
+  EXPECT_TRUE(std::filesystem::exists(out / "x"));
+  auto again = ArtifactFolder::create(out);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::kUsage);
+}
+
+TEST(Artifact, TheOriginalTravelsAlong) {
+  auto dir = base::TempDir::create("kw-artifact");
+  ASSERT_TRUE(dir);
+  ASSERT_TRUE(base::write_file_atomic(dir->path() / "net.py", "class Net: pass\n"));
+  std::filesystem::create_directories(dir->path() / "out");
+  torch::WorkloadSpec spec;
+  spec.path = (dir->path() / "net.py").string() + ":Net";
+  auto copy = copy_original(spec, dir->path() / "out");
+  ASSERT_TRUE(copy) << copy.error().text();
+  EXPECT_EQ(copy->path, "original.py:Net");
+  EXPECT_TRUE(std::filesystem::exists(dir->path() / "out" / "original.py"));
+  spec.path = "torchvision.models:resnet18";
+  EXPECT_EQ(copy_original(spec, dir->path() / "out")->path, spec.path);
+}
+
+TEST(ShortName, IsSafeAsAFolder) {
+  EXPECT_EQ(short_name("a/b/lenet.py"), "lenet");
+  EXPECT_EQ(short_name("a/b/net.py:Net"), "net");
+  EXPECT_EQ(short_name("../../etc/pa ss$(x)"), "pa_ss__x_");
+  EXPECT_EQ(short_name(".."), "workload..");
+}
+
+TEST(Suite, GeomeanCountsKeptBaselinesAsOne) {
+  const auto improved = [](double speedup) {
+    return nlohmann::json{{"workload", "w"}, {"status", "improved"}, {"coverage", 1.0}, {"baseline", {{"eager_ms", 8.0}, {"best_ms", 4.0}}},
+                          {"best", {{"ms", 4.0 / speedup}, {"speedup", speedup}}}};
+  };
+  const nlohmann::json kept = {{"workload", "k"}, {"status", "baseline_kept"}, {"coverage", 0.0}, {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}}, {"best", nullptr}};
+  const nlohmann::json error = {{"workload", "e"}, {"status", "error"}, {"error", {{"message", "m"}}}};
+  const auto summary = summarize({improved(4), kept, error});
+  EXPECT_EQ(summary.right, 2);
+  EXPECT_EQ(summary.errors, 1);
+  EXPECT_NEAR(summary.geomean, 2.0, 1e-9);
+  EXPECT_NEAR(summary.geomean_eager, std::sqrt(8.0), 1e-9);
+  EXPECT_NEAR(summary.fast_p_best[0].second, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(summary.fast_p_best[3].second, 1.0 / 3, 1e-9);
+  EXPECT_EQ(summary.covered, 1);
+}
+
+TEST(Suite, ShardsTogetherAreTheWhole) {
+  const std::vector<std::string> all = {"a", "b", "c", "d", "e"};
+  auto one = shard(all, 1, 2), two = shard(all, 2, 2);
+  EXPECT_EQ(one.size() + two.size(), all.size());
+  EXPECT_EQ(one, (std::vector<std::string>{"a", "c", "e"}));
+}
+
+}  // namespace
+}  // namespace kernelwright::search
