@@ -20,29 +20,29 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-referee::RefereeOptions referee_options(const search::Session& session, double light_s, uint64_t seed) {
+referee::RefereeOptions referee_options(const search::Session& session, double floor_s, uint64_t seed) {
   referee::RefereeOptions options;
   options.threads = session.threads;
   options.seed = seed;
-  options.speed_of_light_s = light_s;
+  options.speed_of_light_s = floor_s;
   return options;
 }
 
-Result<double> light_of(const search::Session& session, const graph::Region& region) {
+Result<double> floor_of(const search::Session& session, const graph::Region& region) {
   KW_TRY(graph::StageGraph stages, graph::lower(session.imported.graph, region));
   auto dtype = graph::DType::kF32;
   for (const auto& tensor : stages.tensors)
     if (tensor.type.dtype == graph::DType::kF64) dtype = graph::DType::kF64;
-  return graph::speed_of_light(graph::count_work(stages), session.model.ceilings(dtype)).seconds;
+  return session.model.floor_seconds(graph::count_work(stages), dtype);
 }
 
 // Builds and judges one program for a region, at the promotion tier.
 Result<referee::Verdict> judge(search::Session& session, const graph::Region& region,
                                const program::Candidate& candidate, uint64_t seed) {
-  KW_TRY(double light_s, light_of(session, region));
+  KW_TRY(double floor_s, floor_of(session, region));
   KW_TRY(auto judge_of_region,
          referee::Referee::open({region.id, referee::interface_of(session.imported.graph, region), session.policy},
-                                *session.target, *session.torch, referee_options(session, light_s, seed)));
+                                *session.target, *session.torch, referee_options(session, floor_s, seed)));
   KW_TRY(auto prepared, judge_of_region->prepare({candidate}));
   if (prepared.at(0).early) return *prepared[0].early;
   base::progress("judging", region.id);

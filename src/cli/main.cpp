@@ -314,13 +314,11 @@ int run_main(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
-    if (!app.got_subcommand("bench-worker")) {
-      auto loaded = Settings::load();
-      if (!loaded) return report_error(loaded.error(), global);
-      settings = std::move(*loaded);
-      settings.export_to_environment();
-      apply_settings(app, settings);
-    }
+    auto loaded = Settings::load();
+    if (!loaded) return report_error(loaded.error(), global);
+    settings = std::move(*loaded);
+    settings.export_to_environment();
+    apply_settings(app, settings);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     global.json = wants_json(argc, argv);

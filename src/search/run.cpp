@@ -126,8 +126,9 @@ class Run {
       run.subject = subject_id(session_, run.stages);
       KW_CHECK_OK(archive_.record_subject({run.subject, result_.workload, region.id, result_.target,
                                            result_.device, result_.policy, region_ops(graph, region)}));
-      const auto light = graph::speed_of_light(graph::count_work(run.stages),
-                                               session_.model.ceilings(compute_dtype(run.stages)));
+      const auto work = graph::count_work(run.stages);
+      const auto dtype = compute_dtype(run.stages);
+      const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype));
       run.result.speed_of_light_s = light.seconds;
       run.result.bound = light.bound;
       if (light.seconds >= light_s) result_.bound = light.bound;
@@ -137,7 +138,7 @@ class Run {
       referee::RefereeOptions options;
       options.threads = session_.threads;
       options.seed = options_.seed;
-      options.speed_of_light_s = light.seconds;
+      options.speed_of_light_s = session_.model.floor_seconds(work, dtype);
       KW_TRY(run.referee, referee::Referee::open({region.id, referee::interface_of(graph, region), session_.policy},
                                                  *session_.target, *session_.torch, options));
       KW_TRY(run.baselines, run.referee->baselines());

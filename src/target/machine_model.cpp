@@ -52,6 +52,15 @@ graph::Ceilings MachineModel::ceilings(graph::DType dtype) const {
   return ceilings;
 }
 
+double MachineModel::floor_seconds(const graph::Work& work, graph::DType dtype) const {
+  constexpr double kModelError = 1.25;
+  const auto limit = ceilings(dtype);
+  const double beyond_cache = std::max(0.0, work.bytes - 2.0 * static_cast<double>(last_level_cache_bytes()));
+  const double memory_s = limit.bytes_per_s > 0 ? beyond_cache / limit.bytes_per_s : 0;
+  const double compute_s = limit.flops_per_s > 0 ? work.contraction_flops / limit.flops_per_s : 0;
+  return std::max(memory_s, compute_s) / kModelError;
+}
+
 std::string machine_model_json(const MachineModel& model) {
   nlohmann::ordered_json json = {{"target", model.target},     {"device", model.device},
                                  {"identity", model.identity}, {"threads", model.threads},

@@ -37,6 +37,10 @@ struct MachineModel {
   double memory_bytes_per_s() const;               // copy rate of the last level
   int64_t last_level_cache_bytes() const;
   graph::Ceilings ceilings(graph::DType dtype) const;
+  // Seconds below which no honest measurement can lie: arithmetic at the peak, and what exceeds twice the
+  // last-level cache (which may keep a call's traffic) at the memory's rate, both with 25 % for the error of
+  // the ceilings themselves. Well below the speed of light of work that fits the caches.
+  double floor_seconds(const graph::Work& work, graph::DType dtype) const;
 };
 
 std::string machine_model_json(const MachineModel& model);
