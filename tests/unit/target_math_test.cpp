@@ -73,7 +73,7 @@ class DeviceMath : public testing::Test {
   static void SetUpTestSuite() {
     auto folder = base::TempDir::create("kw-test");
     ASSERT_TRUE(folder);
-    const auto compiler = find_compiler("", folder->path());
+    const auto compiler = find_compiler("", KW_BINARY_DIR "/test-cache");
     if (!compiler) GTEST_SKIP() << compiler.error().text();
     CompileJob job;
     job.source = source();

@@ -13,6 +13,7 @@
 #include "base/subprocess.h"
 #include "target/cpu/compiler_process.h"
 #include "target/cpu/device_sources.h"
+#include "target/cpu/elf.h"
 
 namespace kernelwright::target {
 namespace fs = std::filesystem;
@@ -254,6 +255,15 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compil
   if (ec) return refuse("the compiler wrote no object\n");
   if (size > limits.object_bytes)
     return refuse(fmt::format("the object has {} bytes, over the limit of {}\n", size, limits.object_bytes));
+  KW_TRY(const std::string bytes, base::read_file(folder / "object.so", limits.object_bytes));
+  if (const auto object = read_elf(bytes)) {
+    for (const auto& name : job.exports)
+      if (std::none_of(object->dynamic_symbols.begin(), object->dynamic_symbols.end(),
+                       [&](const auto& symbol) { return symbol.defined && symbol.name == name; }))
+        return refuse(fmt::format("kernel '{}' is not defined; expected: extern \"C\" void {}(const kw_args* args, "
+                                  "int64_t begin, int64_t end)\n",
+                                  name, name));
+  }
   return CompileOutput{log, outcome.wall_s};
 }
 
