@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 def __getattr__(name):
     # PyTorch is loaded on first use only.
     if name == "optimize":
-        from kernelwright.optimize import optimize
+        from kernelwright.optimizing import optimize
 
         return optimize
     raise AttributeError(f"module 'kernelwright' has no attribute '{name}'")

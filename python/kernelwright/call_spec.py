@@ -27,9 +27,11 @@ def add_to(exported) -> None:
         entry["training"] = bool(getattr(part, "training", exported.graph.get("training", False)))
 
 
-def write_constants(exported, folder) -> None:
+def write_constants(exported, folder, module=None) -> None:
     """constants.safetensors: the tensors of the graph that no state_dict holds."""
-    names = [w["name"] for w in exported.graph["weights"] if w["kind"] == "constant"]
+    kept = module.state_dict() if module is not None else {}
+    names = [w["name"] for w in exported.graph["weights"]
+             if w["kind"] == "constant" or (module is not None and w["name"] not in kept)]
     if names:
         from safetensors.torch import save_file
 

@@ -62,7 +62,7 @@ class Worker:
         self.exported = export.export(self.workload)
         call_spec.add_to(self.exported)
         export.write(self.exported, out)
-        call_spec.write_constants(self.exported, out)
+        call_spec.write_constants(self.exported, out, self.workload.module)
         self._regions, self._drawers, self._baselines = {}, {}, {}
         return {"graph": str(out / "graph.json"), "weights": str(out / "weights.safetensors"),
                 "name": self.workload.name}, []

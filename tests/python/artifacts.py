@@ -95,11 +95,16 @@ def make(folder, source, choose, shared_object, **result):
     """An artifact of `source` in `folder`. choose(graph) -> [(node names, steps, extra buffers, prepare steps)]."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "original.py").write_text(source)
-    loaded = workload.load(str(folder / "original.py"))
+    return make_of(folder, "original.py", choose, shared_object, **result)
+
+
+def make_of(folder, original, choose, shared_object, **result):
+    """The same of a workload file that lies in `folder` already."""
+    loaded = workload.load(str(folder / original))
     exported = export.export(loaded)
     call_spec.add_to(exported)
     export.write(exported, folder)
-    call_spec.write_constants(exported, folder)
+    call_spec.write_constants(exported, folder, loaded.module)
     (folder / "weights.safetensors").unlink()  # an artifact carries none
     graph, regions = exported.graph, []
     for number, (nodes, steps, *rest) in enumerate(choose(graph)):
@@ -110,7 +115,7 @@ def make(folder, source, choose, shared_object, **result):
         shutil.copy(shared_object, place / "object.so")
         regions.append({**region, "accepted": True, "program": f"programs/{region['id']}"})
     text = {"format": 1, "abi": native.ABI, "cpu_features": native.cpu_features(), "policy": "strict", "regions": regions,
-            "spec": {"path": "original.py", "init": "", "inputs": "", "size": "cpu", "policy": "strict", "target": "cpu"}}
+            "spec": {"path": original, "init": "", "inputs": "", "size": "cpu", "policy": "strict", "target": "cpu"}}
     (folder / "result.json").write_text(json.dumps({**text, **result}))
     (folder / "optimized.py").write_text(
         "from kernelwright.dropin import load_artifact\n\nModelNew = load_artifact(__file__)\n")
