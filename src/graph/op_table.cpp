@@ -24,6 +24,8 @@ struct Table {
     add_normalization_ops(ops);
     add_pooling_ops(ops);
     add_attention_ops(ops);
+    add_index_ops(ops);
+    add_loss_ops(ops);
     for (const auto& op : ops) KW_INVARIANT(by_name.emplace(op.name, &op).second, "op listed twice: " + op.name);
   }
 };

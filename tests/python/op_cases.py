@@ -401,3 +401,45 @@ def _attention(rng, i):
     if i == 2:
         return (q, k[:, :2], v[:, :2]), {"enable_gqa": True}
     return (q, k, v), {"attn_mask": t([2, 1, 3, 5])}
+
+# ---- positions that are data, resizing -------------------------------------------------------------------------
+
+
+def index(size, most):
+    return torch.randint(0, most, size)
+
+
+CASES[A("embedding")] = lambda rng, i: ((t([7, 4]), index(pick([[3], [2, 3], []], i), 7)), {})
+CASES[A("index_select")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([6], 4)), {})
+CASES[A("gather")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([3, 4], 4)), {})
+CASES["aten.index.Tensor"] = lambda rng, i: (pick([
+    (t([4, 5, 6]), [None, index([3], 5) - 2]), (t([4, 5, 6]), [index([2, 1], 4), index([3], 5)]),
+    (t([4, 5, 6]), [index([3], 4), None, index([2, 1], 6)])], i), {})
+CASES["aten.upsample_nearest2d.vec"] = lambda rng, i: ((t([2, 3, 4, 5]), *pick([([7, 3], None), (None, [2.0, 3.0]), ([8, 10], None)], i)), {})
+CASES["aten.upsample_bilinear2d.vec"] = lambda rng, i: (
+    (t([2, 3, 4, 5]), *pick([([7, 3], False, None), (None, True, [2.0, 3.0]), (None, False, [2.0, 2.0])], i)), {})
+CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
+
+# ---- losses ----------------------------------------------------------------------------------------------------
+
+for _op in ["mse", "l1", "smooth_l1", "huber"]:
+    CASES[A(f"{_op}_loss")] = lambda rng, i: ((t([3, 4]), t([3, 4]), pick([1, 2, 0], i)), {})
+CASES[A("kl_div")] = lambda rng, i: (
+    (t([3, 4]).log_softmax(-1), *pick([(t([3, 4], 0, 1), 1, False), (t([3, 4], -2, 0), 2, True), (t([3, 4], 0, 1), 0, False)], i)[:2]),
+    {"log_target": i % 3 == 1})
+CASES[A("binary_cross_entropy")] = lambda rng, i: (
+    (t([3, 4], 0.05, 0.95), t([3, 4], 0, 1), pick([None, t([4], 0.5, 2), None], i), pick([1, 2, 0], i)), {})
+
+
+def labels(rng, i):
+    x, y = pick([([4, 5], [4]), ([2, 5, 3], [2, 3]), ([5], [])], i)
+    target = index(y, 5)
+    if y and i % 2 == 0:
+        target[0] = -100
+    return x, target
+
+
+CASES[A("cross_entropy_loss")] = lambda rng, i: (
+    (lambda x, y: (t(x, -5, 5), y, None, pick([1, 0, 2], i)))(*labels(rng, i)), {})
+CASES[A("nll_loss_nd")] = lambda rng, i: (
+    (lambda x, y: (t(x, -5, 0), y, None, pick([1, 0, 2], i)))(*labels(rng, i)), {})
