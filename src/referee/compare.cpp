@@ -7,6 +7,8 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "referee/tolerance.h"
 
@@ -17,6 +19,7 @@ using graph::DType;
 
 constexpr int64_t kBlock = 1024;
 constexpr int kLanes = 8;
+constexpr int64_t kElementsPerThread = 1 << 20;
 
 float half_to_float(uint16_t bits) {
   const uint32_t sign = (bits & 0x8000u) << 16;
@@ -183,6 +186,57 @@ std::string wrong_text(const std::byte* values, const Answer& answer, const Wron
 // Equal by value; any NaN equals any NaN and the sign of zero is left open.
 bool same_value(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
+struct Part {
+  Sums sums;
+  Careful careful;
+  int64_t worst = -1;
+};
+
+Part measure_part(const std::byte* values, const Answer& answer, int64_t first, int64_t end) {
+  Part part;
+  const DType dtype = answer.type.dtype;
+  const double tolerance = allclose_tolerance(dtype);
+  double p[kBlock], e[kBlock], weight[kBlock];
+  std::fill(weight, weight + kBlock, 1.0);
+  double best = -1;
+  for (int64_t begin = first; begin < end; begin += kBlock) {
+    const int64_t count = std::min(kBlock, end - begin);
+    const uint8_t* mask = answer.mask ? answer.mask + begin : nullptr;
+    load(values, dtype, begin, count, p);
+    load(answer.eager, dtype, begin, count, e);
+    Sums block;
+    bool done = false;
+    if (count == kBlock) {
+      int64_t masked = 0;
+      if (mask) {
+        for (int64_t i = 0; i < kBlock; ++i) masked += mask[i] != 0;
+        for (int64_t i = 0; i < kBlock; ++i) weight[i] = mask[i] ? 0.0 : 1.0;
+      }
+      add_block(p, e, answer.oracle + begin, answer.scale + begin, weight, tolerance, block);
+      done = finite(block);
+      if (done) part.careful.judged += kBlock - masked;
+    }
+    if (!done) {
+      block = Sums();
+      add_carefully(p, e, answer.oracle + begin, answer.scale + begin, mask, begin, count, tolerance, block, part.careful);
+    }
+    // The worst element is looked up only in blocks that hold a new maximum.
+    if (largest(block.rho_max) > best) {
+      best = largest(block.rho_max);
+      for (int64_t i = 0; i < count; ++i) {
+        if (mask && mask[i]) continue;
+        const double rho = std::min(std::fabs(p[i] - answer.oracle[begin + i]) / std::max(answer.scale[begin + i], 1e-300), 1e150);
+        if (rho >= best) {
+          part.worst = begin + i;
+          break;
+        }
+      }
+    }
+    part.sums.add(block);
+  }
+  return part;
+}
+
 }  // namespace
 
 double element(const std::byte* values, DType dtype, int64_t index) {
@@ -202,54 +256,33 @@ std::string position_text(const graph::Shape& shape, int64_t index) {
 }
 
 Distance measure(const std::byte* values, const Answer& answer) {
-  Distance distance;
-  const DType dtype = answer.type.dtype;
   const int64_t n = answer.type.elements();
-  const double tolerance = allclose_tolerance(dtype);
-  double p[kBlock], e[kBlock], weight[kBlock];
-  std::fill(weight, weight + kBlock, 1.0);
-  Sums sums;
-  Careful careful;
-  double best = -1;
-  for (int64_t begin = 0; begin < n; begin += kBlock) {
-    const int64_t count = std::min(kBlock, n - begin);
-    const uint8_t* mask = answer.mask ? answer.mask + begin : nullptr;
-    load(values, dtype, begin, count, p);
-    load(answer.eager, dtype, begin, count, e);
-    Sums block;
-    bool done = false;
-    if (count == kBlock) {
-      int64_t masked = 0;
-      if (mask) {
-        for (int64_t i = 0; i < kBlock; ++i) masked += mask[i];
-        for (int64_t i = 0; i < kBlock; ++i) weight[i] = mask[i] ? 0.0 : 1.0;
-      }
-      add_block(p, e, answer.oracle + begin, answer.scale + begin, weight, tolerance, block);
-      done = finite(block);
-      if (done) careful.judged += kBlock - masked;
-    }
-    if (!done) {
-      block = Sums();
-      add_carefully(p, e, answer.oracle + begin, answer.scale + begin, mask, begin, count, tolerance, block, careful);
-    }
-    // The worst element is looked up only in blocks that hold a new maximum.
-    if (largest(block.rho_max) > best) {
-      best = largest(block.rho_max);
-      for (int64_t i = 0; i < count; ++i) {
-        if (mask && mask[i]) continue;
-        const double rho = std::min(std::fabs(p[i] - answer.oracle[begin + i]) / std::max(answer.scale[begin + i], 1e-300), 1e150);
-        if (rho >= best) {
-          distance.worst = begin + i;
-          break;
-        }
-      }
-    }
-    sums.add(block);
+  const int64_t wanted = std::min<int64_t>({n / kElementsPerThread, static_cast<int64_t>(std::thread::hardware_concurrency()), 8});
+  const int64_t share = wanted > 1 ? (n / wanted + kBlock - 1) / kBlock * kBlock : std::max<int64_t>(n, 1);
+  std::vector<Part> parts(static_cast<size_t>(std::max<int64_t>((n + share - 1) / share, 1)));
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const int64_t begin = static_cast<int64_t>(i) * share;
+    threads.emplace_back([&, i, begin] { parts[i] = measure_part(values, answer, begin, std::min(n, begin + share)); });
   }
-  distance.judged = careful.judged;
-  distance.unmatched = careful.unmatched;
+  parts[0] = measure_part(values, answer, 0, std::min(n, share));
+  for (std::thread& thread : threads) thread.join();
+
+  Distance distance;
+  Sums sums;
+  double best = -1;
+  for (const Part& part : parts) {
+    distance.judged += part.careful.judged;
+    if (distance.unmatched < 0) distance.unmatched = part.careful.unmatched;
+    if (largest(part.sums.rho_max) > best && part.worst >= 0) {
+      best = largest(part.sums.rho_max);
+      distance.worst = part.worst;
+    }
+    sums.add(part.sums);
+  }
+  const double judged = static_cast<double>(std::max<int64_t>(distance.judged, 1));
   distance.largest_difference = largest(sums.difference_max);
-  distance.figures.rho_rms = careful.judged > 0 ? std::sqrt(total(sums.rho) / static_cast<double>(careful.judged)) : 0;
+  distance.figures.rho_rms = std::sqrt(total(sums.rho) / judged);
   distance.figures.rho_max = largest(sums.rho_max);
   const double norm = std::sqrt(total(sums.oracle));
   distance.figures.relative = norm > 0 ? std::sqrt(total(sums.difference)) / norm : std::sqrt(total(sums.difference));

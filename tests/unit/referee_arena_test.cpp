@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "referee/arena.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cstring>
+
+namespace kernelwright::referee {
+namespace {
+
+TEST(RefereeArena, TensorsTouchTheirGuardPages) {
+  const ArenaLayout end = lay_out_arena({1, 64, 4096, 5000, 0}, Flush::kEnd);
+  for (const ArenaRegion& region : end.regions) {
+    EXPECT_EQ(region.tensor_offset % 64, 0u);
+    EXPECT_LT(region.file_bytes - region.tensor_offset - region.tensor_bytes, 64u);
+    EXPECT_GE(region.tensor_offset, 256u);
+  }
+  for (const ArenaRegion& region : lay_out_arena({1, 64, 4096, 5000, 0}, Flush::kStart).regions) {
+    EXPECT_EQ(region.tensor_offset, 0u);
+    EXPECT_GE(region.file_bytes - region.tensor_bytes, 256u);
+  }
+}
+
+TEST(RefereeArena, FindsStrayWrites) {
+  for (Flush flush : {Flush::kEnd, Flush::kStart}) {
+    auto arena = Arena::create("kw-test", {100, 7, 4096}, flush, 5);
+    ASSERT_TRUE(arena);
+    for (int region = 0; region < 3; ++region) {
+      arena->fill(region, 0xff);
+      EXPECT_FALSE(arena->damage(region)) << *arena->damage(region);
+    }
+    auto view = ArenaView::map(arena->fd(), arena->layout(), true);
+    ASSERT_TRUE(view);
+    view->tensor(0)[flush == Flush::kEnd ? -3 : 102] ^= std::byte{1};
+    EXPECT_EQ(arena->damage(0), flush == Flush::kEnd ? "3 byte(s) before its start" : "3 byte(s) past its end");
+    EXPECT_FALSE(arena->damage(1));
+    view->tensor(1)[7] ^= std::byte{0x80};
+    EXPECT_EQ(arena->damage(1), "1 byte(s) past its end");
+  }
+}
+
+TEST(RefereeArena, FrozenMemoryCannotBeMappedForWriting) {
+  auto arena = Arena::create("kw-test", {100}, Flush::kEnd, 5);
+  ASSERT_TRUE(arena);
+  ASSERT_TRUE(arena->freeze());
+  EXPECT_FALSE(ArenaView::map(arena->fd(), arena->layout(), true));
+  auto view = ArenaView::map(arena->fd(), arena->layout(), false);
+  ASSERT_TRUE(view);
+  // Ours stays writable, and the reader sees it.
+  std::memset(arena->tensor(0), 42, 100);
+  EXPECT_EQ(view->tensor(0)[99], std::byte{42});
+  EXPECT_NE(mprotect(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(view->tensor(0)) & ~uintptr_t{4095}), 4096, PROT_READ | PROT_WRITE), 0);
+}
+
+TEST(RefereeArenaDeathTest, GuardPagesAreOutOfReach) {
+  auto arena = Arena::create("kw-test", {64, 64}, Flush::kEnd, 5);
+  ASSERT_TRUE(arena);
+  auto view = ArenaView::map(arena->fd(), arena->layout(), true);
+  ASSERT_TRUE(view);
+  EXPECT_DEATH(view->tensor(0)[64] = std::byte{1}, "");
+  EXPECT_DEATH(view->tensor(0)[-4096] = std::byte{1}, "");
+}
+
+}  // namespace
+}  // namespace kernelwright::referee
