@@ -272,10 +272,11 @@ void apply_settings(CLI::App& app, const Settings& settings) {
   }
 }
 
-// `bench-worker --fd N`: a process of the referee, started by us and never by a person. It comes before all
-// else, since it starts once per verdict.
+// `bench-worker --fd N`: a process of the referee, started by us and never by a person. It comes
+// before all else, since it starts once per verdict.
 std::optional<int> bench_worker_fd(int argc, char** argv) {
-  if (argc != 4 || std::strcmp(argv[1], "bench-worker") != 0 || std::strcmp(argv[2], "--fd") != 0) return std::nullopt;
+  if (argc != 4 || std::strcmp(argv[1], "bench-worker") != 0 || std::strcmp(argv[2], "--fd") != 0)
+    return std::nullopt;
   return std::atoi(argv[3]);
 }
 

@@ -26,12 +26,6 @@ KW_NOT_BUILT int cmd_verify(const VerifyOptions&, const GlobalOptions& g) {
 KW_NOT_BUILT int cmd_bench(const BenchOptions&, const GlobalOptions& g) {
   return not_built("bench", g);
 }
-KW_NOT_BUILT int cmd_explain(const ExplainOptions&, const GlobalOptions& g) {
-  return not_built("explain", g);
-}
-KW_NOT_BUILT int cmd_probe(const ProbeOptions&, const GlobalOptions& g) {
-  return not_built("probe", g);
-}
 KW_NOT_BUILT int cmd_archive(const ArchiveOptions&, const GlobalOptions& g) {
   return not_built("archive", g);
 }
@@ -40,9 +34,6 @@ KW_NOT_BUILT int cmd_report(const ReportOptions&, const GlobalOptions& g) {
 }
 KW_NOT_BUILT int cmd_mcp(const McpOptions&, const GlobalOptions& g) {
   return not_built("mcp", g);
-}
-KW_NOT_BUILT int cmd_doctor(const GlobalOptions& g) {
-  return not_built("doctor", g);
 }
 
 }  // namespace kernelwright::cli

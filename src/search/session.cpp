@@ -10,22 +10,6 @@
 namespace kernelwright::search {
 namespace {
 
-// The default target: cuda when a device answers, else cpu.
-Result<std::unique_ptr<target::Target>> choose_target(const std::string& name) {
-  if (!name.empty()) {
-    KW_TRY(auto chosen, target::open_target(name));
-    if (const std::string reason = chosen->absent_reason(); !reason.empty())
-      return fail(ErrorKind::kEnvironment, fmt::format("target {}: {}", name, reason));
-    return chosen;
-  }
-  const auto names = target::target_names();
-  if (std::find(names.begin(), names.end(), "cuda") != names.end()) {
-    KW_TRY(auto cuda, target::open_target("cuda"));
-    if (cuda->absent_reason().empty()) return cuda;
-  }
-  return choose_target("cpu");
-}
-
 bool all_of_dtype(const graph::Graph& graph, graph::DType dtype) {
   bool any = false;
   for (const auto& value : graph.values) {
@@ -44,6 +28,21 @@ target::Policy default_policy(const graph::Graph& graph) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<target::Target>> choose_target(const std::string& name) {
+  if (!name.empty()) {
+    KW_TRY(auto chosen, target::open_target(name));
+    if (const std::string reason = chosen->absent_reason(); !reason.empty())
+      return fail(ErrorKind::kEnvironment, fmt::format("target {}: {}", name, reason));
+    return chosen;
+  }
+  const auto names = target::target_names();
+  if (std::find(names.begin(), names.end(), "cuda") != names.end()) {
+    KW_TRY(auto cuda, target::open_target("cuda"));
+    if (cuda->absent_reason().empty()) return cuda;
+  }
+  return choose_target("cpu");
+}
 
 Result<Session> Session::open(const SessionOptions& options) {
   Session session;

@@ -36,4 +36,7 @@ struct Session {
   static Result<Session> open(const SessionOptions& options);
 };
 
+// A usable target by name; empty: cuda when a device answers, else cpu. kUsage or kEnvironment as above.
+Result<std::unique_ptr<target::Target>> choose_target(const std::string& name);
+
 }  // namespace kernelwright::search

@@ -26,8 +26,8 @@ class CommandLine : public ::testing::Test {
     base::ProcessSpec spec;
     spec.argv = {std::string(KW_BINARY_DIR) + "/bin/kernelwright"};
     spec.argv.insert(spec.argv.end(), args.begin(), args.end());
-    spec.env = {"PATH=/usr/bin:/bin", "HOME=" + dir_->path().string()};
-    spec.env->insert(spec.env->end(), extra.begin(), extra.end());
+    spec.env = std::move(extra);  // the first of two entries with one name counts
+    spec.env->insert(spec.env->end(), {"PATH=/usr/bin:/bin", "HOME=" + dir_->path().string()});
     spec.cwd = dir_->path().string();
     spec.limits.wall_s = 60;
     auto outcome = base::run_process(spec);
@@ -142,6 +142,34 @@ TEST_F(CommandLine, VersionAndHelp) {
   EXPECT_EQ(run({"--version"}).out.rfind("kernelwright ", 0), 0u);
   EXPECT_EQ(run({"--help"}).code, 0);
   EXPECT_EQ(run({"optimize", "--help"}).code, 0);
+}
+
+TEST_F(CommandLine, DoctorShowsWhichKeysAreSetAndNoValue) {
+  const auto outcome =
+      run({"doctor", "--json"}, {"OPENAI_API_KEY=sk-secret", "ANTHROPIC_API_KEY="});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out.find("sk-secret"), std::string::npos);
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["keys"]["OPENAI_API_KEY"], "set");
+  EXPECT_EQ(json["keys"]["ANTHROPIC_API_KEY"], "not set");
+  EXPECT_EQ(json["targets"]["cuda"]["ok"], false);
+  EXPECT_EQ(run({"doctor"}, {"OPENAI_API_KEY=sk-secret"}).out.find("sk-secret"), std::string::npos);
+}
+
+TEST_F(CommandLine, DoctorNamesWhatIsMissing) {
+  const auto outcome = run({"doctor", "--json"}, {"PATH=" + dir_->path().string(),
+                                                  "KERNELWRIGHT_PYTHON=/no-such-python"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["tools"]["compiler"]["ok"], false);
+  EXPECT_EQ(json["targets"]["cpu"]["ok"], false);
+  EXPECT_EQ(json["python"]["python"]["ok"], false);
+}
+
+TEST_F(CommandLine, UnusableTargets) {
+  expect_usage({"probe", "--target", "abacus"}, "unknown target 'abacus'");
+  expect_usage({"probe", "--target", "cuda"}, "cuda");
+  expect_usage({"probe"}, "no C++ compiler", {"PATH=" + dir_->path().string()});
 }
 
 TEST_F(CommandLine, SettingsPageIsCurrent) {

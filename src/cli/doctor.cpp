@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is here and what is missing, in under a second: reads metadata, starts no PyTorch.
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/confine.h"
+#include "base/file.h"
+#include "base/subprocess.h"
+#include "cli/commands.h"
+#include "cli/settings.h"
+#include "target/cpu/toolchain.h"
+#include "target/target.h"
+#include "torch/worker.h"
+
+namespace kernelwright::cli {
+namespace {
+
+using nlohmann::json;
+
+// Variables that hold a key of a model provider. Values are never read beyond "is it empty".
+constexpr const char* kKeys[] = {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY",
+                                 "OPENROUTER_API_KEY"};
+
+json problem(const std::string& text) {
+  return {{"ok", false}, {"text", text}};
+}
+json fine(const std::string& text) {
+  return {{"ok", true}, {"text", text}};
+}
+
+json look_at_targets() {
+  json out = json::object();
+  for (const std::string& name : target::target_names()) {
+    const auto target = target::open_target(name);
+    if (!target) {
+      out[name] = problem(target.error().text());
+      continue;
+    }
+    const std::string reason = (*target)->absent_reason();
+    out[name] = reason.empty() ? fine((*target)->device_name()) : problem("absent: " + reason);
+  }
+  return out;
+}
+
+json look_at_compiler() {
+  const auto cache = base::cache_dir();
+  if (!cache) return problem(cache.error().text());
+  const char* wanted = std::getenv("KERNELWRIGHT_CXX");
+  const auto compiler = target::find_compiler(wanted != nullptr ? wanted : "", *cache);
+  if (!compiler) return problem(compiler.error().text());
+  return fine(fmt::format("{} ({})", compiler->path.string(), compiler->version));
+}
+
+json look_at_sandbox() {
+  const int abi = base::landlock_abi();
+  if (abi == 0)
+    return problem(
+        "no Landlock: builds and candidates run with limits and a system-call filter alone");
+  return fine(fmt::format("Landlock ABI {}, seccomp", abi));
+}
+
+// Versions of what the worker imports, from the interpreter's metadata.
+json look_at_python() {
+  const auto python = torch::find_python();
+  if (!python) return {{"python", problem(python.error().text())}};
+  base::ProcessSpec spec;
+  spec.argv = {*python, "-c",
+               "import platform\n"
+               "from importlib.metadata import version, PackageNotFoundError\n"
+               "print(platform.python_version())\n"
+               "for name in ('torch', 'numpy', 'safetensors'):\n"
+               "    try: print(version(name))\n"
+               "    except PackageNotFoundError: print('')\n"};
+  spec.limits.wall_s = 10;
+  spec.limits.output_bytes = 4096;
+  const auto outcome = base::run_process(spec);
+  if (!outcome || !outcome->ok()) return {{"python", problem(*python + " does not run")}};
+  std::vector<std::string> lines(1);
+  for (const char c : outcome->out) {
+    if (c == '\n')
+      lines.emplace_back();
+    else
+      lines.back() += c;
+  }
+  lines.resize(5);
+  json out = {{"python", fine(fmt::format("{} ({})", *python, lines[0]))}};
+  const char* names[] = {"torch", "numpy", "safetensors"};
+  for (size_t i = 0; i < 3; ++i)
+    out[names[i]] = lines[i + 1].empty() ? problem("not installed") : fine(lines[i + 1]);
+  const auto package = torch::python_package_dir();
+  out["package"] = package ? fine(package->string()) : problem(package.error().text());
+  return out;
+}
+
+json look_at_folders() {
+  json out = json::object();
+  const auto add = [&](const char* name, const Result<std::filesystem::path>& path) {
+    if (!path) {
+      out[name] = problem(path.error().text());
+      return;
+    }
+    std::error_code ec;
+    const auto space = std::filesystem::space(*path, ec);
+    out[name] = ec ? problem(ec.message())
+                   : fine(fmt::format("{} ({:.1f} GiB free)", path->string(),
+                                      static_cast<double>(space.available) / (1u << 30)));
+  };
+  add("cache", base::cache_dir());
+  add("data", base::data_dir());
+  return out;
+}
+
+json look_at_keys() {
+  json out = json::object();
+  for (const char* key : kKeys) {
+    const char* value = std::getenv(key);
+    out[key] = value != nullptr && *value != '\0' ? "set" : "not set";
+  }
+  return out;
+}
+
+void print_group(const char* title, const json& group) {
+  fmt::print("{}\n", title);
+  for (const auto& [name, entry] : group.items()) {
+    if (entry.is_string())
+      fmt::print("     {:<18} {}\n", name, entry.get<std::string>());
+    else
+      fmt::print("  {} {:<18} {}\n", entry["ok"].get<bool>() ? "ok" : "--", name,
+                 entry["text"].get<std::string>());
+  }
+}
+
+}  // namespace
+
+int cmd_doctor(const GlobalOptions& global) {
+  const json targets = look_at_targets();
+  const json tools = {{"compiler", look_at_compiler()}, {"sandbox", look_at_sandbox()}};
+  const json python = look_at_python();
+  const json folders = look_at_folders();
+  const json keys = look_at_keys();
+  if (global.json) {
+    const json out = {{"version", KW_VERSION}, {"targets", targets}, {"tools", tools},
+                      {"python", python},      {"folders", folders}, {"keys", keys}};
+    fmt::print("{}\n", out.dump(-1, ' ', false, json::error_handler_t::replace));
+    return 0;
+  }
+  fmt::print("kernelwright {}\n", KW_VERSION);
+  print_group("targets", targets);
+  print_group("tools", tools);
+  print_group("python", python);
+  print_group("folders", folders);
+  print_group("keys (values are never shown)", keys);
+  return 0;
+}
+
+}  // namespace kernelwright::cli
