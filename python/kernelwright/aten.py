@@ -11,22 +11,17 @@ from kernelwright.input_spec import DTYPE_NAMES
 aten = torch.ops.aten
 
 # Left whole: taken apart they lose meaning (a norm becomes a dozen pointwise ops and reductions), or
-# one op with one result becomes several. Everything else is decomposed to core ATen.
+# one op with one result becomes several. Everything else is decomposed to core ATen, losses among it.
 KEEP = """
 linear.default bilinear.default einsum.default
 layer_norm.default group_norm.default rms_norm.default instance_norm.default
 softmax.int log_softmax.int logsumexp.default
 scaled_dot_product_attention.default
-lstm.input gru.input rnn_tanh.input rnn_relu.input lstm_cell.default gru_cell.default
-rnn_tanh_cell.default rnn_relu_cell.default
+lstm.input gru.input rnn_tanh.input rnn_relu.input
 avg_pool1d.default max_pool1d.default max_pool2d.default max_pool3d.default
 adaptive_avg_pool1d.default adaptive_avg_pool2d.default adaptive_avg_pool3d.default
 silu.default mish.default hardswish.default hardsigmoid.default softplus.default selu.default celu.default
-log_sigmoid.default prelu.default glu.default
-cross_entropy_loss.default kl_div.default mse_loss.default l1_loss.default smooth_l1_loss.default
-huber_loss.default nll_loss_nd.default binary_cross_entropy.default
-cosine_similarity.default pixel_shuffle.default pixel_unshuffle.default
-upsample_nearest2d.vec upsample_bilinear2d.vec
+log_sigmoid.default prelu.default pixel_shuffle.default
 """.split()
 
 

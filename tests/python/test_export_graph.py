@@ -2,19 +2,16 @@
 """The twelve workloads as graphs: the format, and that graph and regions compute what the module computes."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from graph_schema import check_graph
 from safetensors.torch import load_file
 
 from kernelwright.errors import EnvironmentError_
 from kernelwright.export import export, main, summary, write
 from kernelwright.workload import load
-
-sys.path.append(str(Path(__file__).parent))
-from graph_schema import check_graph  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = sorted((ROOT / "workloads").glob("*/*.py"))
