@@ -241,7 +241,8 @@ def test_recurrent_layers_attention_and_einsum_stay_whole():
 def test_losses_are_core_aten():
     loss = exported_of(nn.CrossEntropyLoss(), torch.randn(3, 4), torch.tensor([1, 2, 0]))
     assert ops(loss)[0] == "aten.log_softmax.int" and "aten.gather.default" in ops(loss)
-    assert ops(exported_of(nn.MSELoss(), X, X + 1)) == ["aten.sub.Tensor", "aten.pow.Tensor_Scalar", "aten.mean.default"]
+    squared = ["aten.sub.Tensor", "aten.pow.Tensor_Scalar", "aten.mean.default"]
+    assert ops(exported_of(nn.MSELoss(), X, X + 1)) == squared
 
 
 def test_dropout_in_training_is_named():
@@ -369,6 +370,12 @@ def test_a_cache_is_no_state():
     module = Cached()
     assert exported_of(module, X).whole
     assert module.mask is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_a_hook_computes_are_no_state():
+    exported = exported_of(nn.utils.spectral_norm(nn.Linear(6, 6)), X)
+    assert exported.whole and {m["name"] for m in exported.graph["mutations"]} == {"weight_u", "weight_v"}
 
 
 def test_submodules_that_only_draw_numbers_or_do_nothing_are_no_parts():
