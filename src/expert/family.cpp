@@ -26,9 +26,16 @@ const std::optional<rewrite::Contraction>& OpContext::contraction() const {
 const std::optional<rewrite::RowGroup>& OpContext::row_group() const {
   if (row_group_) return *row_group_;
   row_group_.emplace();
-  auto group = rewrite::start_row_group(op.stages.front(), graph.tensors);
-  for (size_t i = 1; i < op.stages.size() && group; ++i) {
+  // The first reduction starts the group; what stands before it makes values along the row.
+  size_t first = 0;
+  while (first < op.stages.size() && op.stages[first].combiner == graph::Combiner::kNone) ++first;
+  if (first == op.stages.size()) return *row_group_;
+  auto group = rewrite::start_row_group(op.stages[first], graph.tensors);
+  for (size_t i = first + 1; i < op.stages.size() && group; ++i) {
     if (!rewrite::join_row_group(*group, op.stages[i], graph.tensors)) group.reset();
+  }
+  for (size_t i = first; i-- > 0 && group;) {
+    if (!rewrite::join_row_producer(*group, op.stages[i], graph.tensors)) group.reset();
   }
   if (group) rewrite::merge_row_group(*group);
   *row_group_ = std::move(group);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "target/machine_model.h"
 
 namespace kernelwright::expert {
+
+struct ContractionFacts;  // families/contraction_plan.h
 
 // One fused op and where it will run.
 class OpContext {
@@ -35,6 +38,7 @@ class OpContext {
   const rewrite::Nest& nest() const;
   const std::optional<rewrite::Contraction>& contraction() const;
   const std::optional<rewrite::RowGroup>& row_group() const;
+  mutable std::shared_ptr<const ContractionFacts> facts;  // filled by the contraction family
 
  private:
   mutable std::optional<rewrite::Nest> nest_;

@@ -233,6 +233,30 @@ class Fuser {
   std::vector<Stage> stages_;
 };
 
+// Takes pointwise stages into a row group that only the group reads: their values stay near instead of
+// passing through memory.
+void take_producers(RowGroup& group, std::vector<size_t>& members, const std::vector<bool>& taken,
+                    std::vector<std::vector<size_t>>& groups, const std::vector<Stage>& stages,
+                    const std::vector<StageTensor>& tensors) {
+  for (size_t at = groups.size(); at-- > 0;) {
+    if (groups[at].size() != 1) continue;
+    const size_t p = groups[at][0];
+    const Stage& producer = stages[p];
+    if (producer.combiner != Combiner::kNone || taken[p] || tensors[static_cast<size_t>(producer.output)].role != TensorRole::kTemporary) continue;
+    bool ours = false, others = false;
+    for (size_t j = 0; j < stages.size(); ++j) {
+      const auto read = tensors_read(stages[j]);
+      if (std::find(read.begin(), read.end(), producer.output) == read.end()) continue;
+      const bool member = std::find(members.begin(), members.end(), j) != members.end();
+      ours |= member;
+      others |= !member;
+    }
+    if (!ours || others || !join_row_producer(group, producer, tensors)) continue;
+    members.insert(members.begin(), p);
+    groups.erase(groups.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+}
+
 // Which stages go together: one op per stage, but for row groups.
 std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
   std::vector<std::vector<size_t>> groups;
@@ -260,6 +284,7 @@ std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages, co
           outside.insert(stages[j].output);
         }
       }
+      take_producers(*group, members, taken, groups, stages, tensors);
     }
     groups.push_back(std::move(members));
   }

@@ -148,6 +148,57 @@ std::optional<RowGroup> start_row_group(const graph::Stage& stage, const std::ve
   return group;
 }
 
+bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
+  if (stage.combiner != Combiner::kNone) return false;
+  RowGroup trial = group;
+  Nest nest = group_nest(stage, tensors);
+  for (int round = 0; round < 12; ++round) {
+    std::vector<int64_t> extents = trial.outer;
+    extents.insert(extents.end(), trial.row.begin(), trial.row.end());
+    // Where members read it, in group axes; all must agree.
+    std::optional<Affine> read;
+    for (const auto& member : trial.members) {
+      for (const Expr& index : loads_of(member.nest, stage.output)) {
+        auto affine = affine_of(member.nest, index);
+        if (!affine || affine->coefficients.size() != extents.size()) return false;
+        if (read && (read->coefficients != affine->coefficients || read->constant != affine->constant)) return false;
+        read = affine;
+      }
+    }
+    const auto store = affine_of(nest, nest.store);
+    if (!read || !store || read->constant != 0) return false;
+    if (nest.outer_points() != graph::element_count(extents)) return false;
+    std::vector<int> order(extents.size(), -1);
+    bool split = false;
+    for (size_t g = 0; g < extents.size() && !split; ++g) {
+      int mine = -1;
+      for (int a = 0; a < nest.rank(); ++a) {
+        if (store->coefficients[static_cast<size_t>(a)] == read->coefficients[g]) mine = a;
+      }
+      if (mine < 0) continue;
+      const int64_t e = nest.extents[static_cast<size_t>(mine)];
+      if (e == extents[g]) {
+        order[g] = mine;
+      } else if (e > extents[g] && e % extents[g] == 0) {
+        split_axis(nest, mine, extents[g]);
+        split = true;
+      } else if (extents[g] > e && extents[g] % e == 0) {
+        split_group(trial, static_cast<int>(g), e);
+        split = true;
+      } else {
+        return false;
+      }
+    }
+    if (split) continue;
+    if (order.size() != static_cast<size_t>(nest.rank()) || std::find(order.begin(), order.end(), -1) != order.end()) return false;
+    permute_axes(nest, order);
+    trial.members.insert(trial.members.begin(), RowGroup::Member{std::move(nest), false, false});
+    group = std::move(trial);
+    return true;
+  }
+  return false;
+}
+
 bool join_row_group(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
   RowGroup trial = group;
   Nest nest = group_nest(stage, tensors);

@@ -30,6 +30,8 @@ struct RowGroup {
 std::optional<RowGroup> start_row_group(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors);
 // Takes a stage that reads the group into it; false (and the group as it was) when its axes do not fit.
 bool join_row_group(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors);
+// Takes in a pointwise stage that makes a value along the row which members read; false when it does not fit.
+bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors);
 // Merges axes that no member tells apart.
 void merge_row_group(RowGroup& group);
 

@@ -228,6 +228,14 @@ TEST(ExpertPrograms, Rows) {
   batch.define(batch.output({4, 7, 33}), (at(y, {0, 1, 2}) - at(m, {1})) * graph::unary(ExprOp::kRsqrt, at(v, {1}) + constant(1e-5)));
   add_cases(cases, "batch statistics", batch.graph, 8);
 
+  // A dear value along the row, made once, used by the reduction and by the result.
+  Stages rms;
+  const int g = rms.input({6, 90}), h = rms.temporary({6, 90}), square = rms.temporary({6, 1});
+  rms.define(h, exp_of(at(g, {0, 1})) * at(g, {0, 1}));
+  rms.reduce(square, Combiner::kSum, {90}, at_index(h, {axis(0), axis(2)}) * at_index(h, {axis(0), axis(2)}));
+  rms.define(rms.output({6, 90}), at(h, {0, 1}) * graph::unary(ExprOp::kRsqrt, at_index(square, {axis(0), integer(0)})));
+  add_cases(cases, "rms norm", rms.graph, 8);
+
   Stages logsumexp;
   const int z = logsumexp.input({5, 70}), top = logsumexp.temporary({5, 1}), sum = logsumexp.temporary({5, 1});
   logsumexp.reduce(top, Combiner::kMax, {70}, at_index(z, {axis(0), axis(2)}));

@@ -64,11 +64,11 @@ class Emitter {
     const std::string v = name + "_v";
     int64_t row_a = 1, step_a = p_.mr, step_b = p_.nr;
     if (p_.direct_a) {
-      const auto direct = *direct_operand(context_, c_, true, p_.wide);
+      const DirectOperand& direct = *p_.facts->direct_a;
       row_a = direct.row_stride;
       step_a = direct.k_stride;
     }
-    if (p_.direct_b) step_b = direct_operand(context_, c_, false, p_.wide)->k_stride;
+    if (p_.direct_b) step_b = p_.facts->direct_b->k_stride;
     // Without KW_KEEP the compiler loads a vector of B again for each of its products.
     std::string text = R"(#ifndef KW_KEEP
 #if defined(__AVX512F__)
@@ -253,7 +253,7 @@ class Emitter {
     for (int axis : c_.batch) printer.bind_axis(axis, axis_name(axis), 1);
     const std::string base = printer.print(graph::simplify_index(graph::substitute_axes(operand->operands[0], axes), extents_));
     text += printer.take(0, indent) + printer.take(1, indent);
-    const auto direct = *direct_operand(context_, c_, side_a, p_.wide);
+    const DirectOperand& direct = side_a ? *p_.facts->direct_a : *p_.facts->direct_b;
     return fmt::format("{} + {} + ({}) * {}", kernel.read(direct.tensor), base, row, direct.row_stride);
   }
 
@@ -300,10 +300,10 @@ class Emitter {
       text += pack_b_tile(kernel, 8) + "      }\n    }\n";
       text += fmt::format("    const {}* __restrict b0 = pack_b;\n", type_);
     }
-    const int64_t a_tile = p_.direct_a ? direct_operand(context_, c_, true, p_.wide)->row_stride * p_.mr : a_panel;
-    const int64_t a_step = p_.direct_a ? direct_operand(context_, c_, true, p_.wide)->k_stride : p_.mr;
+    const int64_t a_tile = p_.direct_a ? p_.facts->direct_a->row_stride * p_.mr : a_panel;
+    const int64_t a_step = p_.direct_a ? p_.facts->direct_a->k_stride : p_.mr;
     const int64_t b_tile = p_.direct_b ? p_.nr : b_panel;
-    const int64_t b_step = p_.direct_b ? direct_operand(context_, c_, false, p_.wide)->k_stride : p_.nr;
+    const int64_t b_step = p_.direct_b ? p_.facts->direct_b->k_stride : p_.nr;
     text += fmt::format("    for (int64_t k0 = 0; k0 < {0}; k0 += {1}) {{\n      const int64_t depth = k0 + {1} < {0} ? {1} : {0} - k0;\n", p_.k, p_.kc);
     text += "      for (int64_t t = t0; t < t1; ++t) {\n        for (int64_t u = u0; u < u1; ++u) {\n";
     text += fmt::format("          {}(a0 + (u - u0) * {} + k0 * {}, b0 + (t - t0) * {} + k0 * {}, tile + (u - u0) * {} + (t - t0) * {}, depth, k0 == 0);\n",
@@ -361,33 +361,30 @@ bool ContractionFamily::accepts(const OpContext& context) const {
 }
 
 ScheduleSpace ContractionFamily::space(const OpContext& context) const {
-  const Contraction& c = *context.contraction();
-  const bool wide = real_of(context, c.nest) == Real::kF64;
-  const int64_t lanes = context.vector_bytes() / (wide ? 8 : 4);
-  const int64_t m = c.extent(c.m), n = c.extent(c.n), k = c.extent(c.k);
+  const ContractionFacts& f = contraction_facts(context);
   std::vector<int64_t> mr, nv, kc;
-  for (int64_t rows : {1, 2, 3, 4, 6, 8, 10, 12, 14}) {
-    if (rows <= m) mr.push_back(rows);
+  for (int64_t rows : {1, 2, 4, 6, 8, 10, 12, 14}) {
+    // The smallest that covers a short side, and all below.
+    if (mr.empty() || mr.back() < f.m) mr.push_back(rows);
   }
   for (int64_t vectors : {1, 2, 3, 4, 6}) {
-    if (vectors == 1 || (vectors - 1) * lanes < n) nv.push_back(vectors);
+    if (vectors == 1 || (vectors - 1) * f.lanes < f.n) nv.push_back(vectors);
   }
-  for (int64_t depth : {128, 256, 512}) {
-    if (depth < k) kc.push_back(depth);
+  for (int64_t depth : {256, 512}) {
+    if (depth < f.k) kc.push_back(depth);
   }
-  if (k <= 1024 || kc.empty()) kc.push_back(0);
+  if (f.k <= 1024 || kc.empty()) kc.push_back(0);
   ScheduleSpace space;
   space.push_back({"mr", mr, mr.back()});
   space.push_back({"nv", nv, nv.back()});
   space.push_back({"kc", kc, kc.back()});
-  space.push_back({"mblocks", block_counts(ceil_div(m, mr.back())), 1});
-  space.push_back({"nblocks", block_counts(ceil_div(n, nv.back() * lanes)), 1});
+  space.push_back({"mblocks", block_counts(ceil_div(f.m, mr.back())), 1});
+  space.push_back({"nblocks", block_counts(ceil_div(f.n, nv.back() * f.lanes)), 1});
   space.push_back({"order", {0, 1}, 0});
-  space.push_back({"flat", c.n.size() > 1 ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  const bool a = direct_operand(context, c, true, wide) && !only_weights(context, c.a);
-  const bool b = direct_operand(context, c, false, wide).has_value();
-  space.push_back({"direct_a", a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  space.push_back({"direct_b", b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  const bool rows = f.inner < f.n;
+  space.push_back({"flat", rows ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  space.push_back({"direct_a", f.direct_a && !f.weights_a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  space.push_back({"direct_b", f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
   return space;
 }
 
@@ -434,7 +431,7 @@ double ContractionFamily::predict_seconds(const OpContext& context, const Schedu
   block += static_cast<double>(p.a_elements()) * element * repeat_a;
   block += static_cast<double>(p.b_elements()) * element * repeat_b * (run_short ? 1.0 : 0.25);
   const double outputs = static_cast<double>(p.block_m * p.mr * p.block_n * p.nr);
-  block += outputs * (0.1 + 0.06 * rewrite::arithmetic_cost(p.c->nest.finish)) * 1e-9 * 16.0 / static_cast<double>(p.lanes);
+  block += outputs * (0.1 + 0.06 * p.facts->finish_cost) * 1e-9 * 16.0 / static_cast<double>(p.lanes);
   const double blocks = static_cast<double>(p.batch * p.m_blocks * p.n_blocks);
   const double compute = std::ceil(blocks / threads) * block;
   const double memory = context.bytes() / std::max(1e9, context.model.memory_bytes_per_s());

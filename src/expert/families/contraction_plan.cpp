@@ -11,12 +11,8 @@ using graph::ExprNode;
 using graph::ExprOp;
 
 namespace {
-int64_t whole_lines(int64_t elements) { return ceil_div(elements, 16) * 16; }
-}  // namespace
 
-int64_t ContractionPlan::a_elements() const { return direct_a || weight_a ? 0 : whole_lines(block_m * mr * k); }
-int64_t ContractionPlan::b_elements() const { return direct_b || weight_b ? 0 : whole_lines(block_n * nr * k); }
-int64_t ContractionPlan::c_elements() const { return whole_lines(block_m * mr * block_n * nr); }
+int64_t whole_lines(int64_t elements) { return ceil_div(elements, 16) * 16; }
 
 bool only_weights(const OpContext& context, const graph::Expr& operand) {
   bool weights = true;
@@ -42,16 +38,54 @@ std::optional<DirectOperand> direct_operand(const OpContext& context, const rewr
   return direct;
 }
 
+}  // namespace
+
+const ContractionFacts& contraction_facts(const OpContext& context) {
+  if (context.facts) return *context.facts;
+  const rewrite::Contraction& c = *context.contraction();
+  auto facts = std::make_shared<ContractionFacts>();
+  facts->wide = real_of(context, c.nest) == cpp::Real::kF64;
+  facts->lanes = context.vector_bytes() / (facts->wide ? 8 : 4);
+  facts->batch = c.extent(c.batch);
+  facts->m = c.extent(c.m);
+  facts->n = c.extent(c.n);
+  facts->k = c.extent(c.k);
+  facts->inner = c.n.empty() ? 1 : c.nest.extents[static_cast<size_t>(c.n.back())];
+  facts->weights_a = only_weights(context, c.a);
+  facts->weights_b = only_weights(context, c.b);
+  facts->direct_a = direct_operand(context, c, true, facts->wide);
+  facts->direct_b = direct_operand(context, c, false, facts->wide);
+  facts->finish_cost = rewrite::arithmetic_cost(c.nest.finish);
+  facts->a_cost = rewrite::arithmetic_cost(c.a);
+  facts->b_cost = rewrite::arithmetic_cost(c.b);
+  facts->b_contiguous = true;
+  if (!c.n.empty()) {
+    graph::visit(c.b, [&](const ExprNode& node) {
+      if (node.op != ExprOp::kLoad) return;
+      const auto along = coefficient(c.nest, node.operands[0], c.n.back());
+      facts->b_contiguous = facts->b_contiguous && along && *along <= 1;
+    });
+  }
+  context.facts = facts;
+  return *context.facts;
+}
+
+int64_t ContractionPlan::a_elements() const { return direct_a || weight_a ? 0 : whole_lines(block_m * mr * k); }
+int64_t ContractionPlan::b_elements() const { return direct_b || weight_b ? 0 : whole_lines(block_n * nr * k); }
+int64_t ContractionPlan::c_elements() const { return whole_lines(block_m * mr * block_n * nr); }
+
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
+  const ContractionFacts& facts = contraction_facts(context);
   ContractionPlan p;
   p.c = &*context.contraction();
-  p.wide = real_of(context, p.c->nest) == cpp::Real::kF64;
-  p.lanes = context.vector_bytes() / p.element_bytes();
-  p.batch = p.c->extent(p.c->batch);
-  p.m = p.c->extent(p.c->m);
-  p.n = p.c->extent(p.c->n);
-  p.k = p.c->extent(p.c->k);
-  p.inner = p.c->n.empty() ? 1 : p.c->nest.extents[static_cast<size_t>(p.c->n.back())];
+  p.facts = &facts;
+  p.wide = facts.wide;
+  p.lanes = facts.lanes;
+  p.batch = facts.batch;
+  p.m = facts.m;
+  p.n = facts.n;
+  p.k = facts.k;
+  p.inner = facts.inner;
   p.mr = s.at("mr");
   p.nv = s.at("nv");
   p.nr = p.nv * p.lanes;
@@ -67,8 +101,8 @@ ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   p.block_n = ceil_div(p.n_tiles, s.at("nblocks"));
   p.m_blocks = ceil_div(p.m_tiles, p.block_m);
   p.n_blocks = ceil_div(p.n_tiles, p.block_n);
-  p.weight_a = !p.direct_a && only_weights(context, p.c->a);
-  p.weight_b = !p.direct_b && only_weights(context, p.c->b);
+  p.weight_a = !p.direct_a && facts.weights_a;
+  p.weight_b = !p.direct_b && facts.weights_b;
   return p;
 }
 

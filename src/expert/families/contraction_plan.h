@@ -6,9 +6,29 @@
 
 namespace kernelwright::expert {
 
+// How an operand can be read where it lies: offset = base(batch) + row * row_stride + k * k_stride.
+struct DirectOperand {
+  int tensor = -1;
+  int64_t row_stride = 0, k_stride = 0;
+};
+
+// What does not depend on the schedule.
+struct ContractionFacts {
+  bool wide = false;               // computes in f64
+  int64_t lanes = 1;               // elements per vector
+  int64_t batch = 1, m = 1, n = 1, k = 1;
+  int64_t inner = 1;               // extent of the innermost N axis (1 when there is no N axis)
+  bool weights_a = false, weights_b = false;  // made of weights alone
+  std::optional<DirectOperand> direct_a, direct_b;
+  double finish_cost = 0, a_cost = 0, b_cost = 0;
+  bool b_contiguous = false;       // B's loads run along the innermost N axis
+};
+const ContractionFacts& contraction_facts(const OpContext& context);
+
 // The numbers that follow from a contraction and a schedule.
 struct ContractionPlan {
   const rewrite::Contraction* c = nullptr;
+  const ContractionFacts* facts = nullptr;
   bool wide = false;               // computes in f64
   int64_t lanes = 1;               // elements per vector
   int64_t batch = 1, m = 1, n = 1, k = 1;
@@ -30,13 +50,5 @@ struct ContractionPlan {
 };
 
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& schedule);
-
-// How an operand can be read where it lies: offset = base(batch) + row * row_stride + k * k_stride.
-struct DirectOperand {
-  int tensor = -1;
-  int64_t row_stride = 0, k_stride = 0;
-};
-std::optional<DirectOperand> direct_operand(const OpContext& context, const rewrite::Contraction& c, bool side_a, bool wide);
-bool only_weights(const OpContext& context, const graph::Expr& operand);
 
 }  // namespace kernelwright::expert

@@ -159,7 +159,7 @@ class Emitter {
   std::string scalars_of_columns() const {
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
-      if (group_.members[j].per_row) text += fmt::format("    {} s{}[{}]; (void)s{};\n", type_of(j), j, width_, j);
+      if (group_.members[j].per_row) text += fmt::format("    {} val{}[{}]; (void)val{};\n", type_of(j), j, width_, j);
     }
     return text;
   }
@@ -186,7 +186,7 @@ class Emitter {
         if (expr && plan_.pass[j] == pass) bind_loads(context_, {expr}, kernel_, printer, held);
       }
       if (member.per_row) {
-        printer.bind_value(member.nest.output, columns_ ? fmt::format("s{}[l]", j) : fmt::format("s{}", j), columns_ ? lane_level_ : 1);
+        printer.bind_value(member.nest.output, columns_ ? fmt::format("val{}[l]", j) : fmt::format("val{}", j), columns_ ? lane_level_ : 1);
       } else if (plan_.pass[j] < pass && !between) {
         if (is_output(context_, member.nest.output)) {
           printer.bind_tensor(member.nest.output, kernel_.write(member.nest.output), context_.type(member.nest.output).dtype, {1});
@@ -299,7 +299,7 @@ class Emitter {
 
   std::string declare_scalars(const std::vector<size_t>& members) const {
     std::string text;
-    for (size_t j : members) text += fmt::format("    {} s{};\n", type_of(j), j);
+    for (size_t j : members) text += fmt::format("    {} val{};\n", type_of(j), j);
     return text;
   }
 
@@ -315,7 +315,7 @@ class Emitter {
 
   std::string store_scalar(size_t j, ExprPrinter& printer, const std::string& value, int indent) {
     const auto& nest = group_.members[j].nest;
-    std::string text = fmt::format("{}s{}{} = {};\n", pad(indent), j, columns_ ? "[l]" : "", value);
+    std::string text = fmt::format("{}val{}{} = {};\n", pad(indent), j, columns_ ? "[l]" : "", value);
     if (is_output(context_, nest.output)) {
       const std::string out = kernel_.write(nest.output);
       const std::string at = printer.print(nest.store);
@@ -412,7 +412,6 @@ double lane_stride(const OpContext& context, const RowGroup& group, int axis) {
 }  // namespace
 
 bool RowFamily::accepts(const OpContext& context) const {
-  if (context.op.stages.front().combiner == Combiner::kNone) return false;
   for (const auto& stage : context.op.stages) {
     if (cpp::is_arg(stage.combiner)) return false;
   }
