@@ -120,6 +120,13 @@ TEST_F(Screen, SystemCallBytesAreRefusedAnywhereInCode) {
   EXPECT_THAT(body("asm volatile(\"movl $0x050f, %%eax\" ::: \"eax\")"), HasSubstr("the bytes of syscall"));
 }
 
+TEST_F(Screen, ADisplacementThatLooksLikeASystemCallIsLinkedAway) {
+  // In the first layout the displacement of the table is 0x50f.
+  EXPECT_EQ(verdict("asm(\".text\\n.globl k\\n.type k,@function\\nk:\\n.skip 0xaea,0x90\\nlea table(%rip),%rax\\nret\\n\"\n"
+                    "\".size k,.-k\\n.section .rodata\\ntable: .quad 0\\n.text\");\n"),
+            "");
+}
+
 TEST_F(Screen, InstructionsAreRefusedByName) {
   const auto listing = disassemble("/bin/true");
   if (!listing || !*listing) GTEST_SKIP() << "no disassembler";

@@ -251,6 +251,11 @@ const std::vector<std::string>& allowed_undefined() {
   return names;
 }
 
+bool contains_system_call(std::string_view bytes) {
+  const auto object = read_elf(bytes);
+  return object && check_bytes(*object, bytes).has_value();
+}
+
 std::optional<std::string> screen_object(std::string_view bytes, const std::vector<std::string>& kernels) {
   const auto object = read_elf(bytes);
   if (!object) return object.error().text();

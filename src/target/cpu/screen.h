@@ -20,6 +20,9 @@ namespace kernelwright::target {
 // bytes of a system call anywhere in executable code.
 std::optional<std::string> screen_object(std::string_view bytes, const std::vector<std::string>& kernels);
 
+// Whether executable code holds the bytes of a system call, by intent or by chance.
+bool contains_system_call(std::string_view bytes);
+
 // Instructions, as `objdump -d` prints them: no system calls, clocks, segment registers, control words, cache flushes, ...
 std::optional<std::string> screen_disassembly(std::string_view listing);
 
