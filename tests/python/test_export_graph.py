@@ -102,10 +102,16 @@ def test_two_halves_compute_what_the_whole_computes(path):
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda p: p.stem)
-def test_both_sizes_construct(path):
+def test_gpu_sizes_fit_together(path, monkeypatch):
     workload, _ = exported_of(path)
-    assert path.read_text().count('"""') >= 2 and "SIZES" in workload.module_globals
-    assert set(workload.module_globals["SIZES"]) == {"cpu", "gpu"}
+    names = workload.module_globals
+    assert set(names["SIZES"]) == {"cpu", "gpu"} and names["__doc__"].count("\n") == 0
+    for name, value in names["SIZES"]["gpu"].items():
+        monkeypatch.setitem(names, name, value)
+    with torch.device("meta"):  # shapes alone: no memory of that size
+        inputs = names["get_inputs"]()
+        result = names["Model"](*names["get_init_inputs"]())(*inputs)
+    assert result.numel() > 0 and sum(t.numel() for t in inputs) >= 1 << 20
 
 
 def test_files_on_disk(tmp_path):
