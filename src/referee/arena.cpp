@@ -121,11 +121,12 @@ Arena::~Arena() {
   if (data_) munmap(data_, layout_.file_bytes);
 }
 Arena::Arena(Arena&& other) noexcept
-    : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), layout_(std::move(other.layout_)), seed_(other.seed_) {}
+    : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), layout_(std::move(other.layout_)), labels_(std::move(other.labels_)), seed_(other.seed_) {}
 Arena& Arena::operator=(Arena&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
   std::swap(layout_, other.layout_);
+  std::swap(labels_, other.labels_);
   std::swap(seed_, other.seed_);
   return *this;
 }

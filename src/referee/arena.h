@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/shared_memory.h"
@@ -36,6 +37,9 @@ class Arena {
   static Result<Arena> create(const std::string& name, const std::vector<uint64_t>& tensor_bytes, Flush flush,
                               uint64_t seed);
   const ArenaLayout& layout() const { return layout_; }
+  // "input 0": what people call a region.
+  void set_labels(std::vector<std::string> labels) { labels_ = std::move(labels); }
+  const std::vector<std::string>& labels() const { return labels_; }
   std::byte* tensor(int region) const;
   uint64_t tensor_bytes(int region) const { return layout_.regions.at(static_cast<size_t>(region)).tensor_bytes; }
   int fd() const { return fd_.get(); }
@@ -54,6 +58,7 @@ class Arena {
   base::UniqueFd fd_;
   std::byte* data_ = nullptr;
   ArenaLayout layout_;
+  std::vector<std::string> labels_;
   uint64_t seed_ = 0;
 };
 

@@ -79,6 +79,9 @@ Status Bank::take_weights(const torch::Draw& draw, BankDraw& out) {
     KW_TRY(Arena arena, Arena::create("kw-weights", sizes, weights_ ? Flush::kStart : Flush::kEnd, random_()));
     for (size_t i = 0; i < sizes.size(); ++i) std::memcpy(arena.tensor(static_cast<int>(i)), data[i], sizes[i]);
     KW_CHECK_OK(arena.freeze());
+    std::vector<std::string> labels;
+    for (const auto& [name, tensor] : draw.weights) labels.push_back("weight '" + name + "'");
+    arena.set_labels(std::move(labels));
     auto shared = std::make_shared<Arena>(std::move(arena));
     if (!weights_) {
       weights_ = shared;
@@ -127,6 +130,10 @@ Result<std::unique_ptr<BankDraw>> Bank::draw(DrawKind kind) {
   KW_TRY(Arena arena, Arena::create("kw-draw", sizes, made_++ % 2 == 0 ? Flush::kEnd : Flush::kStart, random_()));
   for (size_t i = 0; i < sizes.size(); ++i) std::memcpy(arena.tensor(static_cast<int>(i)), data[i], sizes[i]);
   KW_CHECK_OK(arena.freeze());
+  std::vector<std::string> labels;
+  for (size_t i = 0; i < draw.inputs.size(); ++i) labels.push_back(fmt::format("input {}", i));
+  for (const auto& slot : interface_.states) labels.push_back("state '" + slot.name + "'");
+  arena.set_labels(std::move(labels));
   out->given = std::make_shared<Arena>(std::move(arena));
 
   out->expected = std::move(draw.expected);

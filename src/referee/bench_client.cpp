@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -115,6 +116,11 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
   bool ok = false;
   std::string error = "no reason given";
   try {
+    if (auto fault = answer->find("fault"); fault != answer->end() && fault->is_string()) {
+      Trouble trouble = died();
+      trouble.reason += ": " + excerpt(fault->get<std::string>());
+      return tl::unexpected(trouble);
+    }
     if (answer->value("number", uint64_t{0}) != number) {
       process_.kill();
       return tl::unexpected(Trouble{VerdictKind::kCheated, "a forged answer of the judged process"});
@@ -138,6 +144,7 @@ Reply<int> BenchClient::map(const Arena& arena, bool writable) {
   request.id = next_arena_++;
   request.writable = writable;
   request.layout = arena.layout();
+  request.labels = arena.labels();
   auto answer = ask(bench::encode(request), {arena.fd()});
   if (!answer) return tl::unexpected(answer.error());
   return request.id;
@@ -176,6 +183,17 @@ Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
   for (const auto& times : reply->ms) complete = complete && times.size() == static_cast<size_t>(request.rounds);
   if (!complete) return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
   return reply;
+}
+
+double BenchClient::waited_ms() const {
+  double total = 0;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process_.pid()), error)) {
+    std::ifstream file(task.path() / "schedstat");
+    uint64_t ran = 0, waited = 0;
+    if (file >> ran >> waited) total += static_cast<double>(waited) * 1e-6;
+  }
+  return total;
 }
 
 Reply<bench::Repeated> BenchClient::repeat(const bench::Repeat& request) {

@@ -45,7 +45,9 @@ class BenchClient {
   Reply<bench::Repeated> repeat(const bench::Repeat& request);
   // Of the latest request, by our clock.
   double wall_ms() const { return wall_ms_; }
-  pid_t pid() const { return process_.pid(); }
+  // How long threads of the worker have waited for a processor so far, by the kernel's count; 0 where it
+  // keeps none.
+  double waited_ms() const;
 
  private:
   tl::expected<nlohmann::json, Trouble> ask(const nlohmann::json& request, const std::vector<int>& fds = {});

@@ -59,7 +59,7 @@ json encode(const Map& message) {
   for (const ArenaRegion& region : message.layout.regions) {
     regions.push_back({region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes});
   }
-  return {{"op", "map"}, {"id", message.id}, {"writable", message.writable}, {"bytes", message.layout.file_bytes}, {"regions", regions}};
+  return {{"op", "map"}, {"id", message.id}, {"writable", message.writable}, {"bytes", message.layout.file_bytes}, {"regions", regions}, {"labels", message.labels}};
 }
 Status decode(const json& value, Map& message) {
   return guarded([&] {
@@ -70,6 +70,7 @@ Status decode(const json& value, Map& message) {
       message.layout.regions.push_back({region.at(0).get<uint64_t>(), region.at(1).get<uint64_t>(), region.at(2).get<uint64_t>(),
                                         region.at(3).get<uint64_t>()});
     }
+    message.labels = value.at("labels").get<std::vector<std::string>>();
   });
 }
 

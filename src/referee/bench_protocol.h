@@ -34,6 +34,7 @@ struct Map {  // descriptor: the arena's
   int id = 0;
   bool writable = false;
   ArenaLayout layout;
+  std::vector<std::string> labels;  // of the regions, for the report of a fault
 };
 struct Unmap {
   int id = 0;

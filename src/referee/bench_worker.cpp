@@ -12,6 +12,7 @@
 #include "base/message.h"
 #include "kernelwright/runtime.h"
 #include "referee/bench_protocol.h"
+#include "referee/fault_report.h"
 #include "referee/lockdown.h"
 
 namespace kernelwright::referee {
@@ -97,6 +98,9 @@ class BenchWorker {
     KW_CHECK_OK(bench::decode(message.body, request));
     if (message.fds.size() != 1) return fail(ErrorKind::kInput, "one descriptor is needed");
     KW_TRY(ArenaView view, ArenaView::map(message.fds[0].get(), std::move(request.layout), request.writable));
+    for (int i = 0; i < view.count() && i < static_cast<int>(request.labels.size()); ++i) {
+      know_tensor(view.tensor(i), view.tensor_bytes(i), request.labels[static_cast<size_t>(i)]);
+    }
     arenas_.insert_or_assign(request.id, std::move(view));
     return json{{"ok", true}};
   }
@@ -104,7 +108,10 @@ class BenchWorker {
   Result<json> unmap(const json& body) {
     bench::Unmap request;
     KW_CHECK_OK(bench::decode(body, request));
-    arenas_.erase(request.id);
+    auto arena = arenas_.find(request.id);
+    if (arena == arenas_.end()) return fail(ErrorKind::kInput, "unknown arena");
+    for (int i = 0; i < arena->second.count(); ++i) forget_tensor(arena->second.tensor(i));
+    arenas_.erase(arena);
     return json{{"ok", true}};
   }
 
@@ -273,6 +280,7 @@ class BenchWorker {
 int bench_worker_main(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   base::Channel channel{base::UniqueFd(fd)};
+  report_faults(fd);
   BenchWorker worker;
   if (!channel.send(json{{"ok", true}, {"abi", kw_runtime_abi()}})) return 0;
   for (;;) {

@@ -60,7 +60,7 @@ Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& cont
 
 // A cold call is never much faster than a warm one, and warm calls back to back fill a span that our
 // own clock bounds: whoever shortens the claimed times falls short of that. A busy machine only ever
-// lengthens the span, so the shortest of a few counts.
+// lengthens the span: what threads waited for a processor is taken off, and the shortest of a few counts.
 std::optional<Trouble> audit(Session& session, JudgedProgram& program, const BankDraw& draw, double claimed_ms) {
   auto binding = program.binding(draw);
   if (!binding) return binding.error();
@@ -68,12 +68,15 @@ std::optional<Trouble> audit(Session& session, JudgedProgram& program, const Ban
   double shortest = 0;
   for (int attempt = 0; attempt < kAuditAttempts; ++attempt) {
     program.poison_outputs(0xff);
+    const double waited_before = session.client().waited_ms();
     auto repeated = session.client().repeat({*binding, calls});
     if (!repeated) return repeated.error();
     const double wall = session.client().wall_ms();
+    const double waited = session.client().waited_ms() - waited_before;
     if (auto left = program.verify_left(draw); !left) return left.error();
     if (auto trouble = claims_too_much(repeated->ms, wall)) return trouble;
-    shortest = attempt == 0 ? wall : std::min(shortest, wall);
+    const double span = wall - waited;
+    shortest = attempt == 0 ? span : std::min(shortest, span);
     // Messages and scheduling cost us up to a millisecond or two that are not the candidate's.
     if (claimed_ms >= kTolerances.audit_share * (shortest - 2.0) / calls) return std::nullopt;
   }

@@ -44,6 +44,10 @@ Result<JudgedProgram> JudgedProgram::create(Session& session, int program, const
   for (const auto& slot : interface.outputs) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
   for (const auto& slot : interface.states) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
   KW_TRY(Arena outputs, Arena::create("kw-outputs", sizes, Flush::kEnd, seed));
+  std::vector<std::string> labels;
+  for (size_t i = 0; i < interface.outputs.size(); ++i) labels.push_back(fmt::format("output {}", i));
+  for (const auto& slot : interface.states) labels.push_back("state '" + slot.name + "'");
+  outputs.set_labels(std::move(labels));
   return JudgedProgram(session, program, interface, std::move(outputs));
 }
 
@@ -53,12 +57,6 @@ int JudgedProgram::region_of(const BankDraw::Expected& expected) const {
     if (interface_.states[i].name == expected.name) return static_cast<int>(interface_.outputs.size() + i);
   }
   return -1;
-}
-
-std::string JudgedProgram::region_label(int region) const {
-  const size_t outputs = interface_.outputs.size();
-  if (static_cast<size_t>(region) < outputs) return fmt::format("output {}", region);
-  return "state '" + interface_.states[static_cast<size_t>(region) - outputs].name + "'";
 }
 
 Reply<int> JudgedProgram::binding(const BankDraw& draw) {
@@ -97,7 +95,7 @@ void JudgedProgram::poison_outputs(int byte) {
 std::optional<Trouble> JudgedProgram::check_bands() const {
   for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
     if (auto damage = outputs_->damage(region)) {
-      return Trouble{VerdictKind::kWrong, fmt::format("wrote out of bounds: {}, {}", region_label(region), *damage)};
+      return Trouble{VerdictKind::kWrong, fmt::format("wrote out of bounds: {}, {}", outputs_->labels()[static_cast<size_t>(region)], *damage)};
     }
   }
   return std::nullopt;

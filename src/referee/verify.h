@@ -59,7 +59,6 @@ class JudgedProgram {
   std::optional<Trouble> check_bands() const;
   std::optional<Trouble> check_answers(const BankDraw& draw);
   int region_of(const BankDraw::Expected& expected) const;
-  std::string region_label(int region) const;
   uint64_t hash() const;
 
   Session* session_;

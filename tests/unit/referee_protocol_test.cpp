@@ -19,7 +19,7 @@ T round_trip(const T& message) {
 
 TEST(RefereeProtocol, MessagesSurviveTheWire) {
   round_trip(Load{{{"{}", {{"x", 0}}, {{"y", 1}}}}, 2, 1 << 20});
-  round_trip(Map{3, true, lay_out_arena({100, 5000}, Flush::kEnd)});
+  round_trip(Map{3, true, lay_out_arena({100, 5000}, Flush::kEnd), {"input 0", "input 1"}});
   round_trip(Unmap{3});
   Binding binding;
   binding.id = 4;
