@@ -272,6 +272,9 @@ void store(DType dtype, const Values& values, std::byte* to) {
   }
 }
 
+// More than the torch worker makes, in place of its smoothing over neighbours.
+constexpr int kNoiseRuns = 16;
+
 // Tensors one after the other in one shared memory.
 class Packer {
  public:
@@ -317,7 +320,7 @@ class SmallOpSource final : public referee::DrawSource {
     call.in_float = false;
     std::vector<Results> noisy;
     std::uniform_real_distribution<double> unit(-1, 1);
-    for (int run = 0; run < 4; ++run) {
+    for (int run = 0; run < kNoiseRuns; ++run) {
       Call other = call;
       auto shake = [&](Values& values, DType dtype) {
         if (!graph::is_float(dtype)) return;
@@ -345,7 +348,7 @@ class SmallOpSource final : public referee::DrawSource {
       for (size_t i = 0; i < o.size(); ++i) {
         double sum = 0;
         for (const Results& run : noisy) sum += std::pow(noise_of(run)[i] - o[i], 2);
-        scale[i] = std::max({std::sqrt(sum / 4), u * std::fabs(o[i]), static_cast<double>(std::numeric_limits<float>::min())});
+        scale[i] = std::max({std::sqrt(sum / kNoiseRuns), u * std::fabs(o[i]), static_cast<double>(std::numeric_limits<float>::min())});
       }
       out.eager = expected.add(type, e);
       out.oracle = expected.add(wide, o);
