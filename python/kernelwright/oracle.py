@@ -2,6 +2,7 @@
 """The fp64 oracle and the problem's own rounding noise (docs/numerics.md)."""
 
 import dataclasses
+import math
 import zlib
 
 import torch
@@ -53,6 +54,22 @@ INDEX_OUTPUTS = {
 }
 
 
+
+def _gelu(x, approximate="none"):
+    if approximate == "tanh":
+        return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
+    return 0.5 * x * (1.0 + torch.erf(x * math.sqrt(0.5)))
+
+
+def _log_softmax(x, dim, half_to_float=False):
+    shifted = x - torch.amax(x, dim, keepdim=True)
+    return shifted - torch.log(torch.sum(torch.exp(shifted), dim, keepdim=True))
+
+
+# Single ops that cancel inside: their definition lets the noise show it.
+INSIDE = {"gelu": _gelu, "_log_softmax": _log_softmax}
+
+
 class NotExact(Exception):
     """Some intermediate is not an integer, or too large for one."""
 
@@ -69,14 +86,15 @@ def _is_view(func) -> bool:
     return any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
 
 
-class Signs:
-    """Factors 1 ± amplitude out of a pool with random starts: one multiplication per element."""
+class Jitter:
+    """Factors 1 + amplitude * r out of a pool with random starts: one multiplication per element. r is spread evenly
+    with an rms of one; with r = ±1 two errors in a row would cancel exactly half of the time."""
 
     def __init__(self, seed: int):
         generator = torch.Generator().manual_seed(seed & (2**63 - 1))
         self._generator = generator
-        self._pool = torch.empty(CHUNK + 65_537, dtype=torch.int8)
-        self._pool.random_(0, 2, generator=generator).mul_(2).sub_(1)
+        edge = math.sqrt(3.0)
+        self._pool = torch.empty(CHUNK + 65_537, dtype=torch.float32).uniform_(-edge, edge, generator=generator)
         self._scaled = {}
 
     def perturb_(self, tensor: torch.Tensor, amplitude: float) -> None:
@@ -102,10 +120,10 @@ class PreciseMode(TorchDispatchMode):
     branch, and (for `exact_limit`) that every intermediate is an integer below the limit.
     """
 
-    def __init__(self, amplitude: float = 0.0, signs: Signs | None = None, exact_limit: float = 0.0):
+    def __init__(self, amplitude: float = 0.0, jitter: Jitter | None = None, exact_limit: float = 0.0):
         super().__init__()
         self.amplitude = amplitude
-        self.signs = signs
+        self.jitter = jitter
         self.exact_limit = exact_limit
         self.rounds = False
         self.fingerprints = []
@@ -131,6 +149,9 @@ class PreciseMode(TorchDispatchMode):
         args, kwargs = pytree.tree_map(widen, (args, kwargs))
         if name in ("_softmax", "_log_softmax") and len(args) > 2 and args[2]:
             args = (*args[:2], False)  # "half to float" has no fp64 form
+        if self.amplitude and name in INSIDE:
+            with self:  # every step of it gets its noise
+                return INSIDE[name](*args, **kwargs)
         result = func(*args, **kwargs)
         if _is_view(func):
             return result
@@ -172,9 +193,9 @@ class PreciseMode(TorchDispatchMode):
             if moves and narrow > UNIT[torch.float32]:  # a cast that rounds
                 self.rounds = True
                 if self.amplitude:
-                    self.signs.perturb_(tensor, max(self.amplitude, narrow * max(1.0, self._gain)))
+                    self.jitter.perturb_(tensor, max(self.amplitude, narrow * max(1.0, self._gain)))
             elif not moves and name not in JUMPS and self.amplitude:
-                self.signs.perturb_(tensor, self.amplitude)
+                self.jitter.perturb_(tensor, self.amplitude)
 
 
 def _fingerprint(tensor) -> int:
@@ -218,22 +239,22 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
     (with exact_limit) and RandomOp.
     """
 
-    def widened(tensors, signs=None, amplitude=0.0):
+    def widened(tensors, jitter=None, amplitude=0.0):
         out = []
         for tensor in tensors:
             copy = tensor.detach()
             if copy.is_floating_point():
                 copy = copy.to(torch.float64, copy=True, memory_format=torch.contiguous_format)
                 if amplitude:
-                    signs.perturb_(copy, amplitude)
+                    jitter.perturb_(copy, amplitude)
             else:
                 copy = copy.clone()
             out.append(copy)
         return out
 
-    def call(mode, signs=None, amplitude=0.0):
-        own = widened(inputs, signs, amplitude)
-        named = dict(zip(weights, widened(weights.values(), signs, amplitude)))
+    def call(mode, jitter=None, amplitude=0.0):
+        own = widened(inputs, jitter, amplitude)
+        named = dict(zip(weights, widened(weights.values(), jitter, amplitude)))
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
@@ -252,9 +273,9 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
     if not exact_limit:
         amplitudes = [unit] * NOISE_RUNS + ([unit * LOUD] * LOUD_RUNS if branches else [])
         for number, amplitude in enumerate(amplitudes):
-            signs = Signs(seed * 131 + number)
-            noisy = PreciseMode(amplitude, signs)
-            outputs = call(noisy, signs, amplitude)
+            jitter = Jitter(seed * 131 + number)
+            noisy = PreciseMode(amplitude, jitter)
+            outputs = call(noisy, jitter, amplitude)
             flipped |= noisy.fingerprints != mode.fingerprints
             for state, output in zip(noise, outputs):
                 state.add(output, amplitude / unit)

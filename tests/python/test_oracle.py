@@ -169,3 +169,15 @@ def test_weights_carry_noise_as_well():
     x, w = torch.randn(8, 64), torch.randn(64, 8)
     answer = judge(lambda i, ws: [i[0] @ ws["w"]], [x], weights={"w": w}).answers[0]
     assert float(answer.scale.median()) > U * 64**0.5
+
+
+@pytest.mark.parametrize("function", [
+    torch.nn.functional.gelu, lambda t: torch.nn.functional.gelu(t, approximate="tanh"),
+    lambda t: torch.log_softmax(t, -1)])
+def test_ops_that_cancel_inside(function):
+    """Eager loses all relative accuracy in the tails; the scale knows."""
+    x = torch.cat([torch.randn(100, 32), torch.linspace(-9, 9, 3200).reshape(100, 32)])
+    x[:, 0] += 12
+    answer = one(function, x).answers[0]
+    assert rho(answer.eager, answer)[1] < 20
+    assert not accepted(function(tf32(x)), answer)
