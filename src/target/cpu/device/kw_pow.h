@@ -43,7 +43,7 @@ KW_INLINE float kw_pow(float x, float y) {
   const bool odd = whole & (__builtin_floorf(h) != h);
   const bool negative = (kw_bits(x) >> 31) != 0;
   float v = kw_from_bits(kw_bits(size) | ((negative & odd) ? 0x80000000u : 0u));
-  v = (x < 0.0f) & (ax < inf) & !whole ? __builtin_nanf("") : v;
+  v = ((x < 0.0f) & (ax < inf) & !whole) ? __builtin_nanf("") : v;
   v = x != x || y != y ? x + y : v;
   // 1^y, x^0 and (-1)^(+-inf) are 1 whatever the other is.
   const bool one = (y == 0.0f) | (x == 1.0f) | ((x == -1.0f) & (__builtin_fabsf(y) == inf));
