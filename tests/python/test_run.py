@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line from a file to an artifact and back, through every process."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RELU = """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self, slope):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.full((2048,), 0.5))
+        self.slope = slope
+    def forward(self, x):
+        return torch.nn.functional.leaky_relu(x + self.bias, self.slope) * torch.sigmoid(x)
+
+def get_inputs():
+    return [torch.randn(256, 2048)]
+
+def get_init_inputs():
+    return [0.1]
+"""
+
+# Sorting is in no table: the module falls into a region before it and one after.
+SPLIT = """
+import torch
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        y = torch.tanh(x) * 2 + 1
+        y = torch.sort(y, dim=1).values
+        return torch.sigmoid(y) * y
+
+def get_inputs():
+    return [torch.randn(64, 512)]
+
+def get_init_inputs():
+    return []
+"""
+
+
+def binary():
+    named = os.environ.get("KERNELWRIGHT_BINARY")
+    places = [Path(named)] if named else [ROOT / "build" / p / "bin" / "kernelwright" for p in ("dev", "release")]
+    for place in places:
+        if place.exists():
+            return place
+    pytest.fail(f"no kernelwright binary in {places}: build it first")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+def run(home, *args, expect=0, timeout=300):
+    env = dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="",
+               KERNELWRIGHT_DATA_DIR=str(home / "data"))
+    env.setdefault("KERNELWRIGHT_CACHE_DIR", str(home / "cache"))
+    done = subprocess.run([binary(), *map(str, args)], env=env, cwd=home, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def relu(home):
+    (home / "relu.py").write_text(RELU)
+    done = run(home, "optimize", "relu.py", "--budget", "6s", "--out", "out", "--json")
+    return json.loads(done.stdout)
+
+
+def load(artifact):
+    spec = importlib.util.spec_from_file_location("optimized", artifact / "optimized.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_result_has_the_promised_fields(relu):
+    for field in ("workload target policy status baseline best error coverage library_share speed_of_light verdicts "
+                  "elapsed_s artifact versions").split():
+        assert field in relu
+    assert {"eager_ms", "compile_ms", "best_ms", "best_name"} <= relu["baseline"].keys()
+    assert relu["status"] in ("improved", "baseline_kept")
+    assert relu["policy"] == "strict" and relu["target"] == "cpu"
+    promoted = [r["promotion"] for r in relu["regions"]]
+    assert promoted[0]["kind"] in ("accepted", "slower"), promoted
+    if relu["status"] == "improved":
+        assert relu["best"]["speedup_low"] > 1 and relu["coverage"] == 1
+        assert {"ms", "latency_ms", "speedup", "speedup_low", "speedup_high", "program"} <= relu["best"].keys()
+
+
+def test_artifact_is_whole_and_computes_the_same(home, relu):
+    artifact = home / "out"
+    for name in ("optimized.py", "original.py", "result.json", "graph.json", "report.html", "verdicts.jsonl"):
+        assert (artifact / name).exists(), name
+    assert not (home / "out.partial").exists()
+    optimized = load(artifact)
+    new = optimized.ModelNew(0.1)
+    assert set(new.state_dict()) == {"bias"}
+    x = torch.randn(256, 2048)
+    with torch.inference_mode():
+        torch.testing.assert_close(new(x), torch.nn.functional.leaky_relu(x + 0.5, 0.1) * torch.sigmoid(x))
+        # A shape that nobody judged goes to the original.
+        torch.testing.assert_close(new(x[:3]), torch.nn.functional.leaky_relu(x[:3] + 0.5, 0.1) * torch.sigmoid(x[:3]))
+    new(x).sum().backward()
+    assert new.bias.grad is not None
+
+
+def test_verify_judges_again_and_rejects_what_is_wrong(home, relu):
+    if relu["status"] != "improved":
+        print("the baseline was kept here, so there is no program to spoil")
+        assert json.loads(run(home, "verify", "out", "--json").stdout)["status"] == "accepted"
+        return
+    done = subprocess.run(["cp", "-r", str(home / "out"), str(home / "spoilt")], check=True)
+    assert done.returncode == 0
+    program = home / "spoilt" / "programs" / "r0"
+    source = program / json.loads((program / "program.json").read_text())["source"]
+    text = source.read_text()
+    assert "sigmoid" in text
+    source.write_text(text.replace("sigmoid(", "tanh("))
+    rejected = json.loads(run(home, "verify", "spoilt", "--json", expect=3).stdout)
+    assert rejected["status"] == "rejected" and "wrong" in rejected["reason"], rejected
+
+
+def test_check_judges_one_program(home, relu):
+    listed = json.loads(run(home, "archive", "list", "--json").stdout)
+    verdicts = json.loads(run(home, "archive", "show", listed[0]["run"], "--json").stdout)
+    correct = [v for v in verdicts if v["verdict"]["kind"] in ("accepted", "slower")]
+    run(home, "archive", "export", correct[-1]["program"], "--out", "candidate")
+    done = subprocess.run([binary(), "check", "relu.py", "candidate", "--json"], cwd=home, capture_output=True, text=True,
+                          env=dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG=""), timeout=300)
+    answer = json.loads(done.stdout)
+    assert (answer["status"], done.returncode) in (("accepted", 0), ("slower", 3)), answer
+    assert answer["ms"] > 0 and answer["error"]["candidate"]["rho_rms"] >= 0
+    program = json.loads((home / "candidate" / "program.json").read_text())
+    program["run"][0]["grid"] = [0]
+    (home / "candidate" / "program.json").write_text(json.dumps(program))
+    refused = run(home, "check", "relu.py", "candidate", expect=2)
+    assert "grid" in refused.stderr and refused.stderr.count("\n") <= 3
+
+
+def test_report_is_made_again(home, relu):
+    (home / "out" / "report.html").unlink()
+    run(home, "report", "out")
+    page = (home / "out" / "report.html").read_text()
+    assert "<script" not in page and "relu" in page
+
+
+def test_unknown_op_makes_smaller_regions(home):
+    (home / "split.py").write_text(SPLIT)
+    result = json.loads(run(home, "optimize", "split.py", "--budget", "6s", "--out", "split", "--json").stdout)
+    assert any("sort" in note["what"] for note in result["eager"]), result["eager"]
+    assert len(result["regions"]) == 2
+    x = torch.randn(64, 512)
+    y = torch.sort(torch.tanh(x) * 2 + 1, dim=1).values
+    with torch.inference_mode():
+        torch.testing.assert_close(load(home / "split").ModelNew()(x), torch.sigmoid(y) * y)
+
+
+def test_interrupt_leaves_the_best_so_far(home):
+    (home / "relu.py").write_text(RELU)
+    env = dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data"))
+    process = subprocess.Popen([binary(), "optimize", "relu.py", "--budget", "10m", "--out", "cut", "--json"], cwd=home, env=env,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # The search says so itself once it has a program.
+    for line in process.stderr:
+        if line.startswith("search") and "none yet" not in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 130, err
+    result = json.loads(out)
+    assert result["interrupted"] and (home / "cut" / "optimized.py").exists()
+    assert result["regions"][0]["search"]["stop_reason"] in ("interrupted", "near the speed of light")
+
+
+@pytest.mark.parametrize("text, said", [
+    ("import nothing_of_that_name\n", "nothing_of_that_name"),
+    ("class Model:\n  pass\n", "Model"),
+    ("import torch\nclass Model(torch.nn.Module):\n  def forward(self, x): return x\ndef get_inputs(): return [torch.zeros(0, 3)]\ndef get_init_inputs(): return []\n", "0"),
+])
+def test_bad_input_is_one_line_and_leaves_nothing(home, text, said):
+    (home / "bad.py").write_text(text)
+    done = run(home, "optimize", "bad.py", "--out", "bad", expect=2)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and said in errors[0], done.stderr
+    assert not (home / "bad").exists() and not (home / "bad.partial").exists()
+
+
+def test_bench_resumes(home, relu):
+    (home / "suite").mkdir(exist_ok=True)
+    (home / "suite" / "one.py").write_text(RELU)
+    first = json.loads(run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--json").stdout)
+    assert first["summary"]["workloads"] == 1 and first["summary"]["right"] == 1
+    rows = (home / "rows.jsonl").read_text()
+    again = json.loads(run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--resume", "--json", timeout=20).stdout)
+    assert again["summary"] == first["summary"] and (home / "rows.jsonl").read_text() == rows
