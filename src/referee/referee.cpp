@@ -68,6 +68,7 @@ class RefereeImpl final : public Referee {
     timing_.speed_of_light_s = options_.speed_of_light_s;
   }
 
+  Status get_ready() override;
   Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) override;
   Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent, double time_s) override;
   Result<Verdict> promote(const Prepared& candidate) override;
@@ -157,6 +158,13 @@ Result<Session> RefereeImpl::start_session() {
   KW_TRY(BenchClient client, pool_->take());
   client.set_deadline(after(options_.deadline_s));
   return Session(std::move(client));
+}
+
+Status RefereeImpl::get_ready() {
+  KW_TRY(Session session, start_session());
+  static_cast<void>(session);
+  pool_->refill();
+  return {};
 }
 
 Reply<void> RefereeImpl::load(Session& session, const std::vector<const Prepared*>& programs, int* os_error) {

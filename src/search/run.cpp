@@ -142,6 +142,7 @@ class Run {
       KW_TRY(run.referee, referee::Referee::open({region.id, referee::interface_of(graph, region), session_.policy},
                                                  *session_.target, *session_.torch, options));
       KW_TRY(run.baselines, run.referee->baselines());
+      KW_CHECK_OK(run.referee->get_ready());
       for (const auto& [name, ms] : run.baselines.ms)
         if (name == "eager") run.result.eager_ms = ms;
       base::note(fmt::format("  {}: {} ops, {}; fastest {} {}, speed of light {} ({}-bound)", region.id,

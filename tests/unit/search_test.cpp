@@ -73,6 +73,7 @@ class Counting : public program::Proposer {
 class FakeReferee : public referee::Referee {
  public:
   explicit FakeReferee(std::function<double(int)> cost) : cost_(std::move(cost)) {}
+  Status get_ready() override { return {}; }
   Result<std::vector<referee::Prepared>> prepare(std::vector<program::Candidate> batch) override {
     std::vector<referee::Prepared> out;
     for (auto& candidate : batch) {
