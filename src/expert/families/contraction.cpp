@@ -408,7 +408,7 @@ double ContractionFamily::predict_seconds(const OpContext& context, const Schedu
   // Register tile: loads and latency beside the multiply-adds.
   const double products = static_cast<double>(p.mr * p.nv);
   const double loads = 0.5 * static_cast<double>(p.mr) + static_cast<double>(p.nv);
-  const double cycles = std::max({products, loads, 8.0}) + 0.5;
+  const double cycles = std::max({products, loads, 8.0}) + 1.5;
   double step = cycles / vector_rate;
   // Panels that do not fit the nearest caches.
   const double b_bytes = static_cast<double>(p.kc * p.nr * p.element_bytes());

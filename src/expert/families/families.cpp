@@ -3,6 +3,7 @@
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
 #include "expert/families/row.h"
+#include "expert/families/window.h"
 
 namespace kernelwright::expert {
 
@@ -10,8 +11,9 @@ const std::vector<const Family*>& families() {
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
   static const RowFamily row;
+  static const WindowFamily window;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &window, &general};
   return all;
 }
 
