@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kBlock = 4096;         // elements of a row between two restarts of its sums
 constexpr int64_t kColumnBlock = 256;    // the same along a column
 constexpr int64_t kScratchLimit = 8 << 20;
+constexpr int kShared = -2;              // tensor number of a value that only this kernel knows
 
 bool is_output(const OpContext& context, int tensor) {
   return std::find(context.op.outputs.begin(), context.op.outputs.end(), tensor) != context.op.outputs.end();
@@ -48,10 +49,58 @@ struct Passes {
   int count = 1;
 };
 
+// A dear subexpression of a reduction that a later member along the row computes again (softmax's exp).
+Expr shared_expression(const RowGroup& group, size_t& reduction) {
+  for (size_t j = 0; j < group.members.size(); ++j) {
+    if (!group.members[j].reduces) continue;
+    for (size_t i = j + 1; i < group.members.size(); ++i) {
+      if (group.members[i].per_row) continue;
+      Expr found;
+      // Operands come first, so the last one found is the largest.
+      graph::rewrite(group.members[j].nest.body, [&](const Expr& mine) -> Expr {
+        if (mine->kind != ScalarKind::kReal || rewrite::arithmetic_cost(mine) < 8) return nullptr;
+        bool again = false;
+        graph::rewrite(group.members[i].nest.body, [&](const Expr& theirs) -> Expr {
+          again |= graph::same(mine, theirs);
+          return nullptr;
+        });
+        if (again) found = mine;
+        return nullptr;
+      });
+      if (found) {
+        reduction = j;
+        return found;
+      }
+    }
+  }
+  return nullptr;
+}
+
+// Makes the shared expression a member of its own; its tensor exists in this kernel only.
+void share_expression(RowGroup& group) {
+  size_t at = 0;
+  const Expr shared = shared_expression(group, at);
+  if (!shared) return;
+  RowGroup::Member member;
+  member.nest = group.members[at].nest;
+  member.nest.outer = member.nest.rank();
+  member.nest.combiner = Combiner::kNone;
+  member.nest.finish = nullptr;
+  member.nest.body = shared;
+  member.nest.output = kShared;
+  const Expr value = graph::load(kShared, ScalarKind::kReal, {graph::integer(0)});
+  for (auto& other : group.members) {
+    if (other.per_row && !other.reduces) continue;
+    other.nest.body = graph::rewrite(other.nest.body, [&](const Expr& node) { return graph::same(node, shared) ? value : nullptr; });
+  }
+  group.members.insert(group.members.begin() + static_cast<std::ptrdiff_t>(at), std::move(member));
+}
+
 Passes plan_passes(const OpContext& context, bool keep) {
   Passes plan;
   plan.group = *context.row_group();
   auto& members = plan.group.members;
+  if (keep) share_expression(plan.group);
   if (!keep) {
     // Values along the row are computed where they are needed.
     for (size_t i = 0; i < members.size(); ++i) {
@@ -97,7 +146,7 @@ class Emitter {
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
     real_ = Real::kF32;
     for (const auto& member : group_.members) {
-      if (real_of(context, member.nest) == Real::kF64) real_ = Real::kF64;
+      if (member.nest.output >= 0 && real_of(context, member.nest) == Real::kF64) real_ = Real::kF64;
     }
     lane_axis_ = columns_ ? outer_ - 1 : outer_ + rows_axes_ - 1;
     lane_level_ = columns_ ? rows_axes_ + 2 : rows_axes_ + 1;
@@ -427,7 +476,9 @@ ScheduleSpace RowFamily::space(const OpContext& context) const {
   const bool inner = std::any_of(group.members.begin(), group.members.end(), [&](const RowGroup::Member& m) {
     return !m.per_row && !is_output(context, m.nest.output);
   });
-  space.push_back({"keep", inner ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
+  size_t at = 0;
+  const bool shares = shared_expression(group, at) != nullptr;
+  space.push_back({"keep", inner || shares ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
   const bool writes = std::any_of(group.members.begin(), group.members.end(), [](const RowGroup::Member& m) { return !m.per_row; });
   space.push_back({"stream", writes ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
   return space;
@@ -459,7 +510,7 @@ double RowFamily::predict_seconds(const OpContext& context, const Schedule& sche
   const double gather = stride <= 1 ? 1.0 : stride <= 4 ? 3.0 : 8.0;
   double cost = 0;
   for (const auto& member : plan.group.members) {
-    if (!member.per_row || member.reduces) cost += 1.5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 1.0 : 0.0);
+    if (!member.per_row || member.reduces) cost += 1.5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 1.0 + 48.0 / width : 0.0);
   }
   const double threads = std::min<double>(context.threads, static_cast<double>(columns ? group.rows() : group.rows()));
   double compute = elements * cost * gather / (vector * useful * 2e9 * std::max(1.0, threads));

@@ -73,7 +73,7 @@ Real computing_type(const std::vector<Expr>& expressions, const std::vector<DTyp
     if (!expr) continue;
     graph::visit(expr, [&](const ExprNode& node) {
       if (node.op == ExprOp::kCast && node.dtype == DType::kF64) wide = true;
-      if (node.op == ExprOp::kLoad && tensors.at(static_cast<size_t>(node.tensor)).dtype == DType::kF64) wide = true;
+      if (node.op == ExprOp::kLoad && node.tensor >= 0 && tensors.at(static_cast<size_t>(node.tensor)).dtype == DType::kF64) wide = true;
     });
   }
   return wide ? Real::kF64 : Real::kF32;
