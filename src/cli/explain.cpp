@@ -55,7 +55,10 @@ Result<json> region_json(const search::Session& session, const graph::Region& re
   json nodes = json::array();
   for (const int node : region.nodes) {
     const auto& n = graph.nodes.at(static_cast<size_t>(node));
-    nodes.push_back({{"name", n.name}, {"op", n.op}, {"module", n.module_path}});
+    nodes.push_back({{"name", n.name},
+                     {"op", n.op},
+                     {"module", n.module_path},
+                     {"text", graph::node_text(graph, n)}});
   }
   out["nodes"] = std::move(nodes);
   json list = json::array();
@@ -148,6 +151,7 @@ void print_region(const json& region) {
              report::ms_text(region["speed_of_light_ms"].get<double>()),
              region["bound"].get<std::string>());
   fmt::print("  in   {}\n  out  {}\n", joined(region["inputs"]), joined(region["outputs"]));
+  for (const json& node : region["nodes"]) fmt::print("  {}\n", node["text"].get<std::string>());
   // Each stage on its own reads and writes memory; what fusion saves is the difference to the
   // region.
   std::vector<json> stages = region["stages"].get<std::vector<json>>();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/graph.h"
 
+#include <fmt/format.h>
+
 namespace kernelwright::graph {
 namespace {
 
@@ -15,6 +17,22 @@ void collect_values(const Argument& arg, std::vector<int>& out) {
   if (const auto* list = std::get_if<Argument::List>(&arg.data))
     for (const auto& item : *list) collect_values(item, out);
 }
+
+struct ArgumentPrinter {
+  const Graph& graph;
+  std::string operator()(const Argument::None&) const { return "None"; }
+  std::string operator()(bool v) const { return v ? "true" : "false"; }
+  std::string operator()(int64_t v) const { return fmt::format("{}", v); }
+  std::string operator()(double v) const { return fmt::format("{}", v); }
+  std::string operator()(const std::string& v) const { return "'" + v + "'"; }
+  std::string operator()(DType v) const { return dtype_name(v); }
+  std::string operator()(ValueRef v) const { return graph.value(v.id).name; }
+  std::string operator()(const Argument::List& list) const {
+    std::string out = "[";
+    for (size_t i = 0; i < list.size(); ++i) out += (i ? ", " : "") + std::visit(*this, list[i].data);
+    return out + "]";
+  }
+};
 
 }  // namespace
 
@@ -71,6 +89,20 @@ std::vector<int> node_operands(const Node& node) {
   std::vector<int> out;
   for (const auto& [name, arg] : node.args) collect_values(arg, out);
   return out;
+}
+
+std::string node_text(const Graph& graph, const Node& node) {
+  std::string results, args, op = node.op.starts_with("aten.") ? node.op.substr(5) : node.op;
+  if (op.ends_with(".default")) op.resize(op.size() - 8);
+  for (int id : node.outputs) {
+    if (!results.empty()) results += ", ";
+    results += id < 0 ? std::string("_") : fmt::format("{} {}", graph.value(id).name, graph.value(id).type.text());
+  }
+  for (const auto& [name, arg] : node.args)
+    if (!arg.is_none())
+      args += fmt::format("{}{}={}", args.empty() ? "" : ", ", name, std::visit(ArgumentPrinter{graph}, arg.data));
+  const std::string module = node.module_path.empty() ? "" : "  # " + node.module_path;
+  return fmt::format("{} = {}({}){}", results, op, args, module);
 }
 
 }  // namespace kernelwright::graph

@@ -107,6 +107,9 @@ struct Graph {
 // All values that a node reads, in argument order, with repeats.
 std::vector<int> node_operands(const Node& node);
 
+// "y f32[2,3] = relu(self=x)  # encoder.act", for people: arguments that are None left out.
+std::string node_text(const Graph& graph, const Node& node);
+
 // A subgraph that is optimized as one unit, closed under paths between its nodes. A region of all
 // nodes has `whole` set. Values are ids in the graph.
 struct Region {
