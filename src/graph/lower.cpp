@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -110,9 +111,14 @@ class RegionLowering final : public Lowering {
         return op_error(node, fmt::format("reads \"{}\", which is outside the region", graph_.value(id).name));
     node_ = &node;
     temporaries_ = 0;
-    KW_TRY(types_, entry->infer(graph_, node));
-    KW_CHECK_OK(check_types(node));
-    KW_CHECK_OK(entry->define(*this));
+    // Entries rely on what PyTorch guarantees; arguments that it could not have exported end here.
+    try {
+      KW_TRY(types_, entry->infer(graph_, node));
+      KW_CHECK_OK(check_types(node));
+      KW_CHECK_OK(entry->define(*this));
+    } catch (const std::logic_error&) {
+      return op_error(node, "arguments do not fit the op");
+    }
     for (int id : node.outputs)
       if (id >= 0 && !tensors_.contains(id))
         return op_error(node, fmt::format("output \"{}\" is not supported", graph_.value(id).name));
@@ -144,6 +150,11 @@ class RegionLowering final : public Lowering {
     stage.output = out_.add_tensor(std::move(tensor));
     stage.origin = node_ ? node_->name : stage.origin;
     const std::vector<int64_t> extents = axis_extents(out_, stage);
+    auto check_load = [&](const ExprNode& e) {
+      KW_INVARIANT(e.op != ExprOp::kLoad || e.operands.size() == type(e.tensor).shape.size(), "a load's rank differs");
+    };
+    visit(stage.body, check_load);
+    if (stage.finish) visit(stage.finish, check_load);
     stage.body = simplify_index(stage.body, extents);
     if (stage.finish) stage.finish = simplify_index(stage.finish, extents);
     if (stage.combiner == Combiner::kAny || stage.combiner == Combiner::kAll) stage.body = cast(DType::kBool, stage.body);

@@ -123,6 +123,23 @@ TEST(Lower, RefusesTypesThatTheGraphContradicts) {
             "y: output 0 should be f32[2,3] but the graph says f32[3,2] (op: aten.relu.default, module: m)");
 }
 
+TEST(Lower, ArgumentsThatDoNotFitAreErrors) {
+  auto reason = [](const Json& bias, Shape bias_shape) {
+    Builder b;
+    b.input("x", {2, 3}).weight("w", {4, 3}).weight("c", std::move(bias_shape));
+    b.node("aten.addmm.default", {{"self", bias}, {"mat1", ref("x")}, {"mat2", ref("x")}, {"beta", 1}, {"alpha", 1}}, "y", {2, 4});
+    b.json["nodes"][0]["args"]["mat2"] = ref("wt");
+    b.json["nodes"].insert(b.json["nodes"].begin(), Json{{"name", "t"}, {"op", "aten.t.default"}, {"args", {{"self", ref("w")}}},
+                                                          {"outputs", {"wt"}}, {"module", ""}});
+    b.value("wt", "f32", {3, 4}).output("y");
+    const auto partition = rewrite::partition(b.graph());
+    return partition.eager.empty() ? std::string("none") : partition.eager.back().reason;
+  };
+  EXPECT_EQ(reason(ref("c"), {4}), "none");
+  EXPECT_EQ(reason(nullptr, {4}), "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
+  EXPECT_EQ(reason(ref("c"), {1, 2, 4}), "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
+}
+
 TEST(Lower, ViewsBecomeAffineIndices) {
   Builder b;
   b.input("x", {2, 12})
