@@ -21,7 +21,7 @@ def add_to(exported) -> None:
     if exported.whole:
         exported.graph["call"] = of(exported)
         return
-    for entry, (_, part) in zip(exported.graph.get("parts", []), exported.parts):
+    for entry, (_, part) in zip(exported.graph.get("parts", []), exported.parts, strict=True):
         entry["call"] = of(part)
         entry["mutations"] = list(part.graph["mutations"])
         entry["training"] = bool(getattr(part, "training", exported.graph.get("training", False)))

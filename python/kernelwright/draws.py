@@ -113,7 +113,7 @@ class Drawer:
     def domains(self) -> list:
         if self._domains is None:
             a, b = self.subject.own_inputs(1), self.subject.own_inputs(2)
-            self._domains = [domain_of(pair) for pair in zip(a, b)]
+            self._domains = [domain_of(pair) for pair in zip(a, b, strict=True)]
         return self._domains
 
     def contents(self, count=4) -> list:
@@ -185,7 +185,7 @@ class Drawer:
         for factor in (1, 64):  # 64: sums that are divided by a power of two
             generator = _generator(seed)
             inputs = []
-            for own, domain in zip(kept, self.domains()):
+            for own, domain in zip(kept, self.domains(), strict=True):
                 made = stress_input("exact", own.clone(), domain, generator, factor)
                 inputs.append(own if made is None else made)
             weights = redrawn_weights(self.subject, generator, exact=True)

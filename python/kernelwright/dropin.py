@@ -222,7 +222,7 @@ class Engine:
             if tensors is None:
                 return None
         grad = torch.is_grad_enabled()
-        for tensor, (dtype, shape) in zip(tensors, self._types):
+        for tensor, (dtype, shape) in zip(tensors, self._types, strict=True):
             if (type(tensor) not in _PLAIN or tensor.dtype is not dtype or tensor.shape != shape or not tensor.is_cpu
                     or (grad and tensor.requires_grad) or tensor.layout is not torch.strided or tensor.is_neg()):
                 return None
@@ -242,7 +242,7 @@ class Engine:
                 if entry[2].requires_grad:
                     return None
         slots = self._template.copy()
-        for place, tensor in zip(self._input_slots, tensors):
+        for place, tensor in zip(self._input_slots, tensors, strict=True):
             slots[place] = tensor
         return slots
 
@@ -283,7 +283,7 @@ class Engine:
             self._unsuited = not self._take_weights()
             if self._unsuited:
                 return
-            for region, program in self._programs:
+            for _region, program in self._programs:
                 program.prepare([self._addresses[name] for name in program.weight_names])
             self.prepare_count += 1
 
@@ -388,7 +388,7 @@ class Engine:
                         tensor = slots[place] = _aligned(tensor)
                     inputs.append(tensor.data_ptr())
                 outputs = []
-                for place, (shape, dtype) in zip(targets, types):
+                for place, (shape, dtype) in zip(targets, types, strict=True):
                     tensor = slots[place] = torch.empty(shape, dtype=dtype)
                     outputs.append(tensor.data_ptr())
                 if not states:
@@ -398,7 +398,7 @@ class Engine:
                     program.prepare([self._addresses[name] for name in program.weight_names])
                 held = [_aligned(self._buffers[name].detach()) for name in states]
                 program.run(inputs, outputs, [tensor.data_ptr() for tensor in held])
-                for place, tensor in zip(state_slots, held):
+                for place, tensor in zip(state_slots, held, strict=True):
                     slots[place] = tensor
 
             return call
@@ -415,7 +415,7 @@ class Engine:
         if self._mutated:
             self._write_back(slots)
         if self._views:
-            for place, tensor in zip(self._input_slots, given):
+            for place, tensor in zip(self._input_slots, given, strict=True):
                 slots[place] = tensor
             for step in self._views:
                 step(slots)

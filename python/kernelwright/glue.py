@@ -45,7 +45,7 @@ class Plan:
         self.steps = _ordered(units, wanted, set(graph["inputs"]) | {w["value"] for w in graph["weights"]})
         self._drop = self._last_uses(wanted)
         self.eager_nodes = sum(isinstance(unit, _NodeUnit) for unit in self.steps)
-        self._program = [(unit.call, drop) for unit, drop in zip(self.steps, self._drop)]
+        self._program = [(unit.call, drop) for unit, drop in zip(self.steps, self._drop, strict=True)]
 
     def _last_uses(self, kept):
         """Per step, the slots that nobody reads after it."""

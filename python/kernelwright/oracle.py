@@ -254,7 +254,7 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
 
     def call(mode, jitter=None, amplitude=0.0):
         own = widened(inputs, jitter, amplitude)
-        named = dict(zip(weights, widened(weights.values(), jitter, amplitude)))
+        named = dict(zip(weights, widened(weights.values(), jitter, amplitude), strict=True))
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
@@ -277,11 +277,11 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
             noisy = PreciseMode(amplitude, jitter)
             outputs = call(noisy, jitter, amplitude)
             flipped |= noisy.fingerprints != mode.fingerprints
-            for state, output in zip(noise, outputs):
+            for state, output in zip(noise, outputs, strict=True):
                 state.add(output, amplitude / unit)
             del outputs
     answers, medians, crowded = [], [0.0], False
-    for value, state, index, given in zip(oracle, noise, indices, eager):
+    for value, state, index, given in zip(oracle, noise, indices, eager, strict=True):
         scale, mask, relative, over = state.finish(unit, given.dtype, flipped)
         crowded |= over
         medians.append(relative)

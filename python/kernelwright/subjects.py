@@ -40,7 +40,7 @@ def judged_outputs(graph: dict, result) -> list:
     if "parts" in graph:
         return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     first = {}
-    for leaf, output in zip(leaves, graph["outputs"]):
+    for leaf, output in zip(leaves, graph["outputs"], strict=True):
         if "value" in output:
             first.setdefault(output["value"], leaf)
     return list(first.values())
@@ -142,7 +142,7 @@ class WholeSubject(Subject):
 
     def _arguments(self, inputs):
         leaves = list(self._spare)
-        for position, tensor in zip(self._positions, inputs):
+        for position, tensor in zip(self._positions, inputs, strict=True):
             leaves[position] = tensor
         return replace_tensors(self._example, leaves)
 
@@ -195,7 +195,7 @@ class RegionSubject(Subject):
     def _run(self, inputs, weights, precise):
         given = [weights[self._names[v]] for v in self._values]
         # A region may write its states in place.
-        given = [t.clone() if self._names[v] in self.states else t for v, t in zip(self._values, given)]
+        given = [t.clone() if self._names[v] in self.states else t for v, t in zip(self._values, given, strict=True)]
         return [t.detach() for t in self._function(*inputs, *given)]
 
     def own_inputs(self, seed):

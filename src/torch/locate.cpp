@@ -21,7 +21,9 @@ fs::path own_folder() {
   return fs::read_symlink("/proc/self/exe", code).parent_path();
 }
 
-bool holds_package(const fs::path& folder) { return is_there(folder / "kernelwright" / "worker.py"); }
+bool holds_package(const fs::path& folder) {
+  return is_there(folder / "kernelwright" / "worker.py");
+}
 
 // Asks the package's metadata: loading PyTorch itself would take seconds. "" when it is usable.
 std::string why_not(const std::string& python) {
@@ -47,19 +49,24 @@ std::string why_not(const std::string& python) {
 }  // namespace
 
 Result<std::filesystem::path> python_package_dir() {
-  if (const char* given = std::getenv("KERNELWRIGHT_PYTHON_DIR"); given != nullptr && *given != '\0') {
+  if (const char* given = std::getenv("KERNELWRIGHT_PYTHON_DIR");
+      given != nullptr && *given != '\0') {
     if (holds_package(given)) return fs::path(given);
     return fail(ErrorKind::kEnvironment,
                 fmt::format("KERNELWRIGHT_PYTHON_DIR holds no kernelwright package: {}", given));
   }
   const fs::path folder = own_folder();
-  // Installed by pip: site-packages/kernelwright/bin/kernelwright. Installed by CMake: bin beside lib and share.
-  for (const char* relative : {"../..", "../lib/kernelwright/python", "../share/kernelwright/python", "../python"})
-    if (fs::path candidate = (folder / relative).lexically_normal(); holds_package(candidate)) return candidate;
+  // Installed by pip: site-packages/kernelwright/bin/kernelwright. Installed by CMake: bin beside
+  // lib and share.
+  for (const char* relative :
+       {"../..", "../lib/kernelwright/python", "../share/kernelwright/python", "../python"})
+    if (fs::path candidate = (folder / relative).lexically_normal(); holds_package(candidate))
+      return candidate;
   // A checkout: some folder above the build holds python/.
   for (fs::path up = folder; up.has_relative_path(); up = up.parent_path())
     if (holds_package(up / "python")) return up / "python";
-  return fail(Error{ErrorKind::kEnvironment, "the kernelwright Python package is not beside this program", {}}
+  return fail(Error{
+      ErrorKind::kEnvironment, "the kernelwright Python package is not beside this program", {}}
                   .with("program", folder.string())
                   .with("remedy", "set KERNELWRIGHT_PYTHON_DIR to the folder that holds it"));
 }
@@ -67,7 +74,8 @@ Result<std::filesystem::path> python_package_dir() {
 Result<std::string> find_python() {
   if (const char* given = std::getenv("KERNELWRIGHT_PYTHON"); given != nullptr && *given != '\0') {
     if (std::string reason = why_not(given); !reason.empty())
-      return fail(ErrorKind::kEnvironment, fmt::format("KERNELWRIGHT_PYTHON={}: {}", given, reason));
+      return fail(ErrorKind::kEnvironment,
+                  fmt::format("KERNELWRIGHT_PYTHON={}: {}", given, reason));
     return std::string(given);
   }
   std::vector<std::string> candidates;
@@ -76,7 +84,8 @@ Result<std::string> find_python() {
     // site-packages is lib/pythonX.Y/site-packages of the environment it was installed into.
     candidates.push_back((*package / "../../../bin/python").lexically_normal().string());
   }
-  if (const char* environment = std::getenv("VIRTUAL_ENV"); environment != nullptr && *environment != '\0')
+  if (const char* environment = std::getenv("VIRTUAL_ENV");
+      environment != nullptr && *environment != '\0')
     candidates.push_back(std::string(environment) + "/bin/python");
   std::string reason = "none found";
   for (const std::string& candidate : candidates) {
@@ -90,8 +99,10 @@ Result<std::string> find_python() {
     if (why.empty()) return *python;
     reason = *python + ": " + why;
   }
-  return fail(Error{ErrorKind::kEnvironment, fmt::format("no Python with PyTorch 2.11 or later ({})", reason), {}}
-                  .with("remedy", "set KERNELWRIGHT_PYTHON to an interpreter that has it"));
+  return fail(Error{
+      ErrorKind::kEnvironment,
+      fmt::format("no Python with PyTorch 2.11 or later ({})", reason),
+      {}}.with("remedy", "set KERNELWRIGHT_PYTHON to an interpreter that has it"));
 }
 
 }  // namespace kernelwright::torch

@@ -22,25 +22,30 @@ namespace {
 using Json = nlohmann::json;
 
 // Seconds a request may take.
-constexpr double kHelloS = 180, kImportS = 600, kShortS = 60, kDrawS = 600, kBaselineS = 1800, kTimeS = 600,
-                 kArtifactS = 900;
+constexpr double kHelloS = 180, kImportS = 600, kShortS = 60, kDrawS = 600, kBaselineS = 1800,
+                 kTimeS = 600, kArtifactS = 900;
 constexpr int kChildFd = 3;
 
 // What the child may know of our surroundings: no keys, no tokens.
 bool may_pass(std::string_view name) {
-  constexpr std::array kNames = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL",
-                                 "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV",
-                                 "CC", "CXX", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "ASAN_OPTIONS", "NO_COLOR"};
-  constexpr std::array kPrefixes = {"LC_", "XDG_", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "DNNL_",
-                                    "TORCH", "KERNELWRIGHT_"};
+  constexpr std::array kNames = {
+      "PATH",         "HOME",        "LANG",  "LANGUAGE",   "TZ",         "TMPDIR",
+      "USER",         "LOGNAME",     "SHELL", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH",
+      "LD_PRELOAD",   "VIRTUAL_ENV", "CC",    "CXX",        "CUDA_HOME",  "CUDA_VISIBLE_DEVICES",
+      "ASAN_OPTIONS", "NO_COLOR"};
+  constexpr std::array kPrefixes = {"LC_",   "XDG_",      "OMP_",  "MKL_",  "KMP_",
+                                    "GOMP_", "OPENBLAS_", "DNNL_", "TORCH", "KERNELWRIGHT_"};
   for (const char* secret : {"KEY", "TOKEN", "SECRET", "PASSWORD"})
     if (name.find(secret) != std::string_view::npos) return false;
-  return std::any_of(kNames.begin(), kNames.end(), [&](const char* known) { return name == known; }) ||
-         std::any_of(kPrefixes.begin(), kPrefixes.end(),
-                     [&](const char* prefix) { return name.substr(0, std::string_view(prefix).size()) == prefix; });
+  return std::any_of(kNames.begin(), kNames.end(),
+                     [&](const char* known) { return name == known; }) ||
+         std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](const char* prefix) {
+           return name.substr(0, std::string_view(prefix).size()) == prefix;
+         });
 }
 
-std::vector<std::string> child_environment(const WorkerOptions& options, const std::filesystem::path& package,
+std::vector<std::string> child_environment(const WorkerOptions& options,
+                                           const std::filesystem::path& package,
                                            const std::filesystem::path& cache) {
   std::vector<std::string> out;
   std::string python_path = package.string();
@@ -48,7 +53,8 @@ std::vector<std::string> child_environment(const WorkerOptions& options, const s
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));
     if (name == "PYTHONPATH") {
-      if (text.size() > name.size() + 1) python_path += fmt::format(":{}", text.substr(name.size() + 1));
+      if (text.size() > name.size() + 1)
+        python_path += fmt::format(":{}", text.substr(name.size() + 1));
     } else if (may_pass(name) && name != "TORCHINDUCTOR_CACHE_DIR") {
       out.emplace_back(text);
     }
@@ -75,7 +81,8 @@ std::string log_tail(const std::filesystem::path& path) {
   std::string line, text;
   std::vector<std::string> lines;
   while (std::getline(in, line)) {
-    line.erase(std::remove_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }), line.end());
+    line.erase(std::remove_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }),
+               line.end());
     if (!line.empty()) lines.push_back(line.substr(0, 200));
   }
   if (lines.size() > 3) lines.erase(lines.begin(), lines.end() - 3);
@@ -89,7 +96,8 @@ ErrorKind kind_from_name(const std::string& name) {
 }
 
 tl::unexpected<Error> malformed(const std::string& op, const std::string& what) {
-  return fail(ErrorKind::kInternal, fmt::format("torch worker: reply to {} is malformed: {}", op, what));
+  return fail(ErrorKind::kInternal,
+              fmt::format("torch worker: reply to {} is malformed: {}", op, what));
 }
 
 std::string text_or(const Json& json, const char* key, const std::string& fallback) {
@@ -120,27 +128,32 @@ Result<Draw::Tensor> parse_tensor(const Json& json, size_t bytes) {
   if (!json.is_object()) return bad("a tensor is not an object");
   const auto dtype = graph::dtype_from_name(text_or(json, "dtype", ""));
   const auto shape = json.find("shape"), offset = json.find("offset");
-  if (!dtype || shape == json.end() || !shape->is_array() || offset == json.end() || !offset->is_number_integer())
+  if (!dtype || shape == json.end() || !shape->is_array() || offset == json.end() ||
+      !offset->is_number_integer())
     return bad("a tensor lacks dtype, shape or offset");
   Draw::Tensor tensor;
   tensor.type.dtype = *dtype;
   uint64_t size = graph::dtype_bytes(*dtype);
   for (const Json& extent : *shape) {
-    if (!extent.is_number_integer() || extent.get<int64_t>() < 0) return bad("a tensor's shape is off");
+    if (!extent.is_number_integer() || extent.get<int64_t>() < 0)
+      return bad("a tensor's shape is off");
     const auto value = extent.get<uint64_t>();
     if (value != 0 && size > (1ull << 48) / value) return bad("a tensor is too large");
     size *= value;
     tensor.type.shape.push_back(static_cast<int64_t>(value));
   }
   const int64_t at = offset->get<int64_t>();
-  if (at < 0 || at % 64 != 0 || static_cast<uint64_t>(at) > bytes || size > bytes - static_cast<uint64_t>(at))
+  if (at < 0 || at % 64 != 0 || static_cast<uint64_t>(at) > bytes ||
+      size > bytes - static_cast<uint64_t>(at))
     return bad("a tensor lies outside its memory");
   tensor.offset = static_cast<size_t>(at);
   return tensor;
 }
 
 Json tensor_json(const Draw::Tensor& tensor) {
-  return {{"dtype", graph::dtype_name(tensor.type.dtype)}, {"shape", tensor.type.shape}, {"offset", tensor.offset}};
+  return {{"dtype", graph::dtype_name(tensor.type.dtype)},
+          {"shape", tensor.type.shape},
+          {"offset", tensor.offset}};
 }
 
 using Named = std::vector<std::pair<std::string, Draw::Tensor>>;
@@ -175,7 +188,8 @@ Result<Draw::Answer> parse_answer(const Json& json, size_t bytes) {
   KW_TRY(answer.scale, parse_tensor(json.at("scale"), bytes));
   KW_TRY(answer.mask, parse_tensor(json.at("mask"), bytes));
   const auto& shape = answer.eager.type.shape;
-  if (answer.oracle.type.dtype != graph::DType::kF64 || answer.scale.type.dtype != graph::DType::kF64 ||
+  if (answer.oracle.type.dtype != graph::DType::kF64 ||
+      answer.scale.type.dtype != graph::DType::kF64 ||
       answer.mask.type.dtype != graph::DType::kU8 || answer.oracle.type.shape != shape ||
       answer.scale.type.shape != shape || answer.mask.type.shape != shape)
     return fail(ErrorKind::kInternal, "an answer's parts do not fit together");
@@ -185,7 +199,8 @@ Result<Draw::Answer> parse_answer(const Json& json, size_t bytes) {
 }
 
 // Everything but the two memories. Throws Json::exception on a wrong shape.
-Result<Draw> parse_draw(const Json& json, DrawKind kind, uint64_t seed, size_t given, size_t expected) {
+Result<Draw> parse_draw(const Json& json, DrawKind kind, uint64_t seed, size_t given,
+                        size_t expected) {
   Draw draw;
   draw.kind = kind;
   draw.seed = seed;
@@ -223,19 +238,23 @@ auto guarded(const std::string& op, Function&& parse) -> decltype(parse()) {
 }  // namespace
 
 const char* draw_kind_name(DrawKind kind) {
-  constexpr std::array kNames = {"own", "negative", "wide", "zeros", "constant", "weights", "exact"};
+  constexpr std::array kNames = {"own",      "negative", "wide", "zeros",
+                                 "constant", "weights",  "exact"};
   return kNames.at(static_cast<size_t>(kind));
 }
 
 // One request and its reply. A worker that is gone or late is kEnvironment, and is not used again.
 class Worker::Caller {
  public:
-  static Result<base::Channel::Message> call(Worker& worker, const std::string& op, Json request, double deadline_s,
-                                             const std::vector<int>& fds = {}) {
-    if (!worker.channel_.open()) return fail(ErrorKind::kEnvironment, "the torch worker is not running");
+  static Result<base::Channel::Message> call(Worker& worker, const std::string& op, Json request,
+                                             double deadline_s, const std::vector<int>& fds = {}) {
+    if (!worker.channel_.open())
+      return fail(ErrorKind::kEnvironment, "the torch worker is not running");
     request["op"] = op;
-    if (Status sent = worker.channel_.send(request, fds); !sent) return gone(worker, op, sent.error(), deadline_s);
-    auto reply = worker.channel_.receive(std::chrono::milliseconds(static_cast<int64_t>(deadline_s * 1000)));
+    if (Status sent = worker.channel_.send(request, fds); !sent)
+      return gone(worker, op, sent.error(), deadline_s);
+    auto reply =
+        worker.channel_.receive(std::chrono::milliseconds(static_cast<int64_t>(deadline_s * 1000)));
     if (!reply) return gone(worker, op, reply.error(), deadline_s);
     const auto ok = reply->body.find("ok");
     if (!reply->body.is_object() || ok == reply->body.end() || !ok->is_boolean())
@@ -245,15 +264,18 @@ class Worker::Caller {
   }
 
  private:
-  static tl::unexpected<Error> gone(Worker& worker, const std::string& op, const Error& error, double deadline_s) {
+  static tl::unexpected<Error> gone(Worker& worker, const std::string& op, const Error& error,
+                                    double deadline_s) {
     Error out{ErrorKind::kEnvironment, "", {}};
     if (error.message == "timed out") {
-      out.message = fmt::format("the torch worker took longer than {:.0f} s for {}", deadline_s, op);
+      out.message =
+          fmt::format("the torch worker took longer than {:.0f} s for {}", deadline_s, op);
     } else if (error.message == "closed") {
       auto outcome = worker.process_.wait_for(std::chrono::milliseconds(2000));
       std::string how = "closed its connection";
       if (outcome && outcome->end == base::ProcessOutcome::End::kSignaled)
-        how = fmt::format("died of signal {}{}", outcome->code, outcome->code == 9 ? " (out of memory?)" : "");
+        how = fmt::format("died of signal {}{}", outcome->code,
+                          outcome->code == 9 ? " (out of memory?)" : "");
       else if (outcome)
         how = fmt::format("ended with exit code {}", outcome->code);
       out.message = fmt::format("the torch worker {} during {}", how, op);
@@ -321,7 +343,8 @@ Status Worker::set_regions(const graph::Graph& graph, const std::vector<graph::R
     Json nodes = Json::array(), mutations = Json::array();
     for (int node : region.nodes) nodes.push_back(graph.nodes.at(static_cast<size_t>(node)).name);
     for (const graph::Mutation& mutation : region.mutations)
-      mutations.push_back({{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
+      mutations.push_back(
+          {{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
     list.push_back({{"id", region.id},
                     {"whole", region.whole},
                     {"nodes", std::move(nodes)},
@@ -330,18 +353,22 @@ Status Worker::set_regions(const graph::Graph& graph, const std::vector<graph::R
                     {"outputs", names(region.outputs)},
                     {"mutations", std::move(mutations)}});
   }
-  KW_TRY([[maybe_unused]] auto reply, Caller::call(*this, "regions", {{"regions", std::move(list)}}, kShortS));
+  KW_TRY([[maybe_unused]] auto reply,
+         Caller::call(*this, "regions", {{"regions", std::move(list)}}, kShortS));
   return {};
 }
 
 Result<std::optional<Draw>> Worker::draw(const std::string& region, DrawKind kind, uint64_t seed) {
-  KW_TRY(auto reply,
-         Caller::call(*this, "draw", {{"region", region}, {"kind", draw_kind_name(kind)}, {"seed", seed}}, kDrawS));
+  KW_TRY(
+      auto reply,
+      Caller::call(*this, "draw",
+                   {{"region", region}, {"kind", draw_kind_name(kind)}, {"seed", seed}}, kDrawS));
   if (reply.body.contains("skipped")) return std::optional<Draw>();
   if (reply.fds.size() != 2) return malformed("draw", "two descriptors are expected");
   return guarded("draw", [&]() -> Result<std::optional<Draw>> {
     const Json& json = reply.body.at("draw");
-    const auto given = json.at("given_bytes").get<size_t>(), expected = json.at("expected_bytes").get<size_t>();
+    const auto given = json.at("given_bytes").get<size_t>(),
+               expected = json.at("expected_bytes").get<size_t>();
     auto parsed = parse_draw(json, kind, seed, given, expected);
     if (!parsed) return malformed("draw", parsed.error().message);
     KW_TRY(parsed->given, map_reply(reply.fds[0], given));
@@ -350,21 +377,27 @@ Result<std::optional<Draw>> Worker::draw(const std::string& region, DrawKind kin
   });
 }
 
-Result<Worker::BaselineReady> Worker::prepare_baseline(const std::string& region, const std::string& name) {
-  KW_TRY(auto reply, Caller::call(*this, "baseline", {{"region", region}, {"name", name}}, kBaselineS));
+Result<Worker::BaselineReady> Worker::prepare_baseline(const std::string& region,
+                                                       const std::string& name) {
+  KW_TRY(auto reply,
+         Caller::call(*this, "baseline", {{"region", region}, {"name", name}}, kBaselineS));
   return guarded("baseline", [&]() -> Result<BaselineReady> {
-    return BaselineReady{reply.body.at("available").get<bool>(), reply.body.at("note").get<std::string>(),
+    return BaselineReady{reply.body.at("available").get<bool>(),
+                         reply.body.at("note").get<std::string>(),
                          reply.body.at("seconds").get<double>()};
   });
 }
 
-Result<std::vector<double>> Worker::time_baseline(const std::string& region, const std::string& name, int calls,
+Result<std::vector<double>> Worker::time_baseline(const std::string& region,
+                                                  const std::string& name, int calls,
                                                   size_t flush_bytes) {
-  Json request = {{"region", region}, {"name", name}, {"calls", calls}, {"flush_bytes", flush_bytes}};
+  Json request = {
+      {"region", region}, {"name", name}, {"calls", calls}, {"flush_bytes", flush_bytes}};
   KW_TRY(auto reply, Caller::call(*this, "time", std::move(request), kTimeS));
   return guarded("time", [&]() -> Result<std::vector<double>> {
     auto ms = reply.body.at("ms").get<std::vector<double>>();
-    if (ms.size() != static_cast<size_t>(std::max(0, calls))) return malformed("time", "wrong count of samples");
+    if (ms.size() != static_cast<size_t>(std::max(0, calls)))
+      return malformed("time", "wrong count of samples");
     return ms;
   });
 }
@@ -375,7 +408,8 @@ Result<Worker::ArtifactOpened> Worker::open_artifact(const std::filesystem::path
   request["artifact"] = artifact.string();
   KW_TRY(auto reply, Caller::call(*this, "artifact_open", std::move(request), kImportS));
   return guarded("artifact_open", [&]() -> Result<ArtifactOpened> {
-    return ArtifactOpened{reply.body.at("generated").get<bool>(), reply.body.at("prepare_ms").get<double>()};
+    return ArtifactOpened{reply.body.at("generated").get<bool>(),
+                          reply.body.at("prepare_ms").get<double>()};
   });
 }
 
@@ -383,7 +417,8 @@ Result<ArtifactOutputs> Worker::run_artifact(const Draw& draw) {
   Json answers = Json::array(), inputs = Json::array();
   for (const auto& tensor : draw.inputs) inputs.push_back(tensor_json(tensor));
   for (const auto& answer : draw.answers)
-    answers.push_back(answer.index >= 0 ? Json{{"index", answer.index}} : Json{{"name", answer.name}});
+    answers.push_back(answer.index >= 0 ? Json{{"index", answer.index}}
+                                        : Json{{"name", answer.name}});
   Json request = {{"draw",
                    {{"kind", draw_kind_name(draw.kind)},
                     {"seed", draw.seed},
@@ -392,19 +427,22 @@ Result<ArtifactOutputs> Worker::run_artifact(const Draw& draw) {
                     {"states", named_json(draw.states)},
                     {"scalars", draw.scalars},
                     {"answers", std::move(answers)}}}};
-  KW_TRY(auto reply, Caller::call(*this, "artifact_run", std::move(request), kDrawS, {draw.given.fd()}));
+  KW_TRY(auto reply,
+         Caller::call(*this, "artifact_run", std::move(request), kDrawS, {draw.given.fd()}));
   if (reply.fds.size() != 1) return malformed("artifact_run", "one descriptor is expected");
   return guarded("artifact_run", [&]() -> Result<ArtifactOutputs> {
     ArtifactOutputs out;
     const auto bytes = reply.body.at("bytes").get<size_t>();
     const Json& tensors = reply.body.at("tensors");
-    if (tensors.size() != draw.answers.size()) return malformed("artifact_run", "wrong count of tensors");
+    if (tensors.size() != draw.answers.size())
+      return malformed("artifact_run", "wrong count of tensors");
     for (size_t i = 0; i < tensors.size(); ++i) {
       auto tensor = parse_tensor(tensors.at(i), bytes);
       if (!tensor) return malformed("artifact_run", tensor.error().message);
       const auto &got = tensor->type, &wanted = draw.answers[i].eager.type;
       if (got.dtype != wanted.dtype || got.shape != wanted.shape)
-        return malformed("artifact_run", fmt::format("output {} is {}, expected {}", i, got.text(), wanted.text()));
+        return malformed("artifact_run",
+                         fmt::format("output {} is {}, expected {}", i, got.text(), wanted.text()));
       out.offsets.push_back(tensor->offset);
     }
     KW_TRY(out.memory, map_reply(reply.fds[0], bytes));
@@ -412,13 +450,14 @@ Result<ArtifactOutputs> Worker::run_artifact(const Draw& draw) {
   });
 }
 
-Result<Worker::ArtifactTimes> Worker::time_artifact(double seconds, size_t flush_bytes, bool fresh_memory,
-                                                    bool with_compile) {
+Result<Worker::ArtifactTimes> Worker::time_artifact(double seconds, size_t flush_bytes,
+                                                    bool fresh_memory, bool with_compile) {
   Json request = {{"seconds", seconds},
                   {"flush_bytes", flush_bytes},
                   {"fresh_memory", fresh_memory},
                   {"with_compile", with_compile}};
-  KW_TRY(auto reply, Caller::call(*this, "artifact_time", std::move(request), kArtifactS + 3 * seconds));
+  KW_TRY(auto reply,
+         Caller::call(*this, "artifact_time", std::move(request), kArtifactS + 3 * seconds));
   return guarded("artifact_time", [&]() -> Result<ArtifactTimes> {
     return ArtifactTimes{reply.body.at("ms").get<std::map<std::string, std::vector<double>>>()};
   });

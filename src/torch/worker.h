@@ -46,13 +46,15 @@ struct Draw {
   struct Answer {
     std::string name;  // state name; empty for an output
     int index = -1;    // output index within the region
-    Tensor eager, oracle /* f64 */, scale /* f64, in absolute units */, mask /* u8, 1 = not judged */;
-    bool exact_bits = false;     // must equal eager bit for bit (moves, integer results)
-    bool index_output = false;   // argmax, top-k: equal to oracle or eager; near ties are masked (docs/numerics.md)
+    Tensor eager, oracle /* f64 */, scale /* f64, in absolute units */,
+        mask /* u8, 1 = not judged */;
+    bool exact_bits = false;  // must equal eager bit for bit (moves, integer results)
+    bool index_output =
+        false;  // argmax, top-k: equal to oracle or eager; near ties are masked (docs/numerics.md)
   };
   DrawKind kind = DrawKind::kOwn;
   uint64_t seed = 0;
-  bool exact = false;             // small integers: |difference| < 0.25
+  bool exact = false;  // small integers: |difference| < 0.25
   bool ill_conditioned = false;
   double median_relative_noise = 0;
   std::vector<Tensor> inputs;
@@ -71,16 +73,16 @@ struct ArtifactOutputs {
 };
 
 struct WorkerOptions {
-  std::string python;                  // interpreter; empty: found by find_python()
-  int threads = 0;                     // 0: torch's own choice
-  std::filesystem::path log_path;      // the worker's stderr
-  bool warm_memory = true;             // allocator keeps freed memory: no page faults in timed calls
+  std::string python;              // interpreter; empty: found by find_python()
+  int threads = 0;                 // 0: torch's own choice
+  std::filesystem::path log_path;  // the worker's stderr
+  bool warm_memory = true;         // allocator keeps freed memory: no page faults in timed calls
 };
 
-// The process that runs the user's module: exports, draws, eager and compiled baselines, fp64 oracle,
-// and (a separate instance) the drop-in. docs/torch-worker.md is the protocol. Every call has a deadline;
-// a worker that dies gives kEnvironment with the last lines of its log. A Python error in the user's
-// file is kInput with that error's last line and its place in the file.
+// The process that runs the user's module: exports, draws, eager and compiled baselines, fp64
+// oracle, and (a separate instance) the drop-in. docs/torch-worker.md is the protocol. Every call
+// has a deadline; a worker that dies gives kEnvironment with the last lines of its log. A Python
+// error in the user's file is kInput with that error's last line and its place in the file.
 class Worker {
  public:
   static Result<Worker> start(const WorkerOptions& options);
@@ -92,7 +94,8 @@ class Worker {
   Status set_regions(const graph::Graph& graph, const std::vector<graph::Region>& regions);
   // nullopt: this kind makes no sense for the region's input domain.
   Result<std::optional<Draw>> draw(const std::string& region, DrawKind kind, uint64_t seed);
-  // Readies a baseline ("eager", "compile", "max-autotune"); false with a note when it does not work here.
+  // Readies a baseline ("eager", "compile", "max-autotune"); false with a note when it does not
+  // work here.
   struct BaselineReady {
     bool available = false;
     std::string note;
@@ -100,22 +103,25 @@ class Worker {
   };
   Result<BaselineReady> prepare_baseline(const std::string& region, const std::string& name);
   // Milliseconds of `calls` calls over fresh content, each after a cold flush of `flush_bytes`.
-  Result<std::vector<double>> time_baseline(const std::string& region, const std::string& name, int calls,
-                                            size_t flush_bytes);
+  Result<std::vector<double>> time_baseline(const std::string& region, const std::string& name,
+                                            int calls, size_t flush_bytes);
 
   // The final check, in a worker of its own: original and drop-in of one artifact side by side.
   struct ArtifactOpened {
     bool generated = false;  // false: the artifact kept the baseline
     double prepare_ms = 0;
   };
-  Result<ArtifactOpened> open_artifact(const std::filesystem::path& artifact, const WorkloadSpec& spec);
+  Result<ArtifactOpened> open_artifact(const std::filesystem::path& artifact,
+                                       const WorkloadSpec& spec);
   // The drop-in's outputs on a draw of region "whole", checked to be of the types of draw.answers.
   Result<ArtifactOutputs> run_artifact(const Draw& draw);
-  // Alternating samples in ms per contender: "original", "compile" (when asked and available), "dropin".
+  // Alternating samples in ms per contender: "original", "compile" (when asked and available),
+  // "dropin".
   struct ArtifactTimes {
     std::map<std::string, std::vector<double>> ms;
   };
-  Result<ArtifactTimes> time_artifact(double seconds, size_t flush_bytes, bool fresh_memory, bool with_compile);
+  Result<ArtifactTimes> time_artifact(double seconds, size_t flush_bytes, bool fresh_memory,
+                                      bool with_compile);
 
   void stop();
 
@@ -129,11 +135,11 @@ class Worker {
   int threads_ = 0;
 };
 
-// Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, the environment that
-// the package was installed into, python3 on PATH.
+// Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, the
+// environment that the package was installed into, python3 on PATH.
 Result<std::string> find_python();
-// Folder that holds the `kernelwright` Python package: KERNELWRIGHT_PYTHON_DIR, beside the binary when
-// installed, else the checkout's.
+// Folder that holds the `kernelwright` Python package: KERNELWRIGHT_PYTHON_DIR, beside the binary
+// when installed, else the checkout's.
 Result<std::filesystem::path> python_package_dir();
 
 }  // namespace kernelwright::torch

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real worker: a Python with PyTorch. Without one, every test is skipped with the reason.
-#include "torch/worker.h"
-
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -11,6 +9,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "torch/worker.h"
 
 namespace kernelwright::torch {
 namespace {
@@ -144,12 +143,15 @@ TEST_F(TorchWorker, ReluGoesAllTheWay) {
 }
 
 TEST_F(TorchWorker, ErrorInTheUsersFileNamesItsPlace) {
-  auto imported = worker_->import(spec("broken.py", "import torch\n\nraise ValueError('no luck')\n"),
-                                  folder_->path() / "broken");
+  auto imported =
+      worker_->import(spec("broken.py", "import torch\n\nraise ValueError('no luck')\n"),
+                      folder_->path() / "broken");
   ASSERT_FALSE(imported);
   EXPECT_EQ(imported.error().kind, ErrorKind::kInput);
-  EXPECT_NE(imported.error().text().find("ValueError: no luck"), std::string::npos) << imported.error().text();
-  EXPECT_NE(imported.error().text().find("broken.py:3"), std::string::npos) << imported.error().text();
+  EXPECT_NE(imported.error().text().find("ValueError: no luck"), std::string::npos)
+      << imported.error().text();
+  EXPECT_NE(imported.error().text().find("broken.py:3"), std::string::npos)
+      << imported.error().text();
 }
 
 TEST_F(TorchWorker, UnknownRegionIsAnError) {
@@ -164,13 +166,15 @@ TEST_F(TorchWorker, UnknownRegionIsAnError) {
 TEST_F(TorchWorker, DeathIsAnErrorWithTheLastWords) {
   auto worker = Worker::start(options());
   ASSERT_TRUE(worker) << worker.error().text();
-  auto imported = worker->import(
-      spec("dies.py", "import os, sys\nprint('last words', file=sys.stderr, flush=True)\nos.kill(os.getpid(), 9)\n"),
-      folder_->path() / "dies");
+  auto imported = worker->import(spec("dies.py",
+                                      "import os, sys\nprint('last words', file=sys.stderr, "
+                                      "flush=True)\nos.kill(os.getpid(), 9)\n"),
+                                 folder_->path() / "dies");
   ASSERT_FALSE(imported);
   EXPECT_EQ(imported.error().kind, ErrorKind::kEnvironment);
   EXPECT_NE(imported.error().text().find("signal 9"), std::string::npos) << imported.error().text();
-  EXPECT_NE(imported.error().text().find("last words"), std::string::npos) << imported.error().text();
+  EXPECT_NE(imported.error().text().find("last words"), std::string::npos)
+      << imported.error().text();
   EXPECT_FALSE(worker->draw("whole", DrawKind::kOwn, 1));  // and stays one
 }
 
@@ -181,9 +185,10 @@ TEST_F(TorchWorker, SecretsStayHere) {
   ::unsetenv("SOME_API_KEY");
   ::unsetenv("KERNELWRIGHT_MODEL_KEY");
   ASSERT_TRUE(worker) << worker.error().text();
-  auto imported = worker->import(
-      spec("spy.py", "import os\nraise ValueError('seen' if any(v == 'hush' for v in os.environ.values()) else 'clean')\n"),
-      folder_->path() / "spy");
+  auto imported = worker->import(spec("spy.py",
+                                      "import os\nraise ValueError('seen' if any(v == 'hush' for v "
+                                      "in os.environ.values()) else 'clean')\n"),
+                                 folder_->path() / "spy");
   ASSERT_FALSE(imported);
   EXPECT_NE(imported.error().text().find("clean"), std::string::npos) << imported.error().text();
 }

@@ -67,7 +67,7 @@ def region_of(graph, nodes, name="r0"):
 
 
 def program_of(graph, region, steps, extra=None, prepare=()):
-    """program.json: buffers x0.., w0.., y0.., s0.. of the region, and `steps` over all points of the first output."""
+    """program.json: buffers x0.., w0.., y0.., s0.. of the region; `steps` run over all points of the first output."""
     names = {w["value"]: w["name"] for w in graph["weights"]}
     buffers = {}
 
@@ -88,7 +88,8 @@ def program_of(graph, region, steps, extra=None, prepare=()):
     for extent in graph["values"][region["outputs"][0]]["shape"]:
         count *= extent
     run = [{"grid": [count], **step} for step in steps]
-    return {"format": 1, "target": "cpu", "source": "k.cpp", "buffers": buffers, "prepare": list(prepare or ()), "run": run}
+    return {"format": 1, "target": "cpu", "source": "k.cpp", "buffers": buffers, "prepare": list(prepare or ()),
+            "run": run}
 
 
 def make(folder, source, choose, shared_object, **result):
@@ -114,8 +115,9 @@ def make_of(folder, original, choose, shared_object, **result):
         (place / "program.json").write_text(json.dumps(program_of(graph, region, steps, *rest)))
         shutil.copy(shared_object, place / "object.so")
         regions.append({**region, "accepted": True, "program": f"programs/{region['id']}"})
-    text = {"format": 1, "abi": native.ABI, "cpu_features": native.cpu_features(), "policy": "strict", "regions": regions,
-            "spec": {"path": original, "init": "", "inputs": "", "size": "cpu", "policy": "strict", "target": "cpu"}}
+    spec = {"path": original, "init": "", "inputs": "", "size": "cpu", "policy": "strict", "target": "cpu"}
+    text = {"format": 1, "abi": native.ABI, "cpu_features": native.cpu_features(), "policy": "strict",
+            "regions": regions, "spec": spec}
     (folder / "result.json").write_text(json.dumps({**text, **result}))
     (folder / "optimized.py").write_text(
         "from kernelwright.dropin import load_artifact\n\nModelNew = load_artifact(__file__)\n")

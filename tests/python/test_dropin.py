@@ -214,14 +214,12 @@ class Model(torch.nn.Module):
         y = torch.relu(x)
         return {"y": y, "same": x, "view": x.view(40, 8), "list": [y.exp(), (pair[0] + extra, None, 3)], "again": y}
 def get_inputs():
-    return ((torch.randn(8, 40), [torch.randn(3), torch.randn(2)], True), {"extra": torch.randn(3)})
+    return {"x": torch.randn(8, 40), "pair": [torch.randn(3), torch.randn(2)], "flag": True, "extra": torch.randn(3)}
 """
 
 
 def test_nested_and_aliased_results(tmp_path, kernels):
-    source = NESTED.replace("def get_inputs():\n    return ((", "def get_inputs():\n    return dict(zip(['x', 'pair', 'flag'], (")
-    source = source.replace('), {"extra": torch.randn(3)})', ')), extra=torch.randn(3))')
-    folder = artifacts.make(tmp_path, source, lambda g: [(artifacts.nodes_named(g, "relu"), [artifacts.RELU])], kernels)
+    folder = artifacts.make(tmp_path, NESTED, lambda g: [(artifacts.nodes_named(g, "relu"), [artifacts.RELU])], kernels)
     model = load_artifact(folder)()
     x, a, b, e = torch.randn(8, 40), torch.randn(3), torch.randn(2), torch.randn(3)
     call = {"x": x, "pair": [a, b], "flag": True, "extra": e}
@@ -335,7 +333,8 @@ def test_a_part_of_a_module(tmp_path, kernels):
     x = torch.randn(8, 40)
     with torch.no_grad():
         result = model(x)
-        assert torch.equal(result, 2 * torch.relu(torch.nn.functional.linear(x, model.head[0].weight, model.head[0].bias)))
+        head = torch.nn.functional.linear(x, model.head[0].weight, model.head[0].bias)
+        assert torch.equal(result, 2 * torch.relu(head))
         engines = [m.__dict__["_kernelwright"] for m in model.modules() if "_kernelwright" in m.__dict__]
         assert sum(e.prepare_count for e in engines) == 1
         assert torch.equal(copy.deepcopy(model)(x), result)
