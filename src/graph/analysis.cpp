@@ -24,10 +24,17 @@ std::set<int> axes_of(const Expr& expr) {
 // Value of an integer or boolean expression at a point; nullopt when it depends on data.
 std::optional<int64_t> at_point(const ExprNode& e, const std::vector<int64_t>& point) {
   switch (e.op) {
-    case ExprOp::kConst: return e.kind == ScalarKind::kReal ? std::nullopt : std::optional(e.int_value);
-    case ExprOp::kAxis: return point[static_cast<size_t>(e.axis)];
-    case ExprOp::kLoad: case ExprOp::kReduced: case ExprOp::kCast: case ExprOp::kIsNan: return std::nullopt;
-    default: break;
+    case ExprOp::kConst:
+      return e.kind == ScalarKind::kReal ? std::nullopt : std::optional(e.int_value);
+    case ExprOp::kAxis:
+      return point[static_cast<size_t>(e.axis)];
+    case ExprOp::kLoad:
+    case ExprOp::kReduced:
+    case ExprOp::kCast:
+    case ExprOp::kIsNan:
+      return std::nullopt;
+    default:
+      break;
   }
   std::vector<int64_t> operands;
   for (const auto& operand : e.operands) {
@@ -49,8 +56,8 @@ void conjuncts(const Expr& condition, std::vector<Expr>& out) {
   }
 }
 
-// Share of the points of a box at which a condition on positions holds: parts without common axes are counted on
-// their own. 1 where it depends on data or a part is too large to enumerate.
+// Share of the points of a box at which a condition on positions holds: parts without common axes
+// are counted on their own. 1 where it depends on data or a part is too large to enumerate.
 double share_of_points(const Expr& condition, const std::vector<int64_t>& extents) {
   std::vector<Expr> parts;
   conjuncts(condition, parts);
@@ -66,7 +73,8 @@ double share_of_points(const Expr& condition, const std::vector<int64_t>& extent
                                       [&](int a) { return merged.axes.contains(a); });
       if (!common) continue;
       merged.axes.insert(groups[i].axes.begin(), groups[i].axes.end());
-      merged.conditions.insert(merged.conditions.end(), groups[i].conditions.begin(), groups[i].conditions.end());
+      merged.conditions.insert(merged.conditions.end(), groups[i].conditions.begin(),
+                               groups[i].conditions.end());
       groups.erase(groups.begin() + static_cast<std::ptrdiff_t>(i));
     }
     groups.push_back(std::move(merged));
@@ -76,7 +84,8 @@ double share_of_points(const Expr& condition, const std::vector<int64_t>& extent
     int64_t count = 1;
     for (int a : group.axes) {
       if (static_cast<size_t>(a) >= extents.size()) return 1;
-      count = std::min(count * std::max<int64_t>(extents[static_cast<size_t>(a)], 1), kMaxEnumerated + 1);
+      count = std::min(count * std::max<int64_t>(extents[static_cast<size_t>(a)], 1),
+                       kMaxEnumerated + 1);
     }
     if (count > kMaxEnumerated) continue;
     std::vector<int64_t> point(extents.size(), 0);
@@ -118,27 +127,35 @@ double arithmetic(const Expr& expr, const std::vector<int64_t>& extents) {
       total += walk(operand);
       reals = reals || operand->kind == ScalarKind::kReal;
     }
-    const bool counts = e->op >= ExprOp::kNeg && e->op != ExprOp::kAnd && e->op != ExprOp::kOr && e->op != ExprOp::kNot;
+    const bool counts = e->op >= ExprOp::kNeg && e->op != ExprOp::kAnd && e->op != ExprOp::kOr &&
+                        e->op != ExprOp::kNot;
     return total + (counts && (reals || e->kind == ScalarKind::kReal) ? 1 : 0);
   };
   return walk(expr);
 }
 
-// Factors of a product of loads, through selects with 0 (padding) and casts; false for any other body.
-bool product_factors(const Expr& expr, const std::vector<int64_t>& extents, int& factors, double& share) {
+// Factors of a product of loads, through selects with 0 (padding) and casts; false for any other
+// body.
+bool product_factors(const Expr& expr, const std::vector<int64_t>& extents, int& factors,
+                     double& share) {
   switch (expr->op) {
-    case ExprOp::kLoad: ++factors; return true;
-    case ExprOp::kCast: return product_factors(expr->operands[0], extents, factors, share);
+    case ExprOp::kLoad:
+      ++factors;
+      return true;
+    case ExprOp::kCast:
+      return product_factors(expr->operands[0], extents, factors, share);
     case ExprOp::kMul:
       return product_factors(expr->operands[0], extents, factors, share) &&
              product_factors(expr->operands[1], extents, factors, share);
     case ExprOp::kSelect: {
       const Expr& other = expr->operands[2];
-      if (other->op != ExprOp::kConst || other->real_value != 0 || other->int_value != 0) return false;
+      if (other->op != ExprOp::kConst || other->real_value != 0 || other->int_value != 0)
+        return false;
       share *= share_of_points(expr->operands[0], extents);
       return product_factors(expr->operands[1], extents, factors, share);
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -151,11 +168,13 @@ double extent_product(const std::vector<int64_t>& extents) {
 // Elements of each tensor that stages touch at most: positions of a load by the axes in its index.
 class Traffic {
  public:
-  explicit Traffic(const StageGraph& graph) : graph_(graph), reads_(graph.tensors.size(), 0), writes_(graph.tensors.size(), 0) {}
+  explicit Traffic(const StageGraph& graph)
+      : graph_(graph), reads_(graph.tensors.size(), 0), writes_(graph.tensors.size(), 0) {}
 
   void add(const Stage& stage) {
     const auto extents = axis_extents(graph_, stage);
-    const double domain = extent_product(graph_.tensors[static_cast<size_t>(stage.output)].type.shape);
+    const double domain =
+        extent_product(graph_.tensors[static_cast<size_t>(stage.output)].type.shape);
     if (domain == 0) return;
     for (const Expr& part : {stage.body, stage.finish}) {
       if (!part) continue;
@@ -172,14 +191,20 @@ class Traffic {
         double count = 1;
         for (int a : axes) count *= static_cast<double>(extents[static_cast<size_t>(a)]);
         double& reads = reads_[static_cast<size_t>(e.tensor)];
-        reads = std::min(reads + count, static_cast<double>(graph_.tensors[static_cast<size_t>(e.tensor)].type.elements()));
+        reads = std::min(
+            reads + count,
+            static_cast<double>(graph_.tensors[static_cast<size_t>(e.tensor)].type.elements()));
       });
     }
     writes_[static_cast<size_t>(stage.output)] = domain;
   }
 
-  double read_bytes(size_t t) const { return reads_[t] * static_cast<double>(dtype_bytes(graph_.tensors[t].type.dtype)); }
-  double write_bytes(size_t t) const { return writes_[t] * static_cast<double>(dtype_bytes(graph_.tensors[t].type.dtype)); }
+  double read_bytes(size_t t) const {
+    return reads_[t] * static_cast<double>(dtype_bytes(graph_.tensors[t].type.dtype));
+  }
+  double write_bytes(size_t t) const {
+    return writes_[t] * static_cast<double>(dtype_bytes(graph_.tensors[t].type.dtype));
+  }
 
  private:
   const StageGraph& graph_;
@@ -194,7 +219,8 @@ void add_flops(const StageGraph& graph, const Stage& stage, Work& work) {
   const double reductions = extent_product(stage.reduce);
   if (stage.finish) work.other_flops += points * arithmetic(stage.finish, shape);
   // Where finish throws the reduced value away (a causal mask), the reduction need not be done.
-  if (stage.finish && stage.finish->op == ExprOp::kSelect && stage.finish->operands[2]->op == ExprOp::kConst)
+  if (stage.finish && stage.finish->op == ExprOp::kSelect &&
+      stage.finish->operands[2]->op == ExprOp::kConst)
     points *= share_of_points(stage.finish->operands[0], shape);
   if (stage.combiner == Combiner::kNone) {
     work.other_flops += points * arithmetic(stage.body, extents);
@@ -202,7 +228,8 @@ void add_flops(const StageGraph& graph, const Stage& stage, Work& work) {
   }
   int factors = 0;
   double share = 1;
-  if (stage.combiner == Combiner::kSum && product_factors(stage.body, extents, factors, share) && factors >= 2) {
+  if (stage.combiner == Combiner::kSum && product_factors(stage.body, extents, factors, share) &&
+      factors >= 2) {
     work.contraction_flops += points * reductions * share * factors;
     return;
   }
@@ -220,8 +247,10 @@ Work count_work(const StageGraph& graph) {
   }
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
     const TensorRole role = graph.tensors[t].role;
-    if (role == TensorRole::kInput || role == TensorRole::kWeight || role == TensorRole::kState) work.bytes += traffic.read_bytes(t);
-    if (role == TensorRole::kOutput || role == TensorRole::kState) work.bytes += traffic.write_bytes(t);
+    if (role == TensorRole::kInput || role == TensorRole::kWeight || role == TensorRole::kState)
+      work.bytes += traffic.read_bytes(t);
+    if (role == TensorRole::kOutput || role == TensorRole::kState)
+      work.bytes += traffic.write_bytes(t);
   }
   return work;
 }
@@ -231,14 +260,16 @@ Work count_stage_work(const StageGraph& graph, const Stage& stage) {
   Traffic traffic(graph);
   add_flops(graph, stage, work);
   traffic.add(stage);
-  for (size_t t = 0; t < graph.tensors.size(); ++t) work.bytes += traffic.read_bytes(t) + traffic.write_bytes(t);
+  for (size_t t = 0; t < graph.tensors.size(); ++t)
+    work.bytes += traffic.read_bytes(t) + traffic.write_bytes(t);
   return work;
 }
 
 SpeedOfLight speed_of_light(const Work& work, const Ceilings& ceilings) {
   SpeedOfLight out;
   if (ceilings.bytes_per_s > 0) out.memory_s = work.bytes / ceilings.bytes_per_s;
-  if (ceilings.flops_per_s > 0) out.compute_s = (work.contraction_flops + work.other_flops) / ceilings.flops_per_s;
+  if (ceilings.flops_per_s > 0)
+    out.compute_s = (work.contraction_flops + work.other_flops) / ceilings.flops_per_s;
   out.seconds = std::max(out.memory_s, out.compute_s);
   out.bound = out.compute_s > out.memory_s ? "compute" : "memory";
   return out;

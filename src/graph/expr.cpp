@@ -23,7 +23,9 @@ std::shared_ptr<ExprNode> make(ExprOp op, ScalarKind kind, std::vector<Expr> ope
   return node;
 }
 
-bool is_const(const Expr& e) { return e->op == ExprOp::kConst; }
+bool is_const(const Expr& e) {
+  return e->op == ExprOp::kConst;
+}
 bool is_int_const(const Expr& e, int64_t value) {
   return is_const(e) && e->kind == ScalarKind::kInt && e->int_value == value;
 }
@@ -34,20 +36,28 @@ double real_of(const Expr& e) {
   return e->kind == ScalarKind::kReal ? e->real_value : static_cast<double>(e->int_value);
 }
 
-// A constant takes the kind it is needed in; anything else stays and is promoted by whoever evaluates.
+// A constant takes the kind it is needed in; anything else stays and is promoted by whoever
+// evaluates.
 Expr as_real(const Expr& e) {
-  return is_const(e) && e->kind != ScalarKind::kReal ? constant(static_cast<double>(e->int_value)) : e;
+  return is_const(e) && e->kind != ScalarKind::kReal ? constant(static_cast<double>(e->int_value))
+                                                     : e;
 }
 
 bool overflows(ExprOp op, int64_t a, int64_t b) {
   int64_t ignored = 0;
   switch (op) {
-    case ExprOp::kAdd: return __builtin_add_overflow(a, b, &ignored);
-    case ExprOp::kSub: return __builtin_sub_overflow(a, b, &ignored);
-    case ExprOp::kMul: return __builtin_mul_overflow(a, b, &ignored);
-    case ExprOp::kFloorDiv: case ExprOp::kMod: case ExprOp::kFmod:
+    case ExprOp::kAdd:
+      return __builtin_add_overflow(a, b, &ignored);
+    case ExprOp::kSub:
+      return __builtin_sub_overflow(a, b, &ignored);
+    case ExprOp::kMul:
+      return __builtin_mul_overflow(a, b, &ignored);
+    case ExprOp::kFloorDiv:
+    case ExprOp::kMod:
+    case ExprOp::kFmod:
       return b == 0 || (a == std::numeric_limits<int64_t>::min() && b == -1);
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -79,21 +89,30 @@ Expr fold_identity(ExprOp op, ScalarKind kind, const Expr& a, const Expr& b) {
       break;
     case ExprOp::kPow:
       if (keeps_a && is_real_const(b, 1)) return a;
-      if (keeps_a && kind == ScalarKind::kReal && is_real_const(b, 2)) return binary(ExprOp::kMul, a, a);
+      if (keeps_a && kind == ScalarKind::kReal && is_real_const(b, 2))
+        return binary(ExprOp::kMul, a, a);
       break;
-    default: break;
+    default:
+      break;
   }
   return nullptr;
 }
 
 Expr rebuild(const Expr& expr, std::vector<Expr> operands) {
   switch (expr->op) {
-    case ExprOp::kConst: case ExprOp::kAxis: case ExprOp::kReduced: return expr;
-    case ExprOp::kLoad: return load(expr->tensor, expr->kind, std::move(operands));
-    case ExprOp::kCast: return cast(expr->dtype, operands[0]);
-    case ExprOp::kSelect: return select(operands[0], operands[1], operands[2]);
+    case ExprOp::kConst:
+    case ExprOp::kAxis:
+    case ExprOp::kReduced:
+      return expr;
+    case ExprOp::kLoad:
+      return load(expr->tensor, expr->kind, std::move(operands));
+    case ExprOp::kCast:
+      return cast(expr->dtype, operands[0]);
+    case ExprOp::kSelect:
+      return select(operands[0], operands[1], operands[2]);
     default:
-      return is_unary(expr->op) ? unary(expr->op, operands[0]) : binary(expr->op, operands[0], operands[1]);
+      return is_unary(expr->op) ? unary(expr->op, operands[0])
+                                : binary(expr->op, operands[0], operands[1]);
   }
 }
 
@@ -135,7 +154,9 @@ std::string real_text(double value) {
 }  // namespace
 
 ScalarKind scalar_kind(DType dtype) {
-  return is_float(dtype) ? ScalarKind::kReal : dtype == DType::kBool ? ScalarKind::kBool : ScalarKind::kInt;
+  return is_float(dtype)         ? ScalarKind::kReal
+         : dtype == DType::kBool ? ScalarKind::kBool
+                                 : ScalarKind::kInt;
 }
 
 Expr constant(double value) {
@@ -162,10 +183,13 @@ Expr axis(int index) {
   return node;
 }
 
-Expr reduced(ScalarKind kind) { return make(ExprOp::kReduced, kind); }
+Expr reduced(ScalarKind kind) {
+  return make(ExprOp::kReduced, kind);
+}
 
 Expr load(int tensor, ScalarKind kind, std::vector<Expr> index) {
-  for (const auto& i : index) KW_INVARIANT(i->kind == ScalarKind::kInt, "a load's index must be integer");
+  for (const auto& i : index)
+    KW_INVARIANT(i->kind == ScalarKind::kInt, "a load's index must be integer");
   auto node = make(ExprOp::kLoad, kind, std::move(index));
   node->tensor = tensor;
   return node;
@@ -173,7 +197,9 @@ Expr load(int tensor, ScalarKind kind, std::vector<Expr> index) {
 
 Expr cast(DType dtype, Expr value) {
   const ScalarKind kind = scalar_kind(dtype);
-  if (value->kind == kind && (kind == ScalarKind::kBool || dtype == DType::kF64 || dtype == DType::kI64)) return value;
+  if (value->kind == kind &&
+      (kind == ScalarKind::kBool || dtype == DType::kF64 || dtype == DType::kI64))
+    return value;
   if (is_const(value)) {
     if (kind == ScalarKind::kReal) return constant(round_to(dtype, real_of(value)));
     int64_t whole = value->kind == ScalarKind::kReal ? truncate_to(dtype, value->real_value)
@@ -198,7 +224,8 @@ Expr select(Expr condition, Expr then_value, Expr else_value) {
     if (kind == ScalarKind::kReal) return binary(ExprOp::kMul, chosen, constant(1));
     return cast(DType::kI64, chosen);
   }
-  return make(ExprOp::kSelect, kind, {std::move(condition), std::move(then_value), std::move(else_value)});
+  return make(ExprOp::kSelect, kind,
+              {std::move(condition), std::move(then_value), std::move(else_value)});
 }
 
 Expr unary(ExprOp op, Expr value) {
@@ -216,11 +243,17 @@ Expr unary(ExprOp op, Expr value) {
   const bool whole = value->kind != ScalarKind::kReal;
   if (whole) {
     switch (op) {
-      case ExprOp::kFloor: case ExprOp::kCeil: case ExprOp::kRound: case ExprOp::kTrunc: return value;
-      case ExprOp::kNeg: case ExprOp::kAbs:
+      case ExprOp::kFloor:
+      case ExprOp::kCeil:
+      case ExprOp::kRound:
+      case ExprOp::kTrunc:
+        return value;
+      case ExprOp::kNeg:
+      case ExprOp::kAbs:
         if (is_const(value)) return integer(apply_int(op, value->int_value));
         return make(op, ScalarKind::kInt, {std::move(value)});
-      default: value = as_real(value);
+      default:
+        value = as_real(value);
     }
   }
   if (is_const(value)) return constant(apply_real(op, value->real_value));
@@ -237,8 +270,8 @@ Expr binary(ExprOp op, Expr left, Expr right) {
       if (is_const(one)) return one->int_value == absorbing ? one : other;
     return make(op, ScalarKind::kBool, {std::move(left), std::move(right)});
   }
-  const bool real = left->kind == ScalarKind::kReal || right->kind == ScalarKind::kReal || op == ExprOp::kDiv ||
-                    op == ExprOp::kAtan2;
+  const bool real = left->kind == ScalarKind::kReal || right->kind == ScalarKind::kReal ||
+                    op == ExprOp::kDiv || op == ExprOp::kAtan2;
   if (real) {
     left = as_real(left);
     right = as_real(right);
@@ -257,9 +290,15 @@ Expr binary(ExprOp op, Expr left, Expr right) {
   return make(op, kind, {std::move(left), std::move(right)});
 }
 
-Expr operator+(Expr a, Expr b) { return binary(ExprOp::kAdd, std::move(a), std::move(b)); }
-Expr operator-(Expr a, Expr b) { return binary(ExprOp::kSub, std::move(a), std::move(b)); }
-Expr operator*(Expr a, Expr b) { return binary(ExprOp::kMul, std::move(a), std::move(b)); }
+Expr operator+(Expr a, Expr b) {
+  return binary(ExprOp::kAdd, std::move(a), std::move(b));
+}
+Expr operator-(Expr a, Expr b) {
+  return binary(ExprOp::kSub, std::move(a), std::move(b));
+}
+Expr operator*(Expr a, Expr b) {
+  return binary(ExprOp::kMul, std::move(a), std::move(b));
+}
 
 Expr substitute_axes(const Expr& expr, const std::vector<Expr>& axes) {
   return Rewriter([&](const Expr& e) -> Expr {
@@ -270,14 +309,17 @@ Expr substitute_axes(const Expr& expr, const std::vector<Expr>& axes) {
 }
 
 Expr rewrite_loads(const Expr& expr, const std::function<Expr(const ExprNode& load)>& rewrite) {
-  return Rewriter([&](const Expr& e) { return e->op == ExprOp::kLoad ? rewrite(*e) : nullptr; })(expr);
+  return Rewriter([&](const Expr& e) { return e->op == ExprOp::kLoad ? rewrite(*e) : nullptr; })(
+      expr);
 }
 
 Expr replace_reduced(const Expr& expr, const Expr& value) {
   return Rewriter([&](const Expr& e) { return e->op == ExprOp::kReduced ? value : nullptr; })(expr);
 }
 
-Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& rule) { return Rewriter(rule)(expr); }
+Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& rule) {
+  return Rewriter(rule)(expr);
+}
 
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& visitor) {
   std::unordered_set<const ExprNode*> seen;
@@ -297,7 +339,8 @@ bool same(const Expr& a, const Expr& b) {
     return false;
   if (a->op == ExprOp::kCast && a->dtype != b->dtype) return false;
   if (a->op == ExprOp::kConst && a->kind == ScalarKind::kReal &&
-      !(a->real_value == b->real_value && std::signbit(a->real_value) == std::signbit(b->real_value)) &&
+      !(a->real_value == b->real_value &&
+        std::signbit(a->real_value) == std::signbit(b->real_value)) &&
       !(std::isnan(a->real_value) && std::isnan(b->real_value)))
     return false;
   for (size_t i = 0; i < a->operands.size(); ++i)
@@ -313,16 +356,21 @@ std::string text(const Expr& expr) {
       if (e.kind == ScalarKind::kReal) return real_text(e.real_value);
       if (e.kind == ScalarKind::kBool) return e.int_value ? "true" : "false";
       return fmt::format("{}", e.int_value);
-    case ExprOp::kAxis: return fmt::format("i{}", e.axis);
-    case ExprOp::kReduced: return "acc";
+    case ExprOp::kAxis:
+      return fmt::format("i{}", e.axis);
+    case ExprOp::kReduced:
+      return "acc";
     case ExprOp::kLoad: {
       std::string out = fmt::format("t{}[", e.tensor);
       for (size_t i = 0; i < e.operands.size(); ++i) out += (i ? ", " : "") + operand(i);
       return out + "]";
     }
-    case ExprOp::kCast: return fmt::format("{}({})", dtype_name(e.dtype), operand(0));
-    case ExprOp::kSelect: return fmt::format("({} ? {} : {})", operand(0), operand(1), operand(2));
-    default: break;
+    case ExprOp::kCast:
+      return fmt::format("{}({})", dtype_name(e.dtype), operand(0));
+    case ExprOp::kSelect:
+      return fmt::format("({} ? {} : {})", operand(0), operand(1), operand(2));
+    default:
+      break;
   }
   if (is_unary(e.op)) return fmt::format("{}({})", op_name(e.op), operand(0));
   const bool infix = !std::isalpha(static_cast<unsigned char>(op_name(e.op)[0]));

@@ -15,7 +15,8 @@ namespace kernelwright::graph {
 // Scalar expressions: what one element of a tensor is. They are the one statement of what an op
 // means; the interpreter evaluates them, analysis counts them, emitters print them.
 //
-// An integer or boolean operand of a real operator is promoted by whoever evaluates; there is no node for it.
+// An integer or boolean operand of a real operator is promoted by whoever evaluates; there is no
+// node for it.
 //
 // Three kinds of scalar: real (computed in the widest float an evaluator has, stored as the stage's
 // dtype), integer (int64, also index arithmetic), boolean.
@@ -23,18 +24,54 @@ enum class ScalarKind : uint8_t { kReal, kInt, kBool };
 ScalarKind scalar_kind(DType dtype);
 
 enum class ExprOp : uint8_t {
-  kConst,   // real_value or int_value
-  kAxis,    // loop variable `axis` of the stage: output axes first, then reduction axes (kInt)
-  kLoad,    // tensor `tensor` at operands (one kInt expression per dimension); out of range is an error
-  kReduced, // inside Stage::finish: the reduced value (kind of the body)
-  kCast,    // to `dtype`: value is rounded or truncated as a C cast; bool is != 0
-  kSelect,  // operands: condition (kBool), then, else; only the chosen side is evaluated
+  kConst,    // real_value or int_value
+  kAxis,     // loop variable `axis` of the stage: output axes first, then reduction axes (kInt)
+  kLoad,     // tensor `tensor` at operands (one kInt expression per dimension); out of range is an
+             // error
+  kReduced,  // inside Stage::finish: the reduced value (kind of the body)
+  kCast,     // to `dtype`: value is rounded or truncated as a C cast; bool is != 0
+  kSelect,   // operands: condition (kBool), then, else; only the chosen side is evaluated
   // unary, real
-  kNeg, kAbs, kExp, kExpm1, kLog, kLog1p, kLog2, kSqrt, kRsqrt, kSin, kCos, kTan, kTanh, kErf,
-  kFloor, kCeil, kRound /* half to even */, kTrunc, kIsNan,
+  kNeg,
+  kAbs,
+  kExp,
+  kExpm1,
+  kLog,
+  kLog1p,
+  kLog2,
+  kSqrt,
+  kRsqrt,
+  kSin,
+  kCos,
+  kTan,
+  kTanh,
+  kErf,
+  kFloor,
+  kCeil,
+  kRound /* half to even */,
+  kTrunc,
+  kIsNan,
   // binary; kMin and kMax propagate NaN as PyTorch does
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod /* sign of the divisor */, kFmod, kPow, kAtan2, kMin, kMax,
-  kLt, kLe, kGt, kGe, kEq, kNe, kAnd, kOr, kNot,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod /* sign of the divisor */,
+  kFmod,
+  kPow,
+  kAtan2,
+  kMin,
+  kMax,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kEq,
+  kNe,
+  kAnd,
+  kOr,
+  kNot,
 };
 
 class ExprNode;
@@ -46,9 +83,9 @@ class ExprNode {
   ExprOp op = ExprOp::kConst;
   ScalarKind kind = ScalarKind::kReal;
   double real_value = 0;
-  int64_t int_value = 0;   // also boolean constants
+  int64_t int_value = 0;  // also boolean constants
   int axis = -1;
-  int tensor = -1;         // index into StageGraph::tensors
+  int tensor = -1;            // index into StageGraph::tensors
   DType dtype = DType::kF32;  // of a cast
   std::vector<Expr> operands;
 };
@@ -87,8 +124,9 @@ struct Affine {
   int64_t constant = 0;
 };
 std::optional<Affine> as_affine(const Expr& index, int axis_count);
-// Simplifies index arithmetic given the extent of every axis: (i*8 + j)/8 -> i when 0 <= j < 8. Takes any
-// expression: the integer parts of a body (load indices, conditions) are simplified in place.
+// Simplifies index arithmetic given the extent of every axis: (i*8 + j)/8 -> i when 0 <= j < 8.
+// Takes any expression: the integer parts of a body (load indices, conditions) are simplified in
+// place.
 Expr simplify_index(const Expr& index, const std::vector<int64_t>& extents);
 
 }  // namespace kernelwright::graph

@@ -29,7 +29,8 @@ struct ArgumentPrinter {
   std::string operator()(ValueRef v) const { return graph.value(v.id).name; }
   std::string operator()(const Argument::List& list) const {
     std::string out = "[";
-    for (size_t i = 0; i < list.size(); ++i) out += (i ? ", " : "") + std::visit(*this, list[i].data);
+    for (size_t i = 0; i < list.size(); ++i)
+      out += (i ? ", " : "") + std::visit(*this, list[i].data);
     return out + "]";
   }
 };
@@ -96,11 +97,13 @@ std::string node_text(const Graph& graph, const Node& node) {
   if (op.ends_with(".default")) op.resize(op.size() - 8);
   for (int id : node.outputs) {
     if (!results.empty()) results += ", ";
-    results += id < 0 ? std::string("_") : fmt::format("{} {}", graph.value(id).name, graph.value(id).type.text());
+    results += id < 0 ? std::string("_")
+                      : fmt::format("{} {}", graph.value(id).name, graph.value(id).type.text());
   }
   for (const auto& [name, arg] : node.args)
     if (!arg.is_none())
-      args += fmt::format("{}{}={}", args.empty() ? "" : ", ", name, std::visit(ArgumentPrinter{graph}, arg.data));
+      args += fmt::format("{}{}={}", args.empty() ? "" : ", ", name,
+                          std::visit(ArgumentPrinter{graph}, arg.data));
   const std::string module = node.module_path.empty() ? "" : "  # " + node.module_path;
   return fmt::format("{} = {}({}){}", results, op, args, module);
 }

@@ -36,9 +36,9 @@ struct Value {
   std::string name;
   TensorType type;
   ValueRole role = ValueRole::kIntermediate;
-  int producer = -1;         // node index, -1 for inputs and weights
-  std::string weight_name;   // state_dict name (or constant name) when role is kWeight
-  std::string weight_kind;   // "parameter", "buffer", "constant" when role is kWeight
+  int producer = -1;        // node index, -1 for inputs and weights
+  std::string weight_name;  // state_dict name (or constant name) when role is kWeight
+  std::string weight_kind;  // "parameter", "buffer", "constant" when role is kWeight
 };
 
 // A call of an exported op. Arguments are named after the op's schema, so that
@@ -56,7 +56,8 @@ struct Node {
   int64_t int_arg(const std::string& name, int64_t fallback) const;
   double float_arg(const std::string& name, double fallback) const;  // accepts int and bool
   bool bool_arg(const std::string& name, bool fallback) const;
-  std::vector<int64_t> int_list_arg(const std::string& name) const;  // empty when absent; an int counts as a list of one
+  std::vector<int64_t> int_list_arg(
+      const std::string& name) const;  // empty when absent; an int counts as a list of one
   std::vector<int> value_list_arg(const std::string& name) const;
 };
 
@@ -78,7 +79,8 @@ struct EagerNote {
   std::string reason;  // one line
 };
 
-// A submodule that was exported on its own because the whole module could not be. Regions never cross parts.
+// A submodule that was exported on its own because the whole module could not be. Regions never
+// cross parts.
 struct Part {
   std::string module_path;  // "encoder.layers.0"
   std::vector<int> inputs;
@@ -97,7 +99,8 @@ struct Graph {
   std::vector<Output> outputs;
   std::vector<Mutation> mutations;
   std::vector<EagerNote> eager_notes;
-  bool whole = true;        // false: only `parts` of the module are here (maybe none), and no region is whole
+  bool whole =
+      true;  // false: only `parts` of the module are here (maybe none), and no region is whole
   std::vector<Part> parts;
 
   const Value& value(int id) const { return values.at(static_cast<size_t>(id)); }
@@ -115,8 +118,8 @@ std::string node_text(const Graph& graph, const Node& node);
 struct Region {
   std::string id;  // "r0"
   bool whole = false;
-  std::vector<int> nodes;    // in graph order
-  std::vector<int> inputs;   // graph inputs and intermediates made outside
+  std::vector<int> nodes;   // in graph order
+  std::vector<int> inputs;  // graph inputs and intermediates made outside
   std::vector<int> weights;
   std::vector<int> outputs;  // values read outside, or handed back
   std::vector<Mutation> mutations;

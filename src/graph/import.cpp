@@ -25,8 +25,8 @@ tl::unexpected<Error> bad(const std::string& place, const std::string& what) {
   return fail(ErrorKind::kInput, fmt::format("graph.json: {}: {}", place, what));
 }
 
-Result<const Json*> field(const Json& object, const std::string& place, const char* key, Json::value_t kind,
-                          const char* kind_name) {
+Result<const Json*> field(const Json& object, const std::string& place, const char* key,
+                          Json::value_t kind, const char* kind_name) {
   if (!object.is_object()) return bad(place, "not an object");
   auto it = object.find(key);
   const std::string where = place.empty() ? key : place + "." + key;
@@ -48,12 +48,14 @@ Result<std::string> text_field(const Json& o, const std::string& place, const ch
 
 Result<int64_t> integer(const Json& json, const std::string& place) {
   if (!json.is_number_integer()) return bad(place, "must be an integer");
-  if (json.is_number_unsigned() && json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+  if (json.is_number_unsigned() &&
+      json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
     return bad(place, "integer out of range");
   return json.get<int64_t>();
 }
 
-Status known_keys(const Json& object, const std::string& place, std::initializer_list<const char*> keys) {
+Status known_keys(const Json& object, const std::string& place,
+                  std::initializer_list<const char*> keys) {
   if (!object.is_object()) return bad(place, "not an object");
   for (const auto& [key, unused] : object.items()) {
     bool known = false;
@@ -83,7 +85,8 @@ Result<TensorType> tensor_type(const Json& json, const std::string& place) {
   KW_TRY(const Json* shape, array_field(json, place, "shape"));
   KW_TRY(type.shape, integers(*shape, place + ".shape"));
   if (type.shape.size() > kMaxRank)
-    return bad(place + ".shape", fmt::format("rank {} is over the limit of {}", type.shape.size(), kMaxRank));
+    return bad(place + ".shape",
+               fmt::format("rank {} is over the limit of {}", type.shape.size(), kMaxRank));
   int64_t count = 1;
   for (int64_t extent : type.shape) {
     if (extent < 0) return bad(place + ".shape", "negative extent");
@@ -93,9 +96,11 @@ Result<TensorType> tensor_type(const Json& json, const std::string& place) {
   }
   if (json.contains("strides")) {
     KW_TRY(type.strides, integers(json["strides"], place + ".strides"));
-    if (type.strides.size() != type.shape.size()) return bad(place + ".strides", "one stride per dimension, please");
+    if (type.strides.size() != type.shape.size())
+      return bad(place + ".strides", "one stride per dimension, please");
     for (int64_t stride : type.strides)
-      if (stride < 0 || stride > kMaxElements) return bad(place + ".strides", "stride out of range");
+      if (stride < 0 || stride > kMaxElements)
+        return bad(place + ".strides", "stride out of range");
     if (type.strides == contiguous_strides(type.shape)) type.strides.clear();
   }
   return type;
@@ -105,13 +110,15 @@ class GraphReader {
  public:
   Result<Graph> read(const Json& json) {
     KW_CHECK_OK(known_keys(json, "top level",
-                           {"format", "workload", "class", "training", "torch", "values", "inputs", "weights",
-                            "nodes", "outputs", "mutations", "eager", "parts", "call"}));
-    KW_TRY(const Json* format, field(json, "", "format", Json::value_t::number_integer, "an integer"));
+                           {"format", "workload", "class", "training", "torch", "values", "inputs",
+                            "weights", "nodes", "outputs", "mutations", "eager", "parts", "call"}));
+    KW_TRY(const Json* format,
+           field(json, "", "format", Json::value_t::number_integer, "an integer"));
     if (*format != 1) return bad("format", "only format 1 is known");
     KW_TRY(graph_.workload, text_field(json, "", "workload"));
     KW_TRY(graph_.class_name, text_field(json, "", "class"));
-    KW_TRY(const Json* training, field(json, "", "training", Json::value_t::boolean, "true or false"));
+    KW_TRY(const Json* training,
+           field(json, "", "training", Json::value_t::boolean, "true or false"));
     graph_.training = training->get<bool>();
     KW_TRY(graph_.torch_version, text_field(json, "", "torch"));
     KW_CHECK_OK(read_values(json));
@@ -129,7 +136,8 @@ class GraphReader {
   Result<int> value_named(const Json& json, const std::string& place) {
     if (!json.is_string()) return bad(place, "must be the name of a value");
     auto it = ids_.find(json.get<std::string>());
-    if (it == ids_.end()) return bad(place, fmt::format("unknown value \"{}\"", json.get<std::string>()));
+    if (it == ids_.end())
+      return bad(place, fmt::format("unknown value \"{}\"", json.get<std::string>()));
     return it->second;
   }
 
@@ -179,10 +187,12 @@ class GraphReader {
       value.role = ValueRole::kWeight;
       KW_TRY(value.weight_name, text_field(weight, place, "name"));
       KW_TRY(value.weight_kind, text_field(weight, place, "kind"));
-      if (value.weight_kind != "parameter" && value.weight_kind != "buffer" && value.weight_kind != "constant")
+      if (value.weight_kind != "parameter" && value.weight_kind != "buffer" &&
+          value.weight_kind != "constant")
         return bad(place + ".kind", fmt::format("unknown kind \"{}\"", value.weight_kind));
       if (!weight_names_.insert(value.weight_name).second)
-        return bad(place + ".name", fmt::format("weight \"{}\" is listed twice", value.weight_name));
+        return bad(place + ".name",
+                   fmt::format("weight \"{}\" is listed twice", value.weight_name));
       graph_.weights.push_back(id);
     }
     return {};
@@ -213,7 +223,8 @@ class GraphReader {
       if (json.contains("value")) {
         KW_TRY(int id, value_named(json["value"], place));
         if (!made_[static_cast<size_t>(id)])
-          return bad(place, fmt::format("value \"{}\" is used before it is made", graph_.value(id).name));
+          return bad(place,
+                     fmt::format("value \"{}\" is used before it is made", graph_.value(id).name));
         arg.data = ValueRef{id};
       } else if (json.contains("dtype")) {
         KW_TRY(std::string name, text_field(json, place, "dtype"));
@@ -222,10 +233,14 @@ class GraphReader {
         arg.data = *dtype;
       } else if (json.contains("float")) {
         KW_TRY(std::string name, text_field(json, place, "float"));
-        if (name == "inf") arg.data = std::numeric_limits<double>::infinity();
-        else if (name == "-inf") arg.data = -std::numeric_limits<double>::infinity();
-        else if (name == "nan") arg.data = std::numeric_limits<double>::quiet_NaN();
-        else return bad(place, fmt::format("unknown float \"{}\"", name));
+        if (name == "inf")
+          arg.data = std::numeric_limits<double>::infinity();
+        else if (name == "-inf")
+          arg.data = -std::numeric_limits<double>::infinity();
+        else if (name == "nan")
+          arg.data = std::numeric_limits<double>::quiet_NaN();
+        else
+          return bad(place, fmt::format("unknown float \"{}\"", name));
       } else {
         return bad(place, "expected one of \"value\", \"dtype\", \"float\"");
       }
@@ -240,17 +255,20 @@ class GraphReader {
     for (size_t i = 0; i < nodes->size(); ++i) {
       const std::string place = fmt::format("nodes[{}]", i);
       const Json& node_json = (*nodes)[i];
-      KW_CHECK_OK(known_keys(node_json, place, {"name", "op", "args", "outputs", "module", "part"}));
+      KW_CHECK_OK(
+          known_keys(node_json, place, {"name", "op", "args", "outputs", "module", "part"}));
       Node node;
       KW_TRY(node.name, text_field(node_json, place, "name"));
-      if (!names.insert(node.name).second) return bad(place + ".name", fmt::format("\"{}\" is used twice", node.name));
+      if (!names.insert(node.name).second)
+        return bad(place + ".name", fmt::format("\"{}\" is used twice", node.name));
       KW_TRY(node.op, text_field(node_json, place, "op"));
       if (node_json.contains("module")) {
         KW_TRY(node.module_path, text_field(node_json, place, "module"));
       }
       if (node_json.contains("part")) {
         KW_TRY(int64_t part, integer(node_json["part"], place + ".part"));
-        if (part < 0 || part >= static_cast<int64_t>(kMaxValues)) return bad(place + ".part", "out of range");
+        if (part < 0 || part >= static_cast<int64_t>(kMaxValues))
+          return bad(place + ".part", "out of range");
         node.part = static_cast<int>(part);
       }
       KW_TRY(const Json* args, field(node_json, place, "args", Json::value_t::object, "an object"));
@@ -281,7 +299,8 @@ class GraphReader {
     KW_TRY(const Json* list, array_field(owner, owner_place, "outputs"));
     std::vector<Output> outputs;
     for (size_t i = 0; i < list->size(); ++i) {
-      const std::string place = fmt::format("{}outputs[{}]", owner_place.empty() ? "" : owner_place + ".", i);
+      const std::string place =
+          fmt::format("{}outputs[{}]", owner_place.empty() ? "" : owner_place + ".", i);
       const Json& out = (*list)[i];
       Output output;
       if (!out.is_object() || out.size() != 1 || !(out.contains("value") || out.contains("const")))
@@ -340,8 +359,8 @@ class GraphReader {
       for (size_t i = 0; i < parts->size(); ++i) {
         const std::string place = fmt::format("parts[{}]", i);
         const Json& item = (*parts)[i];
-        KW_CHECK_OK(known_keys(item, place,
-                               {"module_path", "inputs", "outputs", "mutations", "training", "call"}));
+        KW_CHECK_OK(known_keys(
+            item, place, {"module_path", "inputs", "outputs", "mutations", "training", "call"}));
         Part part;
         KW_TRY(part.module_path, text_field(item, place, "module_path"));
         KW_TRY(const Json* inputs, array_field(item, place, "inputs"));
@@ -419,37 +438,52 @@ std::string graph_json(const Graph& graph) {
     if (!value.type.contiguous()) type["strides"] = value.type.strides;
     values[value.name] = type;
   }
-  Json inputs = Json::array(), weights = Json::array(), nodes = Json::array(), outputs = Json::array(),
-       mutations = Json::array(), eager = Json::array();
+  Json inputs = Json::array(), weights = Json::array(), nodes = Json::array(),
+       outputs = Json::array(), mutations = Json::array(), eager = Json::array();
   for (int id : graph.inputs) inputs.push_back(graph.value(id).name);
   for (int id : graph.weights) {
     const Value& value = graph.value(id);
-    weights.push_back({{"value", value.name}, {"name", value.weight_name}, {"kind", value.weight_kind}});
+    weights.push_back(
+        {{"value", value.name}, {"name", value.weight_name}, {"kind", value.weight_kind}});
   }
   for (const auto& node : graph.nodes) {
     Json args = Json::object();
     for (const auto& [name, arg] : node.args) args[name] = argument_json(graph, arg);
     Json outs = Json::array();
     for (int id : node.outputs) outs.push_back(id < 0 ? Json(nullptr) : Json(graph.value(id).name));
-    nodes.push_back(
-        {{"name", node.name}, {"op", node.op}, {"args", args}, {"outputs", outs}, {"module", node.module_path}});
+    nodes.push_back({{"name", node.name},
+                     {"op", node.op},
+                     {"args", args},
+                     {"outputs", outs},
+                     {"module", node.module_path}});
     if (node.part >= 0) nodes.back()["part"] = node.part;
   }
   for (const auto& output : graph.outputs) outputs.push_back(output_json(graph, output));
   for (const auto& mutation : graph.mutations)
-    mutations.push_back({{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
-  for (const auto& note : graph.eager_notes) eager.push_back({{"what", note.what}, {"reason", note.reason}});
-  Json out = {{"format", 1},        {"workload", graph.workload},  {"class", graph.class_name},
-              {"training", graph.training}, {"torch", graph.torch_version}, {"values", values},
-              {"inputs", inputs},   {"weights", weights},          {"nodes", nodes},
-              {"outputs", outputs}, {"mutations", mutations},      {"eager", eager}};
+    mutations.push_back(
+        {{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
+  for (const auto& note : graph.eager_notes)
+    eager.push_back({{"what", note.what}, {"reason", note.reason}});
+  Json out = {{"format", 1},
+              {"workload", graph.workload},
+              {"class", graph.class_name},
+              {"training", graph.training},
+              {"torch", graph.torch_version},
+              {"values", values},
+              {"inputs", inputs},
+              {"weights", weights},
+              {"nodes", nodes},
+              {"outputs", outputs},
+              {"mutations", mutations},
+              {"eager", eager}};
   if (!graph.whole) {
     Json parts = Json::array();
     for (const auto& part : graph.parts) {
       Json part_inputs = Json::array(), part_outputs = Json::array();
       for (int id : part.inputs) part_inputs.push_back(graph.value(id).name);
       for (const auto& output : part.outputs) part_outputs.push_back(output_json(graph, output));
-      parts.push_back({{"module_path", part.module_path}, {"inputs", part_inputs}, {"outputs", part_outputs}});
+      parts.push_back(
+          {{"module_path", part.module_path}, {"inputs", part_inputs}, {"outputs", part_outputs}});
     }
     out["parts"] = parts;
   }

@@ -17,7 +17,8 @@ struct Range {
   int64_t low = 0, high = 0;
 };
 
-// Sum of coefficient * atom + constant. An atom is an axis or an integer expression that is no such sum itself.
+// Sum of coefficient * atom + constant. An atom is an axis or an integer expression that is no such
+// sum itself.
 struct Linear {
   struct Term {
     Expr atom;
@@ -27,12 +28,17 @@ struct Linear {
   int64_t constant = 0;
 };
 
-int64_t floor_div(int64_t a, int64_t b) { return apply_int(ExprOp::kFloorDiv, a, b); }
-int64_t floor_mod(int64_t a, int64_t b) { return apply_int(ExprOp::kMod, a, b); }
+int64_t floor_div(int64_t a, int64_t b) {
+  return apply_int(ExprOp::kFloorDiv, a, b);
+}
+int64_t floor_mod(int64_t a, int64_t b) {
+  return apply_int(ExprOp::kMod, a, b);
+}
 
 bool constant_divisor(const ExprNode& e) {
   const Expr& divisor = e.operands[1];
-  return divisor->op == ExprOp::kConst && divisor->kind == ScalarKind::kInt && divisor->int_value > 0;
+  return divisor->op == ExprOp::kConst && divisor->kind == ScalarKind::kInt &&
+         divisor->int_value > 0;
 }
 
 class Simplifier {
@@ -51,11 +57,16 @@ class Simplifier {
 
   Linear linear(const Expr& e) {
     switch (e->op) {
-      case ExprOp::kConst: return number(e->int_value);
-      case ExprOp::kAxis: return extent_of(e->axis) == 1 ? number(0) : atom(e);
-      case ExprOp::kAdd: return sum(linear(e->operands[0]), linear(e->operands[1]), 1);
-      case ExprOp::kSub: return sum(linear(e->operands[0]), linear(e->operands[1]), -1);
-      case ExprOp::kNeg: return scale(linear(e->operands[0]), -1);
+      case ExprOp::kConst:
+        return number(e->int_value);
+      case ExprOp::kAxis:
+        return extent_of(e->axis) == 1 ? number(0) : atom(e);
+      case ExprOp::kAdd:
+        return sum(linear(e->operands[0]), linear(e->operands[1]), 1);
+      case ExprOp::kSub:
+        return sum(linear(e->operands[0]), linear(e->operands[1]), -1);
+      case ExprOp::kNeg:
+        return scale(linear(e->operands[0]), -1);
       case ExprOp::kMul: {
         Linear a = linear(e->operands[0]), b = linear(e->operands[1]);
         if (a.terms.empty()) return scale(std::move(b), a.constant);
@@ -66,10 +77,14 @@ class Simplifier {
         if (constant_divisor(*e)) return divide(linear(e->operands[0]), e->operands[1]->int_value);
         break;
       case ExprOp::kMod:
-        if (constant_divisor(*e)) return remainder(linear(e->operands[0]), e->operands[1]->int_value);
+        if (constant_divisor(*e))
+          return remainder(linear(e->operands[0]), e->operands[1]->int_value);
         break;
-      case ExprOp::kMin: case ExprOp::kMax: return extremum(e);
-      default: break;
+      case ExprOp::kMin:
+      case ExprOp::kMax:
+        return extremum(e);
+      default:
+        break;
     }
     Expr rebuilt = simplify_other(e);
     return rebuilt->op == ExprOp::kConst ? number(rebuilt->int_value) : atom(rebuilt);
@@ -106,7 +121,8 @@ class Simplifier {
     for (size_t i = 0; i < into.terms.size(); ++i) {
       if (!same(into.terms[i].atom, e)) continue;
       into.terms[i].coefficient = plus(into.terms[i].coefficient, coefficient);
-      if (into.terms[i].coefficient == 0) into.terms.erase(into.terms.begin() + static_cast<std::ptrdiff_t>(i));
+      if (into.terms[i].coefficient == 0)
+        into.terms.erase(into.terms.begin() + static_cast<std::ptrdiff_t>(i));
       return;
     }
     into.terms.push_back({e, coefficient});
@@ -125,7 +141,9 @@ class Simplifier {
       const int64_t c = quotient.atom->operands[1]->int_value;
       for (const auto& rest : a.terms) {
         if (rest.atom->op != ExprOp::kMod || !constant_divisor(*rest.atom)) continue;
-        if (rest.atom->operands[1]->int_value != c || times(rest.coefficient, c) != quotient.coefficient) continue;
+        if (rest.atom->operands[1]->int_value != c ||
+            times(rest.coefficient, c) != quotient.coefficient)
+          continue;
         if (!same(rest.atom->operands[0], quotient.atom->operands[0])) continue;
         Linear out = number(a.constant);
         for (const auto& term : a.terms)
@@ -153,7 +171,8 @@ class Simplifier {
   // Range of an expression that is simplified already.
   std::optional<Range> range(const Expr& e) {
     switch (e->op) {
-      case ExprOp::kConst: return Range{e->int_value, e->int_value};
+      case ExprOp::kConst:
+        return Range{e->int_value, e->int_value};
       case ExprOp::kAxis: {
         const int64_t extent = extent_of(e->axis);
         if (extent < 0) return std::nullopt;
@@ -169,25 +188,32 @@ class Simplifier {
       case ExprOp::kMod:
         if (!constant_divisor(*e)) return std::nullopt;
         return Range{0, e->operands[1]->int_value - 1};
-      case ExprOp::kMin: case ExprOp::kMax: {
+      case ExprOp::kMin:
+      case ExprOp::kMax: {
         auto a = range(linear(e->operands[0])), b = range(linear(e->operands[1]));
         if (!a || !b) return std::nullopt;
-        if (e->op == ExprOp::kMin) return Range{std::min(a->low, b->low), std::min(a->high, b->high)};
+        if (e->op == ExprOp::kMin)
+          return Range{std::min(a->low, b->low), std::min(a->high, b->high)};
         return Range{std::max(a->low, b->low), std::max(a->high, b->high)};
       }
       case ExprOp::kSelect: {
-        if (e->operands[1]->kind != ScalarKind::kInt || e->operands[2]->kind != ScalarKind::kInt) return std::nullopt;
+        if (e->operands[1]->kind != ScalarKind::kInt || e->operands[2]->kind != ScalarKind::kInt)
+          return std::nullopt;
         auto a = range(linear(e->operands[1])), b = range(linear(e->operands[2]));
         if (!a || !b) return std::nullopt;
         return Range{std::min(a->low, b->low), std::max(a->high, b->high)};
       }
-      case ExprOp::kAdd: case ExprOp::kSub: case ExprOp::kNeg: return range(linear(e));
-      default: return std::nullopt;
+      case ExprOp::kAdd:
+      case ExprOp::kSub:
+      case ExprOp::kNeg:
+        return range(linear(e));
+      default:
+        return std::nullopt;
     }
   }
 
-  // Splits a sum for a divisor c by some g that divides c: terms that are multiples of g, divided by g, and the
-  // rest, which stays within [0, g). Then floor(sum / c) = floor(big / (c/g)).
+  // Splits a sum for a divisor c by some g that divides c: terms that are multiples of g, divided
+  // by g, and the rest, which stays within [0, g). Then floor(sum / c) = floor(big / (c/g)).
   bool split(const Linear& a, int64_t c, int64_t& g, Linear& big, Linear& small) {
     for (const auto& candidate : a.terms) {
       g = std::gcd(c, candidate.coefficient);
@@ -195,8 +221,10 @@ class Simplifier {
       big = number(floor_div(a.constant, g));
       small = number(floor_mod(a.constant, g));
       for (const auto& term : a.terms) {
-        if (term.coefficient % g == 0) add_term(big, term.atom, term.coefficient / g);
-        else add_term(small, term.atom, term.coefficient);
+        if (term.coefficient % g == 0)
+          add_term(big, term.atom, term.coefficient / g);
+        else
+          add_term(small, term.atom, term.coefficient);
       }
       auto r = range(small);
       if (r && r->low >= 0 && r->high < g) return true;
@@ -217,12 +245,14 @@ class Simplifier {
     }
     int64_t g = 0;
     Linear big, small;
-    if (split(rest, c, g, big, small)) return sum(std::move(whole), divide(std::move(big), c / g), 1);
+    if (split(rest, c, g, big, small))
+      return sum(std::move(whole), divide(std::move(big), c / g), 1);
     if (rest.terms.size() == 1 && rest.terms[0].coefficient == 1 && rest.constant == 0) {
       const Expr inner = rest.terms[0].atom;
-      if (inner->op == ExprOp::kFloorDiv && constant_divisor(*inner) && inner->operands[1]->int_value < (int64_t{1} << 31) &&
-          c < (int64_t{1} << 31))
-        return sum(std::move(whole), divide(linear(inner->operands[0]), inner->operands[1]->int_value * c), 1);
+      if (inner->op == ExprOp::kFloorDiv && constant_divisor(*inner) &&
+          inner->operands[1]->int_value < (int64_t{1} << 31) && c < (int64_t{1} << 31))
+        return sum(std::move(whole),
+                   divide(linear(inner->operands[0]), inner->operands[1]->int_value * c), 1);
     }
     return sum(std::move(whole), atom(binary(ExprOp::kFloorDiv, to_expr(rest), integer(c))), 1);
   }
@@ -237,10 +267,12 @@ class Simplifier {
     }
     int64_t g = 0;
     Linear big, small;
-    if (split(rest, c, g, big, small)) return sum(scale(remainder(std::move(big), c / g), g), small, 1);
+    if (split(rest, c, g, big, small))
+      return sum(scale(remainder(std::move(big), c / g), g), small, 1);
     if (rest.terms.size() == 1 && rest.terms[0].coefficient == 1 && rest.constant == 0) {
       const Expr inner = rest.terms[0].atom;
-      if (inner->op == ExprOp::kMod && constant_divisor(*inner) && inner->operands[1]->int_value % c == 0)
+      if (inner->op == ExprOp::kMod && constant_divisor(*inner) &&
+          inner->operands[1]->int_value % c == 0)
         return remainder(linear(inner->operands[0]), c);
     }
     return atom(binary(ExprOp::kMod, to_expr(rest), integer(c)));
@@ -267,12 +299,14 @@ class Simplifier {
     });
     Expr out;
     for (const auto& term : terms) {
-      const bool minus = out && term.coefficient < 0 && term.coefficient != std::numeric_limits<int64_t>::min();
+      const bool minus =
+          out && term.coefficient < 0 && term.coefficient != std::numeric_limits<int64_t>::min();
       Expr product = term.atom * integer(minus ? -term.coefficient : term.coefficient);
       out = !out ? product : minus ? out - product : out + product;
     }
     if (!out) return integer(a.constant);
-    if (a.constant < 0 && a.constant != std::numeric_limits<int64_t>::min()) return out - integer(-a.constant);
+    if (a.constant < 0 && a.constant != std::numeric_limits<int64_t>::min())
+      return out - integer(-a.constant);
     return out + integer(a.constant);
   }
 
@@ -285,26 +319,44 @@ class Simplifier {
     }
     std::vector<Expr> operands;
     for (const auto& operand : e->operands) operands.push_back(simplify(operand));
-    if (is_comparison(e->op) && operands[0]->kind == ScalarKind::kInt && operands[1]->kind == ScalarKind::kInt) {
+    if (is_comparison(e->op) && operands[0]->kind == ScalarKind::kInt &&
+        operands[1]->kind == ScalarKind::kInt) {
       auto gap = range(sum(linear(operands[0]), linear(operands[1]), -1));
       if (gap) {
         const bool always_less = gap->high < 0, always_greater = gap->low > 0;
         const bool at_most = gap->high <= 0, at_least = gap->low >= 0;
         switch (e->op) {
-          case ExprOp::kLt: if (always_less || at_least) return boolean(always_less); break;
-          case ExprOp::kLe: if (at_most || always_greater) return boolean(at_most); break;
-          case ExprOp::kGt: if (always_greater || at_most) return boolean(always_greater); break;
-          case ExprOp::kGe: if (at_least || always_less) return boolean(at_least); break;
-          case ExprOp::kEq: if (always_less || always_greater) return boolean(false); break;
-          case ExprOp::kNe: if (always_less || always_greater) return boolean(true); break;
-          default: break;
+          case ExprOp::kLt:
+            if (always_less || at_least) return boolean(always_less);
+            break;
+          case ExprOp::kLe:
+            if (at_most || always_greater) return boolean(at_most);
+            break;
+          case ExprOp::kGt:
+            if (always_greater || at_most) return boolean(always_greater);
+            break;
+          case ExprOp::kGe:
+            if (at_least || always_less) return boolean(at_least);
+            break;
+          case ExprOp::kEq:
+            if (always_less || always_greater) return boolean(false);
+            break;
+          case ExprOp::kNe:
+            if (always_less || always_greater) return boolean(true);
+            break;
+          default:
+            break;
         }
       }
     }
     switch (e->op) {
-      case ExprOp::kLoad: return load(e->tensor, e->kind, std::move(operands));
-      case ExprOp::kCast: return cast(e->dtype, operands[0]);
-      default: return is_unary(e->op) ? unary(e->op, operands[0]) : binary(e->op, operands[0], operands[1]);
+      case ExprOp::kLoad:
+        return load(e->tensor, e->kind, std::move(operands));
+      case ExprOp::kCast:
+        return cast(e->dtype, operands[0]);
+      default:
+        return is_unary(e->op) ? unary(e->op, operands[0])
+                               : binary(e->op, operands[0], operands[1]);
     }
   }
 

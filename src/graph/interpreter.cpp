@@ -13,7 +13,8 @@ namespace {
 
 class StageEvaluator {
  public:
-  StageEvaluator(const StageGraph& graph, std::vector<HostTensor>& tensors, const Stage& stage, bool round)
+  StageEvaluator(const StageGraph& graph, std::vector<HostTensor>& tensors, const Stage& stage,
+                 bool round)
       : graph_(graph), tensors_(tensors), stage_(stage), round_(round) {
     extents_ = axis_extents(graph, stage);
     rank_ = extents_.size() - stage.reduce.size();
@@ -29,7 +30,8 @@ class StageEvaluator {
         accumulator_ = value;
         value = number(*stage_.finish);
       }
-      if (!error_.empty()) return fail(ErrorKind::kInput, fmt::format("{}: {}", stage_.origin, error_));
+      if (!error_.empty())
+        return fail(ErrorKind::kInput, fmt::format("{}: {}", stage_.origin, error_));
       out[i] = round_ ? round_to(type.dtype, value) : value;
       advance(0, rank_);
     }
@@ -64,14 +66,28 @@ class StageEvaluator {
     do {
       const double value = number(*stage_.body);
       switch (c) {
-        case Combiner::kNone: break;
-        case Combiner::kSum: acc += value; break;
-        case Combiner::kProd: acc *= value; break;
-        case Combiner::kMax: acc = apply_real(ExprOp::kMax, acc, value); break;
-        case Combiner::kMin: acc = apply_real(ExprOp::kMin, acc, value); break;
-        case Combiner::kAny: acc = acc != 0 || value != 0; break;
-        case Combiner::kAll: acc = acc != 0 && value != 0; break;
-        case Combiner::kArgMax: case Combiner::kArgMin:
+        case Combiner::kNone:
+          break;
+        case Combiner::kSum:
+          acc += value;
+          break;
+        case Combiner::kProd:
+          acc *= value;
+          break;
+        case Combiner::kMax:
+          acc = apply_real(ExprOp::kMax, acc, value);
+          break;
+        case Combiner::kMin:
+          acc = apply_real(ExprOp::kMin, acc, value);
+          break;
+        case Combiner::kAny:
+          acc = acc != 0 || value != 0;
+          break;
+        case Combiner::kAll:
+          acc = acc != 0 && value != 0;
+          break;
+        case Combiner::kArgMax:
+        case Combiner::kArgMin:
           if (position == 0 || better(c, value, acc)) {
             acc = value;
             best = position;
@@ -90,15 +106,20 @@ class StageEvaluator {
   double real(const ExprNode& e) {
     if (e.kind != ScalarKind::kReal) return static_cast<double>(whole(e));
     switch (e.op) {
-      case ExprOp::kConst: return e.real_value;
-      case ExprOp::kLoad: return element(e);
-      case ExprOp::kReduced: return accumulator_;
+      case ExprOp::kConst:
+        return e.real_value;
+      case ExprOp::kLoad:
+        return element(e);
+      case ExprOp::kReduced:
+        return accumulator_;
       case ExprOp::kCast: {
         const double value = number(*e.operands[0]);
         return round_ ? round_to(e.dtype, value) : value;
       }
-      case ExprOp::kSelect: return whole(*e.operands[0]) ? real(*e.operands[1]) : real(*e.operands[2]);
-      default: break;
+      case ExprOp::kSelect:
+        return whole(*e.operands[0]) ? real(*e.operands[1]) : real(*e.operands[2]);
+      default:
+        break;
     }
     if (is_unary(e.op)) return apply_real(e.op, real(*e.operands[0]));
     return apply_real(e.op, real(*e.operands[0]), real(*e.operands[1]));
@@ -106,23 +127,34 @@ class StageEvaluator {
 
   int64_t whole(const ExprNode& e) {
     switch (e.op) {
-      case ExprOp::kConst: return e.int_value;
-      case ExprOp::kAxis: return axes_[static_cast<size_t>(e.axis)];
-      case ExprOp::kLoad: return static_cast<int64_t>(element(e));
-      case ExprOp::kReduced: return static_cast<int64_t>(accumulator_);
+      case ExprOp::kConst:
+        return e.int_value;
+      case ExprOp::kAxis:
+        return axes_[static_cast<size_t>(e.axis)];
+      case ExprOp::kLoad:
+        return static_cast<int64_t>(element(e));
+      case ExprOp::kReduced:
+        return static_cast<int64_t>(accumulator_);
       case ExprOp::kCast: {
         const ExprNode& inner = *e.operands[0];
-        return inner.kind == ScalarKind::kReal ? truncate_to(e.dtype, real(inner)) : wrap_to(e.dtype, whole(inner));
+        return inner.kind == ScalarKind::kReal ? truncate_to(e.dtype, real(inner))
+                                               : wrap_to(e.dtype, whole(inner));
       }
-      case ExprOp::kSelect: return whole(*e.operands[0]) ? whole(*e.operands[1]) : whole(*e.operands[2]);
-      case ExprOp::kIsNan: return std::isnan(real(*e.operands[0]));
-      case ExprOp::kAnd: return whole(*e.operands[0]) && whole(*e.operands[1]);
-      case ExprOp::kOr: return whole(*e.operands[0]) || whole(*e.operands[1]);
-      default: break;
+      case ExprOp::kSelect:
+        return whole(*e.operands[0]) ? whole(*e.operands[1]) : whole(*e.operands[2]);
+      case ExprOp::kIsNan:
+        return std::isnan(real(*e.operands[0]));
+      case ExprOp::kAnd:
+        return whole(*e.operands[0]) && whole(*e.operands[1]);
+      case ExprOp::kOr:
+        return whole(*e.operands[0]) || whole(*e.operands[1]);
+      default:
+        break;
     }
     if (is_unary(e.op)) return apply_int(e.op, whole(*e.operands[0]));
     const ExprNode &a = *e.operands[0], &b = *e.operands[1];
-    if (a.kind == ScalarKind::kReal || b.kind == ScalarKind::kReal) return compare_real(e.op, real(a), real(b));
+    if (a.kind == ScalarKind::kReal || b.kind == ScalarKind::kReal)
+      return compare_real(e.op, real(a), real(b));
     return apply_int(e.op, whole(a), whole(b));
   }
 
@@ -130,7 +162,8 @@ class StageEvaluator {
     const StageTensor& tensor = graph_.tensors[static_cast<size_t>(e.tensor)];
     const Shape& shape = tensor.type.shape;
     if (shape.size() != e.operands.size()) {
-      error_ = fmt::format("load of {} with {} indices for rank {}", tensor.name, e.operands.size(), shape.size());
+      error_ = fmt::format("load of {} with {} indices for rank {}", tensor.name, e.operands.size(),
+                           shape.size());
       return 0;
     }
     int64_t offset = 0;
@@ -138,8 +171,8 @@ class StageEvaluator {
       const int64_t index = whole(*e.operands[i]);
       if (index < 0 || index >= shape[i]) {
         if (error_.empty())
-          error_ = fmt::format("index {} of dimension {} is out of range for {} {}", index, i, tensor.name,
-                               shape_text(shape));
+          error_ = fmt::format("index {} of dimension {} is out of range for {} {}", index, i,
+                               tensor.name, shape_text(shape));
         return 0;
       }
       offset = offset * shape[i] + index;
@@ -159,8 +192,8 @@ class StageEvaluator {
 
 }  // namespace
 
-Result<std::vector<HostTensor>> interpret(const StageGraph& graph, std::map<int, HostTensor> bindings,
-                                          bool round_to_dtype) {
+Result<std::vector<HostTensor>> interpret(const StageGraph& graph,
+                                          std::map<int, HostTensor> bindings, bool round_to_dtype) {
   std::vector<HostTensor> tensors(graph.tensors.size());
   std::vector<bool> known(graph.tensors.size(), false);
   for (size_t t = 0; t < tensors.size(); ++t) {
@@ -168,10 +201,12 @@ Result<std::vector<HostTensor>> interpret(const StageGraph& graph, std::map<int,
     tensors[t].type = tensor.type;
     if (tensor.role == TensorRole::kOutput || tensor.role == TensorRole::kTemporary) continue;
     auto found = bindings.find(static_cast<int>(t));
-    if (found == bindings.end()) return fail(ErrorKind::kInput, fmt::format("nothing is bound to {}", tensor.name));
+    if (found == bindings.end())
+      return fail(ErrorKind::kInput, fmt::format("nothing is bound to {}", tensor.name));
     if (static_cast<int64_t>(found->second.data.size()) != tensor.type.elements())
-      return fail(ErrorKind::kInput, fmt::format("{} wants {} elements, {} are bound", tensor.name,
-                                                 tensor.type.elements(), found->second.data.size()));
+      return fail(ErrorKind::kInput,
+                  fmt::format("{} wants {} elements, {} are bound", tensor.name,
+                              tensor.type.elements(), found->second.data.size()));
     tensors[t].data = std::move(found->second.data);
     known[t] = true;
   }

@@ -20,7 +20,8 @@ struct HostTensor {
 // Evaluates a stage graph point by point, each stage's result rounded to its dtype when
 // `round_to_dtype`. Slow and plain on purpose: it is what everything else is tested against.
 // `bindings`: by tensor index, every input, weight and state. Returns all tensors.
-Result<std::vector<HostTensor>> interpret(const StageGraph& graph, std::map<int, HostTensor> bindings,
+Result<std::vector<HostTensor>> interpret(const StageGraph& graph,
+                                          std::map<int, HostTensor> bindings,
                                           bool round_to_dtype = true);
 
 }  // namespace kernelwright::graph

@@ -46,8 +46,12 @@ class RegionLowering final : public Lowering {
     return tensors;
   }
 
-  const TensorType& type(int tensor) const override { return out_.tensors.at(static_cast<size_t>(tensor)).type; }
-  const TensorType& output_type(int index) const override { return types_.at(static_cast<size_t>(index)); }
+  const TensorType& type(int tensor) const override {
+    return out_.tensors.at(static_cast<size_t>(tensor)).type;
+  }
+  const TensorType& output_type(int index) const override {
+    return types_.at(static_cast<size_t>(index));
+  }
 
   void define(int index, Stage stage) override {
     const size_t i = static_cast<size_t>(index);
@@ -58,8 +62,8 @@ class RegionLowering final : public Lowering {
   }
 
   int define_temporary(TensorType type, Stage stage) override {
-    StageTensor tensor{fmt::format("{}.{}", node_->name, temporaries_++), contiguous_type(std::move(type)),
-                       TensorRole::kTemporary, -1, ""};
+    StageTensor tensor{fmt::format("{}.{}", node_->name, temporaries_++),
+                       contiguous_type(std::move(type)), TensorRole::kTemporary, -1, ""};
     return append(std::move(tensor), std::move(stage));
   }
 
@@ -93,13 +97,15 @@ class RegionLowering final : public Lowering {
       const Value& value = graph_.value(id);
       const bool state = mutated(value.weight_name);
       tensors_[id] = out_.add_tensor({value.name, contiguous_type(value.type),
-                                      state ? TensorRole::kState : TensorRole::kWeight, -1, value.weight_name});
+                                      state ? TensorRole::kState : TensorRole::kWeight, -1,
+                                      value.weight_name});
     }
   }
 
   int tensor_of(int value) const {
     auto found = tensors_.find(value);
-    KW_INVARIANT(found != tensors_.end(), "value made outside the region: " + graph_.value(value).name);
+    KW_INVARIANT(found != tensors_.end(),
+                 "value made outside the region: " + graph_.value(value).name);
     return found->second;
   }
 
@@ -108,7 +114,8 @@ class RegionLowering final : public Lowering {
     if (!entry) return op_error(node, "op outside the table: " + node.op);
     for (int id : node_operands(node))
       if (!tensors_.contains(id))
-        return op_error(node, fmt::format("reads \"{}\", which is outside the region", graph_.value(id).name));
+        return op_error(
+            node, fmt::format("reads \"{}\", which is outside the region", graph_.value(id).name));
     node_ = &node;
     temporaries_ = 0;
     // Entries rely on what PyTorch guarantees; arguments that it could not have exported end here.
@@ -139,7 +146,8 @@ class RegionLowering final : public Lowering {
       if (i >= types_.size()) return op_error(node, fmt::format("has no output {}", i));
       const TensorType recorded = contiguous_type(graph_.value(node.outputs[i]).type);
       if (types_[i] != recorded)
-        return op_error(node, fmt::format("output {} should be {} but the graph says {}", i, types_[i].text(), recorded.text()));
+        return op_error(node, fmt::format("output {} should be {} but the graph says {}", i,
+                                          types_[i].text(), recorded.text()));
     }
     return {};
   }
@@ -151,13 +159,15 @@ class RegionLowering final : public Lowering {
     stage.origin = node_ ? node_->name : stage.origin;
     const std::vector<int64_t> extents = axis_extents(out_, stage);
     auto check_load = [&](const ExprNode& e) {
-      KW_INVARIANT(e.op != ExprOp::kLoad || e.operands.size() == type(e.tensor).shape.size(), "a load's rank differs");
+      KW_INVARIANT(e.op != ExprOp::kLoad || e.operands.size() == type(e.tensor).shape.size(),
+                   "a load's rank differs");
     };
     visit(stage.body, check_load);
     if (stage.finish) visit(stage.finish, check_load);
     stage.body = simplify_index(stage.body, extents);
     if (stage.finish) stage.finish = simplify_index(stage.finish, extents);
-    if (stage.combiner == Combiner::kAny || stage.combiner == Combiner::kAll) stage.body = cast(DType::kBool, stage.body);
+    if (stage.combiner == Combiner::kAny || stage.combiner == Combiner::kAll)
+      stage.body = cast(DType::kBool, stage.body);
     if (stage.finish) {
       if (stage.finish->kind != wanted) stage.finish = cast(dtype, stage.finish);
     } else if (stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin) {
@@ -181,7 +191,8 @@ class RegionLowering final : public Lowering {
     for (size_t i = 0; i < region_.outputs.size(); ++i) {
       auto found = tensors_.find(region_.outputs[i]);
       if (found == tensors_.end())
-        return fail(ErrorKind::kInternal, "region output made outside it: " + graph_.value(region_.outputs[i]).name);
+        return fail(ErrorKind::kInternal,
+                    "region output made outside it: " + graph_.value(region_.outputs[i]).name);
       StageTensor& tensor = out_.tensors[static_cast<size_t>(found->second)];
       if (tensor.role == TensorRole::kTemporary) {
         tensor.role = TensorRole::kOutput;
@@ -199,12 +210,16 @@ class RegionLowering final : public Lowering {
     for (const auto& mutation : region_.mutations) {
       auto found = tensors_.find(mutation.value);
       if (found == tensors_.end())
-        return fail(ErrorKind::kInternal, "new value of a buffer is made outside the region: " + mutation.weight_name);
+        return fail(ErrorKind::kInternal,
+                    "new value of a buffer is made outside the region: " + mutation.weight_name);
       for (size_t t = 0; t < out_.tensors.size(); ++t) {
-        if (out_.tensors[t].role != TensorRole::kState || out_.tensors[t].weight_name != mutation.weight_name) continue;
+        if (out_.tensors[t].role != TensorRole::kState ||
+            out_.tensors[t].weight_name != mutation.weight_name)
+          continue;
         if (static_cast<int>(t) == found->second) break;
         if (type(found->second) != out_.tensors[t].type)
-          return fail(ErrorKind::kInput, fmt::format("buffer {} changes its type in forward", mutation.weight_name));
+          return fail(ErrorKind::kInput,
+                      fmt::format("buffer {} changes its type in forward", mutation.weight_name));
         Stage stage = copy_of(found->second, mutation.weight_name);
         stage.output = static_cast<int>(t);
         out_.stages.push_back(std::move(stage));
@@ -214,10 +229,12 @@ class RegionLowering final : public Lowering {
     return {};
   }
 
-  // Drops stages that reach neither an output nor a state, and the temporaries that nothing mentions.
+  // Drops stages that reach neither an output nor a state, and the temporaries that nothing
+  // mentions.
   void drop_dead() {
     std::vector<bool> live(out_.tensors.size());
-    for (size_t t = 0; t < live.size(); ++t) live[t] = out_.tensors[t].role != TensorRole::kTemporary;
+    for (size_t t = 0; t < live.size(); ++t)
+      live[t] = out_.tensors[t].role != TensorRole::kTemporary;
     std::vector<Stage> kept;
     for (auto stage = out_.stages.rbegin(); stage != out_.stages.rend(); ++stage) {
       if (!live[static_cast<size_t>(stage->output)]) continue;
@@ -233,7 +250,9 @@ class RegionLowering final : public Lowering {
     StageGraph compact;
     for (size_t t = 0; t < live.size(); ++t)
       if (live[t]) renamed[t] = compact.add_tensor(std::move(out_.tensors[t]));
-    auto rename = [&](const ExprNode& e) { return load(renamed[static_cast<size_t>(e.tensor)], e.kind, e.operands); };
+    auto rename = [&](const ExprNode& e) {
+      return load(renamed[static_cast<size_t>(e.tensor)], e.kind, e.operands);
+    };
     for (auto& stage : kept) {
       stage.output = renamed[static_cast<size_t>(stage.output)];
       stage.body = rewrite_loads(stage.body, rename);
@@ -254,6 +273,8 @@ class RegionLowering final : public Lowering {
 
 }  // namespace
 
-Result<StageGraph> lower(const Graph& graph, const Region& region) { return RegionLowering(graph, region).run(); }
+Result<StageGraph> lower(const Graph& graph, const Region& region) {
+  return RegionLowering(graph, region).run();
+}
 
 }  // namespace kernelwright::graph

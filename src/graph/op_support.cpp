@@ -8,7 +8,9 @@
 namespace kernelwright::graph {
 namespace {
 
-int category(DType dtype) { return is_float(dtype) ? 2 : is_integer(dtype) ? 1 : 0; }
+int category(DType dtype) {
+  return is_float(dtype) ? 2 : is_integer(dtype) ? 1 : 0;
+}
 
 // PyTorch's combine_categories: the lower rank counts only when it is of a higher category.
 std::optional<DType> combine(std::optional<DType> higher, std::optional<DType> lower) {
@@ -35,7 +37,9 @@ Result<TensorType> operand_type(const Graph& graph, const Node& node, const std:
   return type;
 }
 
-std::vector<TensorType> one_type(DType dtype, Shape shape) { return {TensorType{dtype, std::move(shape), {}}}; }
+std::vector<TensorType> one_type(DType dtype, Shape shape) {
+  return {TensorType{dtype, std::move(shape), {}}};
+}
 
 Result<Shape> broadcast_shapes(const Node& node, const std::vector<Shape>& shapes) {
   Shape out;
@@ -44,7 +48,9 @@ Result<Shape> broadcast_shapes(const Node& node, const std::vector<Shape>& shape
     for (size_t i = 0; i < shape.size(); ++i) {
       int64_t& extent = out[out.size() - shape.size() + i];
       if (shape[i] == extent || shape[i] == 1) continue;
-      if (extent != 1) return op_error(node, fmt::format("shapes {} and {} do not broadcast", shape_text(out), shape_text(shape)));
+      if (extent != 1)
+        return op_error(node, fmt::format("shapes {} and {} do not broadcast", shape_text(out),
+                                          shape_text(shape)));
       extent = shape[i];
     }
   }
@@ -68,7 +74,9 @@ DType promote(DType a, DType b) {
 
 DType promoted_dtype(const Graph& graph, const Node& node, const std::vector<std::string>& names) {
   std::optional<DType> tensors, scalars, numbers;
-  auto join = [](std::optional<DType>& slot, DType dtype) { slot = slot ? promote(*slot, dtype) : dtype; };
+  auto join = [](std::optional<DType>& slot, DType dtype) {
+    slot = slot ? promote(*slot, dtype) : dtype;
+  };
   for (const auto& name : names) {
     const Argument& arg = node.arg(name);
     if (auto id = node.value_arg(name)) {
@@ -85,11 +93,14 @@ DType promoted_dtype(const Graph& graph, const Node& node, const std::vector<std
   return combine(tensors, combine(scalars, numbers)).value_or(DType::kF32);
 }
 
-DType accumulate_dtype(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16 ? DType::kF32 : dtype; }
+DType accumulate_dtype(DType dtype) {
+  return dtype == DType::kF16 || dtype == DType::kBF16 ? DType::kF32 : dtype;
+}
 
 Result<int64_t> normalize_dim(const Node& node, int64_t dim, size_t rank) {
   const int64_t extent = std::max<int64_t>(static_cast<int64_t>(rank), 1);
-  if (dim < -extent || dim >= extent) return op_error(node, fmt::format("dimension {} is out of range", dim));
+  if (dim < -extent || dim >= extent)
+    return op_error(node, fmt::format("dimension {} is out of range", dim));
   return dim < 0 ? dim + extent : dim;
 }
 

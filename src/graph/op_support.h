@@ -25,8 +25,9 @@ void add_pooling_ops(OpList& ops);
 void add_attention_ops(OpList& ops);
 void add_loss_ops(OpList& ops);
 
-// A pointwise op in one line: operands by schema name, of which `x` and `y` abbreviate self and other, attributes
-// as $name (scalar_parser.h). The result's shape is the operands' broadcast; its dtype follows PyTorch's promotion.
+// A pointwise op in one line: operands by schema name, of which `x` and `y` abbreviate self and
+// other, attributes as $name (scalar_parser.h). The result's shape is the operands' broadcast; its
+// dtype follows PyTorch's promotion.
 enum class ResultType : uint8_t {
   kPromoted,  // of the operands, not of the attributes
   kFloat,     // the same, but integers give f32
@@ -42,7 +43,8 @@ std::vector<TensorType> one_type(DType dtype, Shape shape);
 
 // PyTorch's broadcast of shapes, aligned at the right.
 Result<Shape> broadcast_shapes(const Node& node, const std::vector<Shape>& shapes);
-// The promoted dtype of arguments (tensors, zero-dimensional tensors and numbers rank in this order).
+// The promoted dtype of arguments (tensors, zero-dimensional tensors and numbers rank in this
+// order).
 DType promoted_dtype(const Graph& graph, const Node& node, const std::vector<std::string>& names);
 DType promote(DType a, DType b);
 // f32 for half types, else the dtype itself: what statistics are kept in.
@@ -55,8 +57,10 @@ DType dtype_arg(const Node& node, const std::string& name, DType fallback);
 // A number argument as a constant of its own kind; null when it is no number.
 Expr number_arg(const Node& node, const std::string& name);
 
-// A list argument with one number per spatial dimension; one number stands for all, none for `fallback`.
-Result<std::vector<int64_t>> spatial_list(const Node& node, const std::string& name, size_t dims, int64_t fallback);
+// A list argument with one number per spatial dimension; one number stands for all, none for
+// `fallback`.
+Result<std::vector<int64_t>> spatial_list(const Node& node, const std::string& name, size_t dims,
+                                          int64_t fallback);
 
 // axis(first) .. axis(first + count - 1)
 std::vector<Expr> axes_from(size_t first, size_t count);
@@ -64,7 +68,8 @@ std::vector<Expr> axes_from(size_t first, size_t count);
 Expr load_of(const Lowering& lowering, int tensor, std::vector<Expr> index);
 // Stage without reduction, and with one.
 Stage plain_stage(Expr body);
-Stage reduce_stage(Combiner combiner, std::vector<int64_t> extents, Expr body, Expr finish = nullptr);
+Stage reduce_stage(Combiner combiner, std::vector<int64_t> extents, Expr body,
+                   Expr finish = nullptr);
 
 // Row-major position of `index` in `shape`, and the way back.
 Expr flatten_index(const std::vector<Expr>& index, const Shape& shape);
@@ -72,8 +77,8 @@ std::vector<Expr> unflatten_index(const Expr& position, const Shape& shape);
 // 0 <= index < extent, folded to true where the ranges of the axes prove it.
 Expr in_range(const Expr& index, int64_t extent, const std::vector<int64_t>& axis_extents);
 
-// Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the tensor. They are kept as
-// precisely as `result`, the dtype of what comes of them.
+// Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the
+// tensor. They are kept as precisely as `result`, the dtype of what comes of them.
 struct SoftmaxRows {
   size_t rank = 0;
   Expr maximum, sum;

@@ -26,7 +26,8 @@ struct Table {
     add_attention_ops(ops);
     add_index_ops(ops);
     add_loss_ops(ops);
-    for (const auto& op : ops) KW_INVARIANT(by_name.emplace(op.name, &op).second, "op listed twice: " + op.name);
+    for (const auto& op : ops)
+      KW_INVARIANT(by_name.emplace(op.name, &op).second, "op listed twice: " + op.name);
   }
 };
 
@@ -42,6 +43,8 @@ const OpEntry* find_op(std::string_view name) {
   return found == table().by_name.end() ? nullptr : found->second;
 }
 
-const std::vector<OpEntry>& op_table() { return table().ops; }
+const std::vector<OpEntry>& op_table() {
+  return table().ops;
+}
 
 }  // namespace kernelwright::graph

@@ -12,10 +12,19 @@
 namespace kernelwright::graph {
 
 enum class OpClass : uint8_t {
-  kPointwise, kReduction, kContraction, kNormalization, kPooling, kScan, kAttention, kRecurrence, kMove,
+  kPointwise,
+  kReduction,
+  kContraction,
+  kNormalization,
+  kPooling,
+  kScan,
+  kAttention,
+  kRecurrence,
+  kMove,
 };
 
-// Given to an entry while a node is lowered. Operands are tensors of the stage graph under construction.
+// Given to an entry while a node is lowered. Operands are tensors of the stage graph under
+// construction.
 class Lowering {
  public:
   virtual ~Lowering() = default;
@@ -33,9 +42,10 @@ class Lowering {
   virtual Expr broadcast_load(int tensor, const Shape& output_shape) = 0;
 };
 
-// What the project knows of one op. Shape rule: given the node with typed operands, the types of its
-// outputs, checked against what the exporter recorded. FLOP count: arithmetic of the definition unless
-// `flops` says otherwise (a multiply-add is 2, a transcendental 1). Bytes: operands and outputs once.
+// What the project knows of one op. Shape rule: given the node with typed operands, the types of
+// its outputs, checked against what the exporter recorded. FLOP count: arithmetic of the definition
+// unless `flops` says otherwise (a multiply-add is 2, a transcendental 1). Bytes: operands and
+// outputs once.
 struct OpEntry {
   std::string name;  // "aten.relu.default"
   OpClass op_class;

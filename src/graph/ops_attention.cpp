@@ -13,7 +13,8 @@ Result<std::vector<TensorType>> infer_attention(const Graph& graph, const Node& 
   KW_TRY(TensorType key, operand_type(graph, node, "key"));
   KW_TRY(TensorType value, operand_type(graph, node, "value"));
   if (node.float_arg("dropout_p", 0) != 0) return op_error(node, "dropout is random");
-  if (query.shape.size() < 2 || key.shape.size() != query.shape.size() || value.shape.size() != query.shape.size())
+  if (query.shape.size() < 2 || key.shape.size() != query.shape.size() ||
+      value.shape.size() != query.shape.size())
     return op_error(node, "query, key and value must have one rank");
   const size_t rank = query.shape.size();
   if (query.shape[rank - 1] != key.shape[rank - 1] || key.shape[rank - 2] != value.shape[rank - 2])
@@ -23,7 +24,9 @@ Result<std::vector<TensorType>> infer_attention(const Graph& graph, const Node& 
   if (grouped && (rank < 3 || key.shape[rank - 3] < 1 || q[rank - 3] % key.shape[rank - 3] != 0 ||
                   value.shape[rank - 3] != key.shape[rank - 3]))
     return op_error(node, "heads do not divide into groups");
-  auto leading = [&](const Shape& shape) { return Shape(shape.begin(), shape.end() - (grouped ? 3 : 2)); };
+  auto leading = [&](const Shape& shape) {
+    return Shape(shape.begin(), shape.end() - (grouped ? 3 : 2));
+  };
   KW_TRY(Shape out, broadcast_shapes(node, {leading(q), leading(key.shape), leading(value.shape)}));
   if (grouped) out.push_back(q[rank - 3]);
   out.push_back(q[rank - 2]);
@@ -34,9 +37,11 @@ Result<std::vector<TensorType>> infer_attention(const Graph& graph, const Node& 
 // Scores, row maxima, row sums, probabilities, weighted sum of values.
 Status define_attention(Lowering& lowering) {
   const Node& node = lowering.node();
-  const int query = lowering.operand("query"), key = lowering.operand("key"), value = lowering.operand("value");
+  const int query = lowering.operand("query"), key = lowering.operand("key"),
+            value = lowering.operand("value");
   const int mask = lowering.operand("attn_mask");
-  const Shape q = lowering.type(query).shape, k = lowering.type(key).shape, v = lowering.type(value).shape;
+  const Shape q = lowering.type(query).shape, k = lowering.type(key).shape,
+              v = lowering.type(value).shape;
   const Shape out = lowering.output_type().shape;
   const size_t rank = out.size();
   const int64_t rows = q[rank - 2], columns = k[rank - 2], inner = q[rank - 1];
@@ -75,13 +80,18 @@ Status define_attention(Lowering& lowering) {
     finish = select(binary(ExprOp::kLe, axis(column), axis(row)), finish, minus_infinity);
   const int scores = lowering.define_temporary(
       {dtype, scores_shape, {}},
-      reduce_stage(Combiner::kSum, {inner}, at(query, q, axis(row), axis(reduce)) * at(key, k, axis(column), axis(reduce)), finish));
+      reduce_stage(Combiner::kSum, {inner},
+                   at(query, q, axis(row), axis(reduce)) * at(key, k, axis(column), axis(reduce)),
+                   finish));
   const SoftmaxRows softmax = softmax_rows(lowering, scores, rank - 1, dtype);
   Expr shifted = load_of(lowering, scores, axes_from(0, rank)) - softmax.maximum;
   Expr probability = binary(ExprOp::kDiv, unary(ExprOp::kExp, shifted), softmax.sum);
   // PyTorch gives zeros, not NaN, to a row that a boolean or infinite mask leaves empty.
-  if (mask >= 0) probability = select(binary(ExprOp::kEq, softmax.maximum, minus_infinity), constant(0), probability);
-  const int weights = lowering.define_temporary({dtype, scores_shape, {}}, plain_stage(probability));
+  if (mask >= 0)
+    probability =
+        select(binary(ExprOp::kEq, softmax.maximum, minus_infinity), constant(0), probability);
+  const int weights =
+      lowering.define_temporary({dtype, scores_shape, {}}, plain_stage(probability));
 
   std::vector<Expr> weight_at = axes_from(0, rank);
   weight_at.back() = axis(reduce);
@@ -89,14 +99,16 @@ Status define_attention(Lowering& lowering) {
   // What a causal mask made zero need not be added.
   if (node.bool_arg("is_causal", false))
     weight = select(binary(ExprOp::kLe, axis(reduce), axis(row)), weight, constant(0));
-  lowering.define(0, reduce_stage(Combiner::kSum, {columns}, weight * at(value, v, axis(reduce), axis(column))));
+  lowering.define(0, reduce_stage(Combiner::kSum, {columns},
+                                  weight * at(value, v, axis(reduce), axis(column))));
   return {};
 }
 
 }  // namespace
 
 void add_attention_ops(OpList& ops) {
-  ops.push_back({"aten.scaled_dot_product_attention.default", OpClass::kAttention, infer_attention, define_attention, nullptr});
+  ops.push_back({"aten.scaled_dot_product_attention.default", OpClass::kAttention, infer_attention,
+                 define_attention, nullptr});
 }
 
 }  // namespace kernelwright::graph

@@ -71,8 +71,12 @@ OpEntry triangle(std::string name, bool lower) {
     const int row = static_cast<int>(shape.size()) - 2;
     const Expr edge = axis(row) + integer(lowering.node().int_arg("diagonal", 0));
     Expr value = lowering.broadcast_load(lowering.operand("self"), shape);
-    Expr zero = value->kind == ScalarKind::kReal ? constant(0) : value->kind == ScalarKind::kInt ? integer(0) : boolean(false);
-    lowering.define(0, plain_stage(select(binary(lower ? ExprOp::kLe : ExprOp::kGe, axis(row + 1), edge), value, zero)));
+    Expr zero = value->kind == ScalarKind::kReal  ? constant(0)
+                : value->kind == ScalarKind::kInt ? integer(0)
+                                                  : boolean(false);
+    lowering.define(
+        0, plain_stage(select(binary(lower ? ExprOp::kLe : ExprOp::kGe, axis(row + 1), edge), value,
+                              zero)));
     return {};
   };
   return entry;

@@ -27,11 +27,13 @@ struct Product {
     p.inner = left.back();
     const int64_t other = p.has_columns ? right[right.size() - 2] : right[0];
     if (p.inner != other)
-      return op_error(node, fmt::format("{} and {} do not multiply", shape_text(left), shape_text(right)));
+      return op_error(
+          node, fmt::format("{} and {} do not multiply", shape_text(left), shape_text(right)));
     if (p.has_rows) p.rows = left[left.size() - 2];
     if (p.has_columns) p.columns = right.back();
-    KW_TRY(p.batch, broadcast_shapes(node, {p.has_rows ? Shape(left.begin(), left.end() - 2) : Shape{},
-                                            p.has_columns ? Shape(right.begin(), right.end() - 2) : Shape{}}));
+    KW_TRY(p.batch, broadcast_shapes(
+                        node, {p.has_rows ? Shape(left.begin(), left.end() - 2) : Shape{},
+                               p.has_columns ? Shape(right.begin(), right.end() - 2) : Shape{}}));
     return p;
   }
 
@@ -74,7 +76,8 @@ OpEntry product_op(std::string name, std::string left, std::string right) {
   };
   entry.define = [left, right](Lowering& lowering) -> Status {
     const int a = lowering.operand(left), b = lowering.operand(right);
-    KW_TRY(Product product, Product::of(lowering.node(), lowering.type(a).shape, lowering.type(b).shape));
+    KW_TRY(Product product,
+           Product::of(lowering.node(), lowering.type(a).shape, lowering.type(b).shape));
     lowering.define(0, reduce_stage(Combiner::kSum, {product.inner}, product.body(lowering, a, b)));
     return {};
   };
@@ -89,12 +92,14 @@ OpEntry added_product_op(std::string name, std::string left, std::string right) 
     const int a = lowering.operand(left), b = lowering.operand(right);
     KW_TRY(Product product, Product::of(node, lowering.type(a).shape, lowering.type(b).shape));
     Expr body = product.body(lowering, a, b);
-    Expr finish = reduced(body->kind), beta = number_arg(node, "beta"), alpha = number_arg(node, "alpha");
+    Expr finish = reduced(body->kind), beta = number_arg(node, "beta"),
+         alpha = number_arg(node, "alpha");
     if (alpha && node.float_arg("alpha", 1) != 1) finish = alpha * finish;
     Expr added = lowering.broadcast_load(lowering.operand("self"), product.result());
     if (beta && node.float_arg("beta", 1) != 1) added = beta * added;
     if (node.float_arg("beta", 1) != 0) finish = finish + added;
-    lowering.define(0, reduce_stage(Combiner::kSum, {product.inner}, std::move(body), std::move(finish)));
+    lowering.define(
+        0, reduce_stage(Combiner::kSum, {product.inner}, std::move(body), std::move(finish)));
     return {};
   };
   return entry;
@@ -109,14 +114,16 @@ OpEntry linear_op() {
     KW_TRY(TensorType input, operand_type(graph, node, "input"));
     KW_TRY(TensorType weight, operand_type(graph, node, "weight"));
     if (input.shape.empty() || weight.shape.empty() || input.shape.back() != weight.shape.back())
-      return op_error(node, fmt::format("{} does not multiply with weight {}", shape_text(input.shape), shape_text(weight.shape)));
+      return op_error(node, fmt::format("{} does not multiply with weight {}",
+                                        shape_text(input.shape), shape_text(weight.shape)));
     Shape out = input.shape;
     out.pop_back();
     if (weight.shape.size() == 2) out.push_back(weight.shape[0]);
     return one_type(input.dtype, out);
   };
   entry.define = [](Lowering& lowering) -> Status {
-    const int input = lowering.operand("input"), weight = lowering.operand("weight"), bias = lowering.operand("bias");
+    const int input = lowering.operand("input"), weight = lowering.operand("weight"),
+              bias = lowering.operand("bias");
     const Shape out = lowering.output_type().shape;
     const bool matrix = lowering.type(weight).shape.size() == 2;
     const Expr r = axis(static_cast<int>(out.size()));
@@ -136,14 +143,15 @@ OpEntry linear_op() {
   return entry;
 }
 
-// An einsum equation: per operand and for the result the label of every dimension. Dimensions under "..."
-// get labels of their own, aligned at the right.
+// An einsum equation: per operand and for the result the label of every dimension. Dimensions under
+// "..." get labels of their own, aligned at the right.
 struct Equation {
   std::vector<std::vector<int>> operands;
   std::vector<int> result;
   std::map<int, int64_t> extents;
 
-  static constexpr int kEllipsis = 256;  // label of the ellipsis' last dimension is kEllipsis, the one before +1
+  static constexpr int kEllipsis =
+      256;  // label of the ellipsis' last dimension is kEllipsis, the one before +1
 
   static Result<Equation> of(const Node& node, const std::vector<Shape>& shapes) {
     const auto* given = std::get_if<std::string>(&node.arg("equation").data);
@@ -159,11 +167,13 @@ struct Equation {
       if (start > inputs.size()) return op_error(node, "more operands than the equation names");
       size_t comma = std::min(inputs.find(',', start), inputs.size());
       size_t ellipsis = 0;
-      KW_TRY(std::vector<int> labels, labels_of(node, inputs.substr(start, comma - start), shapes[i].size(), ellipsis));
+      KW_TRY(std::vector<int> labels,
+             labels_of(node, inputs.substr(start, comma - start), shapes[i].size(), ellipsis));
       longest = std::max(longest, ellipsis);
       for (size_t d = 0; d < labels.size(); ++d) {
         int64_t& extent = out.extents.emplace(labels[d], 1).first->second;
-        if (shapes[i][d] != 1 && extent != 1 && shapes[i][d] != extent) return op_error(node, "extents of one label differ");
+        if (shapes[i][d] != 1 && extent != 1 && shapes[i][d] != extent)
+          return op_error(node, "extents of one label differ");
         extent = std::max(extent, shapes[i][d]);
       }
       out.operands.push_back(std::move(labels));
@@ -186,11 +196,13 @@ struct Equation {
       }
     }
     for (int label : out.result)
-      if (!out.extents.contains(label)) return op_error(node, "a label of the result stands in no operand");
+      if (!out.extents.contains(label))
+        return op_error(node, "a label of the result stands in no operand");
     return out;
   }
 
-  static Result<std::vector<int>> labels_of(const Node& node, const std::string& text, size_t rank, size_t& ellipsis) {
+  static Result<std::vector<int>> labels_of(const Node& node, const std::string& text, size_t rank,
+                                            size_t& ellipsis) {
     std::vector<int> out;
     size_t letters = 0;
     for (char c : text) letters += c != '.';
@@ -199,7 +211,8 @@ struct Equation {
         out.push_back(static_cast<unsigned char>(text[i]));
         continue;
       }
-      if (text.compare(i, 3, "...") != 0 || letters > rank) return op_error(node, "equation does not fit its operands");
+      if (text.compare(i, 3, "...") != 0 || letters > rank)
+        return op_error(node, "equation does not fit its operands");
       ellipsis = rank - letters;
       for (size_t k = ellipsis; k-- > 0;) out.push_back(kEllipsis + static_cast<int>(k));
       i += 2;
@@ -247,7 +260,8 @@ OpEntry einsum_op() {
       body = body ? body * value : value;
     }
     if (!body) return op_error(lowering.node(), "no operands");
-    lowering.define(0, reduce.empty() ? plain_stage(body) : reduce_stage(Combiner::kSum, reduce, body));
+    lowering.define(
+        0, reduce.empty() ? plain_stage(body) : reduce_stage(Combiner::kSum, reduce, body));
     return {};
   };
   return entry;
@@ -256,7 +270,8 @@ OpEntry einsum_op() {
 }  // namespace
 
 void add_contraction_ops(OpList& ops) {
-  for (const char* name : {"aten.mm.default", "aten.bmm.default"}) ops.push_back(product_op(name, "self", "mat2"));
+  for (const char* name : {"aten.mm.default", "aten.bmm.default"})
+    ops.push_back(product_op(name, "self", "mat2"));
   ops.push_back(product_op("aten.matmul.default", "self", "other"));
   ops.push_back(product_op("aten.mv.default", "self", "vec"));
   ops.push_back(product_op("aten.dot.default", "self", "tensor"));

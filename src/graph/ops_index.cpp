@@ -29,7 +29,8 @@ OpEntry embedding_op() {
   entry.define = [](Lowering& lowering) -> Status {
     const size_t rank = lowering.output_type().shape.size();
     Expr row = load_of(lowering, lowering.operand("indices"), axes_from(0, rank - 1));
-    lowering.define(0, plain_stage(load_of(lowering, lowering.operand("weight"), {row, axis(static_cast<int>(rank) - 1)})));
+    lowering.define(0, plain_stage(load_of(lowering, lowering.operand("weight"),
+                                           {row, axis(static_cast<int>(rank) - 1)})));
     return {};
   };
   return entry;
@@ -65,14 +66,15 @@ OpEntry take_op(std::string name, bool whole_slices) {
   return entry;
 }
 
-// x[indices]: index tensors broadcast together. Their dimensions stand where the first of them stood when they are
-// neighbours, else in front.
+// x[indices]: index tensors broadcast together. Their dimensions stand where the first of them
+// stood when they are neighbours, else in front.
 struct AdvancedIndex {
   std::vector<bool> indexed;
   Shape common, result;
   size_t at = 0;
 
-  static Result<AdvancedIndex> of(const Node& node, const Shape& from, const std::vector<Shape>& shapes) {
+  static Result<AdvancedIndex> of(const Node& node, const Shape& from,
+                                  const std::vector<Shape>& shapes) {
     AdvancedIndex out;
     const auto* list = std::get_if<Argument::List>(&node.arg("indices").data);
     if (!list || list->size() > from.size()) return op_error(node, "more indices than dimensions");
@@ -90,7 +92,8 @@ struct AdvancedIndex {
     out.at = last - first + 1 == count ? first : 0;
     for (size_t i = 0; i < from.size(); ++i)
       if (!out.indexed[i]) out.result.push_back(from[i]);
-    out.result.insert(out.result.begin() + static_cast<std::ptrdiff_t>(out.at), out.common.begin(), out.common.end());
+    out.result.insert(out.result.begin() + static_cast<std::ptrdiff_t>(out.at), out.common.begin(),
+                      out.common.end());
     return out;
   }
 };
@@ -103,7 +106,8 @@ OpEntry advanced_index_op() {
     KW_TRY(TensorType from, operand_type(graph, node, "self"));
     std::vector<Shape> shapes;
     for (int id : node.value_list_arg("indices")) {
-      if (!is_integer(graph.value(id).type.dtype)) return op_error(node, "a boolean index makes a shape that depends on data");
+      if (!is_integer(graph.value(id).type.dtype))
+        return op_error(node, "a boolean index makes a shape that depends on data");
       shapes.push_back(graph.value(id).type.shape);
     }
     KW_TRY(AdvancedIndex index, AdvancedIndex::of(node, from.shape, shapes));
@@ -120,7 +124,8 @@ OpEntry advanced_index_op() {
     size_t plain = 0, next = 0;
     for (size_t i = 0; i < shape.size(); ++i) {
       if (!index.indexed[i]) {
-        at.push_back(axis(static_cast<int>(plain < index.at ? plain : plain + index.common.size())));
+        at.push_back(
+            axis(static_cast<int>(plain < index.at ? plain : plain + index.common.size())));
         ++plain;
         continue;
       }
@@ -128,7 +133,9 @@ OpEntry advanced_index_op() {
       const Shape own = lowering.type(t).shape;
       std::vector<Expr> where;
       for (size_t d = 0; d < own.size(); ++d)
-        where.push_back(own[d] == 1 ? integer(0) : axis(static_cast<int>(index.at + index.common.size() - own.size() + d)));
+        where.push_back(
+            own[d] == 1 ? integer(0)
+                        : axis(static_cast<int>(index.at + index.common.size() - own.size() + d)));
       at.push_back(wrapped(load_of(lowering, t, std::move(where)), shape[i]));
     }
     lowering.define(0, plain_stage(load_of(lowering, from, std::move(at))));
@@ -144,7 +151,8 @@ Result<Shape> upsampled(const Node& node, const Shape& from) {
   const auto size = node.int_list_arg("output_size");
   const auto* factors = std::get_if<Argument::List>(&node.arg("scale_factors").data);
   for (size_t i = 0; i < 2; ++i) {
-    if (size.size() == 2) out[2 + i] = size[i];
+    if (size.size() == 2)
+      out[2 + i] = size[i];
     else if (factors && factors->size() == 2) {
       const auto* f = std::get_if<double>(&(*factors)[i].data);
       if (!f || !(*f > 0 && *f < 1e6)) return op_error(node, "scale factor is out of range");
@@ -185,24 +193,33 @@ OpEntry upsample_op(std::string name, bool linear) {
       if (!linear) {
         position = o * constant(scale_of(node, i, in[2 + i], out[2 + i]));
       } else if (node.bool_arg("align_corners", false)) {
-        const double step = out[2 + i] > 1 ? static_cast<double>(in[2 + i] - 1) / static_cast<double>(out[2 + i] - 1) : 0;
+        const double step = out[2 + i] > 1 ? static_cast<double>(in[2 + i] - 1) /
+                                                 static_cast<double>(out[2 + i] - 1)
+                                           : 0;
         position = o * constant(step);
       } else {
-        position = (o + constant(0.5)) * constant(scale_of(node, i, in[2 + i], out[2 + i])) - constant(0.5);
+        position = (o + constant(0.5)) * constant(scale_of(node, i, in[2 + i], out[2 + i])) -
+                   constant(0.5);
         position = binary(ExprOp::kMax, position, constant(0));
       }
       low[i] = binary(ExprOp::kMin, cast(DType::kI64, unary(ExprOp::kFloor, position)), last);
       high[i] = binary(ExprOp::kMin, low[i] + integer(1), last);
       weight[i] = position - low[i];
     }
-    auto at = [&](const Expr& y, const Expr& x) { return load_of(lowering, from, {axis(0), axis(1), y, x}); };
+    auto at = [&](const Expr& y, const Expr& x) {
+      return load_of(lowering, from, {axis(0), axis(1), y, x});
+    };
     if (!linear) {
       lowering.define(0, plain_stage(at(low[0], low[1])));
       return {};
     }
-    auto blend = [](const Expr& a, const Expr& b, const Expr& w) { return a * (constant(1) - w) + b * w; };
-    lowering.define(0, plain_stage(blend(blend(at(low[0], low[1]), at(low[0], high[1]), weight[1]),
-                                         blend(at(high[0], low[1]), at(high[0], high[1]), weight[1]), weight[0])));
+    auto blend = [](const Expr& a, const Expr& b, const Expr& w) {
+      return a * (constant(1) - w) + b * w;
+    };
+    lowering.define(
+        0,
+        plain_stage(blend(blend(at(low[0], low[1]), at(low[0], high[1]), weight[1]),
+                          blend(at(high[0], low[1]), at(high[0], high[1]), weight[1]), weight[0])));
     return {};
   };
   return entry;
@@ -216,20 +233,23 @@ OpEntry glu_op() {
   entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType from, operand_type(graph, node, "self"));
     KW_TRY(int64_t dim, normalize_dim(node, node.int_arg("dim", -1), from.shape.size()));
-    if (from.shape.empty() || from.shape[static_cast<size_t>(dim)] % 2 != 0) return op_error(node, "halves are not equal");
+    if (from.shape.empty() || from.shape[static_cast<size_t>(dim)] % 2 != 0)
+      return op_error(node, "halves are not equal");
     from.shape[static_cast<size_t>(dim)] /= 2;
     return Types{from};
   };
   entry.define = [](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
     const Shape out = lowering.output_type().shape;
-    KW_TRY(int64_t dim, normalize_dim(lowering.node(), lowering.node().int_arg("dim", -1), out.size()));
+    KW_TRY(int64_t dim,
+           normalize_dim(lowering.node(), lowering.node().int_arg("dim", -1), out.size()));
     std::vector<Expr> first = axes_from(0, out.size()), second = first;
     Expr& moved = second[static_cast<size_t>(dim)];
     moved = moved + integer(out[static_cast<size_t>(dim)]);
     const Expr gate = load_of(lowering, from, second);
-    lowering.define(0, plain_stage(binary(ExprOp::kDiv, load_of(lowering, from, first),
-                                          constant(1) + unary(ExprOp::kExp, unary(ExprOp::kNeg, gate)))));
+    lowering.define(
+        0, plain_stage(binary(ExprOp::kDiv, load_of(lowering, from, first),
+                              constant(1) + unary(ExprOp::kExp, unary(ExprOp::kNeg, gate)))));
     return {};
   };
   return entry;

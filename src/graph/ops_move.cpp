@@ -13,8 +13,8 @@ namespace {
 using Types = std::vector<TensorType>;
 
 // Where output element `at` of output `index` comes from; `to` is the output's shape.
-using IndexMap = std::function<std::vector<Expr>(const Node& node, const Shape& from, const Shape& to,
-                                                 std::vector<Expr> at, int index)>;
+using IndexMap = std::function<std::vector<Expr>(const Node& node, const Shape& from,
+                                                 const Shape& to, std::vector<Expr> at, int index)>;
 using ShapeRule = std::function<Result<std::vector<Shape>>(const Node& node, const Shape& from)>;
 
 OpEntry move_op(std::string name, ShapeRule shapes, IndexMap map) {
@@ -42,14 +42,18 @@ OpEntry move_op(std::string name, ShapeRule shapes, IndexMap map) {
   return entry;
 }
 
-size_t dim_of(const Node& node, const Shape& shape, const char* name = "dim", int64_t fallback = 0) {
+size_t dim_of(const Node& node, const Shape& shape, const char* name = "dim",
+              int64_t fallback = 0) {
   const int64_t dim = node.int_arg(name, fallback);
   return static_cast<size_t>(dim < 0 ? dim + static_cast<int64_t>(shape.size()) : dim);
 }
 
-Result<std::vector<Shape>> one(Shape shape) { return std::vector<Shape>{std::move(shape)}; }
+Result<std::vector<Shape>> one(Shape shape) {
+  return std::vector<Shape>{std::move(shape)};
+}
 
-std::vector<Expr> reshaped(const Node&, const Shape& from, const Shape& to, std::vector<Expr> at, int) {
+std::vector<Expr> reshaped(const Node&, const Shape& from, const Shape& to, std::vector<Expr> at,
+                           int) {
   return unflatten_index(flatten_index(at, to), from);
 }
 
@@ -58,12 +62,15 @@ Result<std::vector<Shape>> view_shape(const Node& node, const Shape& from) {
   int64_t known = 1;
   int64_t* open = nullptr;
   for (auto& extent : size) {
-    if (extent == -1) open = &extent;
-    else known *= extent;
+    if (extent == -1)
+      open = &extent;
+    else
+      known *= extent;
   }
   if (open) *open = known > 0 ? element_count(from) / known : 0;
   if (element_count(size) != element_count(from))
-    return op_error(node, fmt::format("{} does not view as {}", shape_text(from), shape_text(size)));
+    return op_error(node,
+                    fmt::format("{} does not view as {}", shape_text(from), shape_text(size)));
   return one(size);
 }
 
@@ -73,7 +80,8 @@ Result<std::vector<Shape>> flattened_shape(const Node& node, const Shape& from) 
   KW_TRY(int64_t last, normalize_dim(node, node.int_arg("end_dim", -1), from.size()));
   if (first > last) return op_error(node, "start_dim is after end_dim");
   Shape out(from.begin(), from.begin() + first);
-  out.push_back(std::accumulate(from.begin() + first, from.begin() + last + 1, int64_t{1}, std::multiplies<>()));
+  out.push_back(std::accumulate(from.begin() + first, from.begin() + last + 1, int64_t{1},
+                                std::multiplies<>()));
   out.insert(out.end(), from.begin() + last + 1, from.end());
   return one(out);
 }
@@ -150,11 +158,13 @@ Result<std::vector<int64_t>> part_lengths(const Node& node, int64_t extent) {
     }
     if (node.op.starts_with("aten.unbind")) size = 1;
     if (size <= 0) return op_error(node, "parts of no length");
-    for (int64_t done = 0; done < extent; done += size) sizes.push_back(std::min(size, extent - done));
+    for (int64_t done = 0; done < extent; done += size)
+      sizes.push_back(std::min(size, extent - done));
   }
   int64_t total = 0;
   for (int64_t size : sizes) total += size;
-  if (total != extent) return op_error(node, fmt::format("parts of {} in all do not fill {}", total, extent));
+  if (total != extent)
+    return op_error(node, fmt::format("parts of {} in all do not fill {}", total, extent));
   return sizes;
 }
 
@@ -168,8 +178,10 @@ OpEntry split_op(std::string name) {
         std::vector<Shape> out;
         for (int64_t length : lengths) {
           out.push_back(from);
-          if (node.op.starts_with("aten.unbind")) out.back().erase(out.back().begin() + static_cast<std::ptrdiff_t>(dim));
-          else out.back()[dim] = length;
+          if (node.op.starts_with("aten.unbind"))
+            out.back().erase(out.back().begin() + static_cast<std::ptrdiff_t>(dim));
+          else
+            out.back()[dim] = length;
         }
         return out;
       },
@@ -178,8 +190,10 @@ OpEntry split_op(std::string name) {
         auto lengths = part_lengths(node, from[dim]);
         int64_t start = 0;
         for (int i = 0; i < index; ++i) start += (*lengths)[static_cast<size_t>(i)];
-        if (node.op.starts_with("aten.unbind")) at.insert(at.begin() + static_cast<std::ptrdiff_t>(dim), integer(start));
-        else at[dim] = at[dim] + integer(start);
+        if (node.op.starts_with("aten.unbind"))
+          at.insert(at.begin() + static_cast<std::ptrdiff_t>(dim), integer(start));
+        else
+          at[dim] = at[dim] + integer(start);
         return at;
       });
 }
@@ -191,7 +205,8 @@ std::vector<bool> squeezed(const Node& node, const Shape& from) {
   } else {
     for (int64_t dim : node.int_list_arg("dim")) {
       const int64_t d = dim < 0 ? dim + static_cast<int64_t>(from.size()) : dim;
-      if (d >= 0 && d < static_cast<int64_t>(from.size())) gone[static_cast<size_t>(d)] = from[static_cast<size_t>(d)] == 1;
+      if (d >= 0 && d < static_cast<int64_t>(from.size()))
+        gone[static_cast<size_t>(d)] = from[static_cast<size_t>(d)] == 1;
     }
   }
   return gone;
@@ -226,7 +241,8 @@ OpEntry expand_op(std::string name) {
         for (size_t i = 0; i < from.size(); ++i) {
           int64_t& extent = out[lead + i];
           if (extent == -1) extent = from[i];
-          if (extent != from[i] && from[i] != 1) return op_error(node, "expands a dimension that is not 1");
+          if (extent != from[i] && from[i] != 1)
+            return op_error(node, "expands a dimension that is not 1");
         }
         return one(out);
       },
@@ -239,10 +255,12 @@ OpEntry expand_op(std::string name) {
 }
 
 // Padding in PyTorch's order (last dimension first) as (before, after) per dimension.
-std::vector<std::pair<int64_t, int64_t>> pad_amounts(const Node& node, const char* name, size_t rank) {
+std::vector<std::pair<int64_t, int64_t>> pad_amounts(const Node& node, const char* name,
+                                                     size_t rank) {
   std::vector<std::pair<int64_t, int64_t>> out(rank, {0, 0});
   const auto pad = node.int_list_arg(name);
-  for (size_t i = 0; 2 * i + 1 < pad.size() && i < rank; ++i) out[rank - 1 - i] = {pad[2 * i], pad[2 * i + 1]};
+  for (size_t i = 0; 2 * i + 1 < pad.size() && i < rank; ++i)
+    out[rank - 1 - i] = {pad[2 * i], pad[2 * i + 1]};
   return out;
 }
 
@@ -321,18 +339,22 @@ OpEntry join_op(std::string name, bool stack) {
     const auto values = node.value_list_arg("tensors");
     if (values.empty()) return op_error(node, "joins nothing");
     Shape shape = graph.value(values[0]).type.shape;
-    KW_TRY(int64_t dim, normalize_dim(node, node.int_arg("dim", 0), shape.size() + (stack ? 1 : 0)));
+    KW_TRY(int64_t dim,
+           normalize_dim(node, node.int_arg("dim", 0), shape.size() + (stack ? 1 : 0)));
     int64_t total = 0;
     for (int id : values) {
       const Shape& each = graph.value(id).type.shape;
       if (each.size() != shape.size()) return op_error(node, "joins tensors of different rank");
       for (size_t i = 0; i < each.size(); ++i)
         if (each[i] != shape[i] && (stack || static_cast<int64_t>(i) != dim))
-          return op_error(node, fmt::format("{} and {} do not join", shape_text(shape), shape_text(each)));
+          return op_error(
+              node, fmt::format("{} and {} do not join", shape_text(shape), shape_text(each)));
       total += stack ? 1 : each.at(static_cast<size_t>(dim));
     }
-    if (stack) shape.insert(shape.begin() + dim, total);
-    else shape[static_cast<size_t>(dim)] = total;
+    if (stack)
+      shape.insert(shape.begin() + dim, total);
+    else
+      shape[static_cast<size_t>(dim)] = total;
     return one_type(list_dtype(graph, values), shape);
   };
   entry.define = [stack](Lowering& lowering) -> Status {
@@ -345,10 +367,15 @@ OpEntry join_op(std::string name, bool stack) {
       const int64_t length = stack ? 1 : lowering.type(parts[p]).shape[dim];
       const int64_t start = end - length;
       std::vector<Expr> index = axes_from(0, to.size());
-      if (stack) index.erase(index.begin() + static_cast<std::ptrdiff_t>(dim));
-      else index[dim] = index[dim] - integer(start);
+      if (stack)
+        index.erase(index.begin() + static_cast<std::ptrdiff_t>(dim));
+      else
+        index[dim] = index[dim] - integer(start);
       Expr value = load_of(lowering, parts[p], std::move(index));
-      if (length > 0) body = body ? select(binary(ExprOp::kLt, axis(static_cast<int>(dim)), integer(end)), value, body) : value;
+      if (length > 0)
+        body = body ? select(binary(ExprOp::kLt, axis(static_cast<int>(dim)), integer(end)), value,
+                             body)
+                    : value;
       end = start;
     }
     if (!body) return op_error(lowering.node(), "joins nothing");
@@ -379,8 +406,9 @@ OpEntry scatter_op(std::string name, bool slice) {
       const Expr offset = position - integer(args.start);
       inside = binary(ExprOp::kAnd, binary(ExprOp::kGe, offset, integer(0)),
                       binary(ExprOp::kLt, offset, integer(args.count * args.step)));
-      inside = binary(ExprOp::kAnd, inside,
-                      binary(ExprOp::kEq, binary(ExprOp::kMod, offset, integer(args.step)), integer(0)));
+      inside =
+          binary(ExprOp::kAnd, inside,
+                 binary(ExprOp::kEq, binary(ExprOp::kMod, offset, integer(args.step)), integer(0)));
       index[dim] = binary(ExprOp::kFloorDiv, offset, integer(args.step));
     } else {
       int64_t wanted = node.int_arg("index", 0);
@@ -400,14 +428,17 @@ OpEntry scatter_op(std::string name, bool slice) {
 }  // namespace
 
 void add_move_ops(OpList& ops) {
-  for (const char* name : {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.default"})
+  for (const char* name :
+       {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.default"})
     ops.push_back(move_op(name, view_shape, reshaped));
   ops.push_back(move_op("aten.flatten.using_ints", flattened_shape, reshaped));
-  for (const char* name : {"aten.permute.default", "aten.transpose.int", "aten.t.default"}) ops.push_back(permute_op(name));
+  for (const char* name : {"aten.permute.default", "aten.transpose.int", "aten.t.default"})
+    ops.push_back(permute_op(name));
   ops.push_back(expand_op("aten.expand.default"));
-  for (const char* name : {"aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims"}) ops.push_back(squeeze_op(name));
-  for (const char* name : {"aten.split.Tensor", "aten.split.sizes", "aten.split_with_sizes.default", "aten.chunk.default",
-                           "aten.unbind.int"})
+  for (const char* name : {"aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims"})
+    ops.push_back(squeeze_op(name));
+  for (const char* name : {"aten.split.Tensor", "aten.split.sizes", "aten.split_with_sizes.default",
+                           "aten.chunk.default", "aten.unbind.int"})
     ops.push_back(split_op(name));
   ops.push_back(constant_pad_op());
   ops.push_back(join_op("aten.cat.default", false));
@@ -434,8 +465,10 @@ void add_move_ops(OpList& ops) {
       "aten.select.int",
       [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
         KW_TRY(int64_t dim, normalize_dim(node, node.int_arg("dim", 0), from.size()));
-        const int64_t extent = from.empty() ? 0 : from[static_cast<size_t>(dim)], index = node.int_arg("index", 0);
-        if (index < -extent || index >= extent) return op_error(node, fmt::format("index {} is out of range", index));
+        const int64_t extent = from.empty() ? 0 : from[static_cast<size_t>(dim)],
+                      index = node.int_arg("index", 0);
+        if (index < -extent || index >= extent)
+          return op_error(node, fmt::format("index {} is out of range", index));
         Shape out = from;
         out.erase(out.begin() + dim);
         return one(out);
@@ -466,13 +499,15 @@ void add_move_ops(OpList& ops) {
       "aten.flip.default", [](const Node&, const Shape& from) { return one(from); },
       [](const Node& node, const Shape& from, const Shape&, std::vector<Expr> at, int) {
         for (int64_t dim : node.int_list_arg("dims")) {
-          const size_t d = static_cast<size_t>(dim < 0 ? dim + static_cast<int64_t>(from.size()) : dim);
+          const size_t d =
+              static_cast<size_t>(dim < 0 ? dim + static_cast<int64_t>(from.size()) : dim);
           at.at(d) = integer(from.at(d) - 1) - at.at(d);
         }
         return at;
       }));
   ops.push_back(move_op(
-      "aten.roll.default", [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
+      "aten.roll.default",
+      [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
         if (node.int_list_arg("dims").size() != node.int_list_arg("shifts").size())
           return op_error(node, "only with as many dims as shifts");
         return one(from);
@@ -480,8 +515,10 @@ void add_move_ops(OpList& ops) {
       [](const Node& node, const Shape& from, const Shape&, std::vector<Expr> at, int) {
         const auto dims = node.int_list_arg("dims"), shifts = node.int_list_arg("shifts");
         for (size_t i = 0; i < dims.size(); ++i) {
-          const size_t d = static_cast<size_t>(dims[i] < 0 ? dims[i] + static_cast<int64_t>(from.size()) : dims[i]);
-          at.at(d) = binary(ExprOp::kMod, at.at(d) - integer(shifts[i]), integer(std::max<int64_t>(from.at(d), 1)));
+          const size_t d = static_cast<size_t>(
+              dims[i] < 0 ? dims[i] + static_cast<int64_t>(from.size()) : dims[i]);
+          at.at(d) = binary(ExprOp::kMod, at.at(d) - integer(shifts[i]),
+                            integer(std::max<int64_t>(from.at(d), 1)));
         }
         return at;
       }));
@@ -496,7 +533,8 @@ void add_move_ops(OpList& ops) {
       [](const Node&, const Shape& from, const Shape& to, std::vector<Expr> at, int) {
         std::vector<Expr> index;
         for (size_t i = 0; i < from.size(); ++i)
-          index.push_back(binary(ExprOp::kMod, at[to.size() - from.size() + i], integer(std::max<int64_t>(from[i], 1))));
+          index.push_back(binary(ExprOp::kMod, at[to.size() - from.size() + i],
+                                 integer(std::max<int64_t>(from[i], 1))));
         return index;
       }));
   // Channels to space and back: C r^2 channels of H x W against C channels of H r x W r.
@@ -505,7 +543,8 @@ void add_move_ops(OpList& ops) {
       [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
         const int64_t r = node.int_arg("upscale_factor", 1);
         const size_t rank = from.size();
-        if (rank < 3 || r < 1 || from[rank - 3] % (r * r) != 0) return op_error(node, "channels do not divide");
+        if (rank < 3 || r < 1 || from[rank - 3] % (r * r) != 0)
+          return op_error(node, "channels do not divide");
         Shape out = from;
         out[rank - 3] /= r * r;
         out[rank - 2] *= r;

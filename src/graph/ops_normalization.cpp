@@ -31,17 +31,22 @@ Statistics statistics(Lowering& lowering, int input, const Rows& rows) {
   const int64_t count = element_count(rows.reduce);
   Expr value = load_of(lowering, input, rows.element), acc = reduced(ScalarKind::kReal);
   Statistics out;
-  out.mean = lowering.define_temporary({dtype, rows.rows, {}},
-                                       reduce_stage(Combiner::kSum, rows.reduce, value, quotient(acc, count)));
+  out.mean = lowering.define_temporary(
+      {dtype, rows.rows, {}},
+      reduce_stage(Combiner::kSum, rows.reduce, value, quotient(acc, count)));
   Expr deviation = value - load_of(lowering, out.mean, axes_from(0, rows.rows.size()));
   out.variance = lowering.define_temporary(
-      {dtype, rows.rows, {}}, reduce_stage(Combiner::kSum, rows.reduce, deviation * deviation, quotient(acc, count)));
+      {dtype, rows.rows, {}},
+      reduce_stage(Combiner::kSum, rows.reduce, deviation * deviation, quotient(acc, count)));
   return out;
 }
 
-// (x - mean) / sqrt(variance + eps) * weight + bias at a position of the operand; weight and bias may be null.
-Expr normalized(Lowering& lowering, Expr value, Expr mean, Expr variance, double eps, Expr weight, Expr bias) {
-  Expr out = (std::move(value) - std::move(mean)) * unary(ExprOp::kRsqrt, std::move(variance) + constant(eps));
+// (x - mean) / sqrt(variance + eps) * weight + bias at a position of the operand; weight and bias
+// may be null.
+Expr normalized(Lowering& lowering, Expr value, Expr mean, Expr variance, double eps, Expr weight,
+                Expr bias) {
+  Expr out = (std::move(value) - std::move(mean)) *
+             unary(ExprOp::kRsqrt, std::move(variance) + constant(eps));
   if (weight) out = out * std::move(weight);
   if (bias) out = out + std::move(bias);
   return out;
@@ -92,13 +97,17 @@ OpEntry layer_norm_op(std::string name, bool native) {
     const Statistics stats = statistics(lowering, input, rows);
     const double eps = node.float_arg("eps", 1e-5);
     const auto affine = axes_from(shape.size() - trailing, trailing);
-    lowering.define(0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
-                                              load_of(lowering, stats.mean, rows.row_of_position),
-                                              load_of(lowering, stats.variance, rows.row_of_position), eps,
-                                              optional_load(lowering, "weight", affine), optional_load(lowering, "bias", affine))));
+    lowering.define(
+        0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
+                                  load_of(lowering, stats.mean, rows.row_of_position),
+                                  load_of(lowering, stats.variance, rows.row_of_position), eps,
+                                  optional_load(lowering, "weight", affine),
+                                  optional_load(lowering, "bias", affine))));
     if (native) {
       lowering.define(1, plain_stage(load_of(lowering, stats.mean, rows.row_of_position)));
-      lowering.define(2, plain_stage(unary(ExprOp::kRsqrt, load_of(lowering, stats.variance, rows.row_of_position) + constant(eps))));
+      lowering.define(2, plain_stage(unary(ExprOp::kRsqrt,
+                                           load_of(lowering, stats.variance, rows.row_of_position) +
+                                               constant(eps))));
     }
     return {};
   };
@@ -121,16 +130,19 @@ OpEntry rms_norm_op() {
         {accumulate, rows.rows, {}},
         reduce_stage(Combiner::kSum, rows.reduce, value * value,
                      quotient(reduced(ScalarKind::kReal), element_count(rows.reduce))));
-    Expr body = value * unary(ExprOp::kRsqrt, load_of(lowering, mean_square, rows.row_of_position) + constant(eps));
-    if (Expr weight = optional_load(lowering, "weight", axes_from(type.shape.size() - trailing, trailing))) body = body * weight;
+    Expr body = value * unary(ExprOp::kRsqrt,
+                              load_of(lowering, mean_square, rows.row_of_position) + constant(eps));
+    if (Expr weight =
+            optional_load(lowering, "weight", axes_from(type.shape.size() - trailing, trailing)))
+      body = body * weight;
     lowering.define(0, plain_stage(std::move(body)));
     return {};
   };
   return entry;
 }
 
-// Group norm: rows are (batch, group), reduced over the group's channels and all positions. The native form
-// names its dimensions N, C and HxW and hands back mean and reciprocal deviation.
+// Group norm: rows are (batch, group), reduced over the group's channels and all positions. The
+// native form names its dimensions N, C and HxW and hands back mean and reciprocal deviation.
 OpEntry group_norm_op(std::string name, bool native) {
   OpEntry entry;
   entry.name = std::move(name);
@@ -138,7 +150,8 @@ OpEntry group_norm_op(std::string name, bool native) {
   entry.infer = [native](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType input, operand_type(graph, node, "input"));
     const int64_t groups = node.int_arg(native ? "group" : "num_groups", 1);
-    if (input.shape.size() < 2 || groups < 1 || input.shape[1] % groups != 0) return op_error(node, "groups do not divide the channels");
+    if (input.shape.size() < 2 || groups < 1 || input.shape[1] % groups != 0)
+      return op_error(node, "groups do not divide the channels");
     Types out = {input};
     if (native) {
       out.push_back({accumulate_dtype(input.dtype), {input.shape[0], groups}, {}});
@@ -150,7 +163,8 @@ OpEntry group_norm_op(std::string name, bool native) {
     const Node& node = lowering.node();
     const int input = lowering.operand("input");
     const Shape shape = lowering.type(input).shape;
-    const int64_t groups = node.int_arg(native ? "group" : "num_groups", 1), size = shape[1] / groups;
+    const int64_t groups = node.int_arg(native ? "group" : "num_groups", 1),
+                  size = shape[1] / groups;
     Rows rows;
     rows.rows = {shape[0], groups};
     rows.reduce = {size};
@@ -160,14 +174,17 @@ OpEntry group_norm_op(std::string name, bool native) {
     rows.row_of_position = {axis(0), binary(ExprOp::kFloorDiv, axis(1), integer(size))};
     const Statistics stats = statistics(lowering, input, rows);
     const double eps = node.float_arg("eps", 1e-5);
-    lowering.define(0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
-                                              load_of(lowering, stats.mean, rows.row_of_position),
-                                              load_of(lowering, stats.variance, rows.row_of_position), eps,
-                                              optional_load(lowering, "weight", {axis(1)}),
-                                              optional_load(lowering, "bias", {axis(1)}))));
+    lowering.define(
+        0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
+                                  load_of(lowering, stats.mean, rows.row_of_position),
+                                  load_of(lowering, stats.variance, rows.row_of_position), eps,
+                                  optional_load(lowering, "weight", {axis(1)}),
+                                  optional_load(lowering, "bias", {axis(1)}))));
     if (native) {
       lowering.define(1, plain_stage(load_of(lowering, stats.mean, axes_from(0, 2))));
-      lowering.define(2, plain_stage(unary(ExprOp::kRsqrt, load_of(lowering, stats.variance, axes_from(0, 2)) + constant(eps))));
+      lowering.define(
+          2, plain_stage(unary(ExprOp::kRsqrt, load_of(lowering, stats.variance, axes_from(0, 2)) +
+                                                   constant(eps))));
     }
     return {};
   };
@@ -178,12 +195,16 @@ OpEntry group_norm_op(std::string name, bool native) {
 Rows channel_rows(const Shape& shape, bool per_sample) {
   Rows out;
   const int lead = per_sample ? 2 : 1;
-  if (per_sample) out.rows = {shape[0], shape[1]};
-  else out.rows = {shape[1]};
+  if (per_sample)
+    out.rows = {shape[0], shape[1]};
+  else
+    out.rows = {shape[1]};
   if (!per_sample) out.reduce.push_back(shape[0]);
   out.reduce.insert(out.reduce.end(), shape.begin() + 2, shape.end());
-  out.element = per_sample ? std::vector<Expr>{axis(0), axis(1)} : std::vector<Expr>{axis(1), axis(0)};
-  for (size_t i = 2; i < shape.size(); ++i) out.element.push_back(axis(static_cast<int>(i) - 2 + (per_sample ? lead : 2)));
+  out.element =
+      per_sample ? std::vector<Expr>{axis(0), axis(1)} : std::vector<Expr>{axis(1), axis(0)};
+  for (size_t i = 2; i < shape.size(); ++i)
+    out.element.push_back(axis(static_cast<int>(i) - 2 + (per_sample ? lead : 2)));
   out.row_of_position = per_sample ? axes_from(0, 2) : std::vector<Expr>{axis(1)};
   return out;
 }
@@ -192,9 +213,9 @@ Rows channel_rows(const Shape& shape, bool per_sample) {
 struct BatchNormForm {
   const char* name;
   bool always_training, never_training;
-  int saved;       // outputs of saved statistics after the result
-  bool functional; // also hands back the new running statistics
-  bool running;    // has running statistics
+  int saved;        // outputs of saved statistics after the result
+  bool functional;  // also hands back the new running statistics
+  bool running;     // has running statistics
 };
 
 Status define_batch_norm(Lowering& lowering, const BatchNormForm& form) {
@@ -203,7 +224,8 @@ Status define_batch_norm(Lowering& lowering, const BatchNormForm& form) {
   const TensorType type = lowering.type(input);
   const size_t rank = type.shape.size();
   const double eps = node.float_arg("eps", 1e-5), momentum = node.float_arg("momentum", 0.1);
-  const bool training = form.always_training || (!form.never_training && node.bool_arg("training", false));
+  const bool training =
+      form.always_training || (!form.never_training && node.bool_arg("training", false));
   const Expr channel = axis(1);
   Expr mean, variance, saved_mean, saved_variance;
   Rows rows = channel_rows(type.shape, false);
@@ -219,8 +241,10 @@ Status define_batch_norm(Lowering& lowering, const BatchNormForm& form) {
     mean = load_of(lowering, running_mean, {channel});
     variance = load_of(lowering, running_variance, {channel});
   }
-  lowering.define(0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, rank)), mean, variance, eps,
-                                            optional_load(lowering, "weight", {channel}), optional_load(lowering, "bias", {channel}))));
+  lowering.define(
+      0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, rank)), mean,
+                                variance, eps, optional_load(lowering, "weight", {channel}),
+                                optional_load(lowering, "bias", {channel}))));
   if (form.saved == 2 && saved_mean) {
     lowering.define(1, plain_stage(saved_mean));
     lowering.define(2, plain_stage(unary(ExprOp::kRsqrt, saved_variance + constant(eps))));
@@ -231,10 +255,13 @@ Status define_batch_norm(Lowering& lowering, const BatchNormForm& form) {
     // The running variance keeps the unbiased estimate.
     const double count = static_cast<double>(element_count(rows.reduce));
     auto blend = [&](int running, const Expr& fresh) {
-      return load_of(lowering, running, {axis(0)}) * constant(1 - momentum) + fresh * constant(momentum);
+      return load_of(lowering, running, {axis(0)}) * constant(1 - momentum) +
+             fresh * constant(momentum);
     };
     lowering.define(3, plain_stage(blend(running_mean, saved_mean)));
-    lowering.define(4, plain_stage(blend(running_variance, saved_variance * constant(count / std::max(count - 1, 1.0)))));
+    lowering.define(
+        4, plain_stage(blend(running_variance,
+                             saved_variance * constant(count / std::max(count - 1, 1.0)))));
   }
   return {};
 }
@@ -246,13 +273,17 @@ OpEntry batch_norm_op(const BatchNormForm& form) {
   entry.infer = [form](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType input, operand_type(graph, node, "input"));
     if (input.shape.size() < 2) return op_error(node, "wants a batch of channels");
-    const bool training = form.always_training || (!form.never_training && node.bool_arg("training", false));
-    if (std::string_view(form.name) == "aten.batch_norm.default" && training && node.value_arg("running_mean"))
+    const bool training =
+        form.always_training || (!form.never_training && node.bool_arg("training", false));
+    if (std::string_view(form.name) == "aten.batch_norm.default" && training &&
+        node.value_arg("running_mean"))
       return op_error(node, "updates running statistics in place, which the graph does not show");
-    if (form.functional && !node.value_arg("running_mean")) return op_error(node, "wants running statistics");
+    if (form.functional && !node.value_arg("running_mean"))
+      return op_error(node, "wants running statistics");
     Types out = {input};
     const DType dtype = accumulate_dtype(input.dtype);
-    for (int i = 0; i < form.saved; ++i) out.push_back({dtype, {training ? input.shape[1] : 0}, {}});
+    for (int i = 0; i < form.saved; ++i)
+      out.push_back({dtype, {training ? input.shape[1] : 0}, {}});
     if (form.functional)
       for (const char* name : {"running_mean", "running_var"}) {
         KW_TRY(TensorType running, operand_type(graph, node, name));
@@ -270,23 +301,27 @@ OpEntry instance_norm_op() {
   entry.op_class = OpClass::kNormalization;
   entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType input, operand_type(graph, node, "input"));
-    if (input.shape.size() < 3) return op_error(node, "wants a batch of channels and 1 to 3 dimensions");
+    if (input.shape.size() < 3)
+      return op_error(node, "wants a batch of channels and 1 to 3 dimensions");
     if (node.bool_arg("use_input_stats", true) && node.value_arg("running_mean"))
       return op_error(node, "updates running statistics in place, which the graph does not show");
     return Types{input};
   };
   entry.define = [](Lowering& lowering) -> Status {
     const Node& node = lowering.node();
-    if (!node.bool_arg("use_input_stats", true)) return define_batch_norm(lowering, {"", false, true, 0, false, true});
+    if (!node.bool_arg("use_input_stats", true))
+      return define_batch_norm(lowering, {"", false, true, 0, false, true});
     const int input = lowering.operand("input");
     const Shape shape = lowering.type(input).shape;
     const Rows rows = channel_rows(shape, true);
     const Statistics stats = statistics(lowering, input, rows);
-    lowering.define(0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
-                                              load_of(lowering, stats.mean, rows.row_of_position),
-                                              load_of(lowering, stats.variance, rows.row_of_position), node.float_arg("eps", 1e-5),
-                                              optional_load(lowering, "weight", {axis(1)}),
-                                              optional_load(lowering, "bias", {axis(1)}))));
+    lowering.define(
+        0, plain_stage(normalized(lowering, load_of(lowering, input, axes_from(0, shape.size())),
+                                  load_of(lowering, stats.mean, rows.row_of_position),
+                                  load_of(lowering, stats.variance, rows.row_of_position),
+                                  node.float_arg("eps", 1e-5),
+                                  optional_load(lowering, "weight", {axis(1)}),
+                                  optional_load(lowering, "bias", {axis(1)}))));
     return {};
   };
   return entry;
@@ -303,8 +338,10 @@ void add_normalization_ops(OpList& ops) {
   ops.push_back(instance_norm_op());
   for (const BatchNormForm& form : {
            BatchNormForm{"aten.batch_norm.default", false, false, 0, false, true},
-           BatchNormForm{"aten._native_batch_norm_legit_no_training.default", false, true, 2, false, true},
-           BatchNormForm{"aten._native_batch_norm_legit_functional.default", false, false, 2, true, true},
+           BatchNormForm{"aten._native_batch_norm_legit_no_training.default", false, true, 2, false,
+                         true},
+           BatchNormForm{"aten._native_batch_norm_legit_functional.default", false, false, 2, true,
+                         true},
            BatchNormForm{"aten._native_batch_norm_legit.no_stats", true, false, 2, false, false},
        })
     ops.push_back(batch_norm_op(form));

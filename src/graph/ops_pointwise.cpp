@@ -7,7 +7,9 @@
 namespace kernelwright::graph {
 namespace {
 
-std::string schema_name(const std::string& name) { return name == "x" ? "self" : name == "y" ? "other" : name; }
+std::string schema_name(const std::string& name) {
+  return name == "x" ? "self" : name == "y" ? "other" : name;
+}
 
 // Operands that decide the dtype: a condition only chooses.
 std::vector<std::string> promoted_operands(const std::string& text) {
@@ -17,8 +19,8 @@ std::vector<std::string> promoted_operands(const std::string& text) {
   return names;
 }
 
-Result<std::vector<TensorType>> infer_pointwise(const Graph& graph, const Node& node, const std::string& text,
-                                                ResultType result) {
+Result<std::vector<TensorType>> infer_pointwise(const Graph& graph, const Node& node,
+                                                const std::string& text, ResultType result) {
   std::vector<Shape> shapes;
   for (const auto& name : scalar_operands(text))
     if (auto id = node.value_arg(schema_name(name))) shapes.push_back(graph.value(*id).type.shape);
@@ -77,7 +79,9 @@ OpEntry pointwise(std::string name, std::string text, ResultType result) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kPointwise;
-  entry.infer = [text, result](const Graph& graph, const Node& node) { return infer_pointwise(graph, node, text, result); };
+  entry.infer = [text, result](const Graph& graph, const Node& node) {
+    return infer_pointwise(graph, node, text, result);
+  };
   entry.define = [text](Lowering& lowering) { return define_pointwise(lowering, text); };
   return entry;
 }
@@ -119,8 +123,10 @@ void add_pointwise_ops(OpList& ops) {
       pointwise("aten.addcdiv.default", "x + $value * (tensor1 / tensor2)"),
       pointwise("aten.lerp.Scalar", "x + $weight * (end - x)"),
       pointwise("aten.lerp.Tensor", "x + weight * (end - x)"),
-      pointwise("aten.clamp.default", "given($max) ? min(given($min) ? max(x, min) : x, max) : max(x, min)"),
-      pointwise("aten.clamp.Tensor", "given($max) ? min(given($min) ? max(x, min) : x, max) : max(x, min)"),
+      pointwise("aten.clamp.default",
+                "given($max) ? min(given($min) ? max(x, min) : x, max) : max(x, min)"),
+      pointwise("aten.clamp.Tensor",
+                "given($max) ? min(given($min) ? max(x, min) : x, max) : max(x, min)"),
       pointwise("aten.clamp_min.default", "max(x, min)"),
       pointwise("aten.clamp_max.default", "min(x, max)"),
       // rounding
@@ -180,17 +186,21 @@ void add_pointwise_ops(OpList& ops) {
       pointwise("aten.silu.default", "x / (1 + exp(-x))"),
       pointwise("aten.mish.default", "x * tanh(x > 30 ? x : log1p(exp(x)))"),
       pointwise("aten.gelu.default",
-                "$approximate == 'tanh' ? 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)))"
+                "$approximate == 'tanh' ? 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + "
+                "0.044715 * x * x * x)))"
                 " : 0.5 * x * (1 + erf(x * 0.70710678118654752440))"),
-      pointwise("aten.elu.default", "x > 0 ? $scale * x : $scale * $alpha * expm1($input_scale * x)"),
+      pointwise("aten.elu.default",
+                "x > 0 ? $scale * x : $scale * $alpha * expm1($input_scale * x)"),
       pointwise("aten.celu.default", "x > 0 ? x : $alpha * expm1(x / $alpha)"),
       pointwise("aten.selu.default",
                 "1.0507009873554804934 * (x > 0 ? x : 1.6732632423543772848 * expm1(x))"),
       pointwise("aten.hardtanh.default", "min(max(x, $min_val), $max_val)"),
       pointwise("aten.hardswish.default", "x * min(max(x + 3, 0), 6) / 6"),
       pointwise("aten.hardsigmoid.default", "min(max(x + 3, 0), 6) / 6"),
-      pointwise("aten.softplus.default", "$beta * x > $threshold ? x : log1p(exp($beta * x)) / $beta"),
-      pointwise("aten.softshrink.default", "x > $lambd ? x - $lambd : x < -$lambd ? x + $lambd : x * 0"),
+      pointwise("aten.softplus.default",
+                "$beta * x > $threshold ? x : log1p(exp($beta * x)) / $beta"),
+      pointwise("aten.softshrink.default",
+                "x > $lambd ? x - $lambd : x < -$lambd ? x + $lambd : x * 0"),
       pointwise("aten.hardshrink.default", "x >= -$lambd && x <= $lambd ? 0 : x"),
       pointwise("aten.threshold.default", "x <= $threshold ? $value : x"),
       pointwise("aten.log_sigmoid.default", "min(x, 0) - log1p(exp(-abs(x)))"),
@@ -208,18 +218,27 @@ void add_pointwise_ops(OpList& ops) {
 
   // rounding_mode is an attribute; with none of it, it is the true division.
   for (const char* name : {"aten.div.Tensor_mode", "aten.div.Scalar_mode"}) {
-    OpEntry entry = pointwise(name, "$rounding_mode == 'floor' ? x // y : $rounding_mode == 'trunc' ? trunc(x / y) : x / y");
+    OpEntry entry = pointwise(
+        name,
+        "$rounding_mode == 'floor' ? x // y : $rounding_mode == 'trunc' ? trunc(x / y) : x / y");
     entry.infer = [](const Graph& graph, const Node& node) {
-      return infer_pointwise(graph, node, "x / y", node.arg("rounding_mode").is_none() ? ResultType::kFloat : ResultType::kPromoted);
+      return infer_pointwise(
+          graph, node, "x / y",
+          node.arg("rounding_mode").is_none() ? ResultType::kFloat : ResultType::kPromoted);
     };
     ops.push_back(std::move(entry));
   }
   for (const char* op : {"and", "or", "xor", "not"}) {
     const std::string name = op;
-    OpEntry entry = pointwise(name == "not" ? "aten.bitwise_not.default" : fmt::format("aten.bitwise_{}.Tensor", op),
-                              name == "and" ? "x && y" : name == "or" ? "x || y" : name == "xor" ? "x != y" : "!x");
+    OpEntry entry = pointwise(
+        name == "not" ? "aten.bitwise_not.default" : fmt::format("aten.bitwise_{}.Tensor", op),
+        name == "and"   ? "x && y"
+        : name == "or"  ? "x || y"
+        : name == "xor" ? "x != y"
+                        : "!x");
     entry.define = [define = entry.define](Lowering& lowering) -> Status {
-      if (lowering.output_type().dtype != DType::kBool) return op_error(lowering.node(), "only on bool so far");
+      if (lowering.output_type().dtype != DType::kBool)
+        return op_error(lowering.node(), "only on bool so far");
       return define(lowering);
     };
     ops.push_back(std::move(entry));

@@ -25,14 +25,16 @@ struct Windows {
     KW_TRY(w.kernel, spatial_list(node, "kernel_size", dims, 1));
     KW_TRY(w.padding, spatial_list(node, "padding", dims, 0));
     KW_TRY(w.dilation, spatial_list(node, "dilation", dims, 1));
-    if (node.int_list_arg("stride").empty()) w.stride = w.kernel;
+    if (node.int_list_arg("stride").empty())
+      w.stride = w.kernel;
     else {
       KW_TRY(w.stride, spatial_list(node, "stride", dims, 1));
     }
     const bool ceil = node.bool_arg("ceil_mode", false);
     w.result.assign(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(w.lead));
     for (size_t i = 0; i < dims; ++i) {
-      if (w.kernel[i] < 1 || w.stride[i] < 1 || w.dilation[i] < 1) return op_error(node, "kernel, stride and dilation must be positive");
+      if (w.kernel[i] < 1 || w.stride[i] < 1 || w.dilation[i] < 1)
+        return op_error(node, "kernel, stride and dilation must be positive");
       const int64_t extent = input[w.lead + i];
       const int64_t span = extent + 2 * w.padding[i] - w.dilation[i] * (w.kernel[i] - 1) - 1;
       if (span < 0) return op_error(node, "the kernel is larger than the padded input");
@@ -83,7 +85,8 @@ OpEntry max_pool_op(std::string name, size_t dims, bool indices) {
     const int input = lowering.operand("self");
     const Shape shape = lowering.type(input).shape;
     KW_TRY(Windows w, Windows::of(lowering.node(), shape, dims));
-    Expr value = windowed_load(lowering, input, w, constant(-std::numeric_limits<double>::infinity()));
+    Expr value =
+        windowed_load(lowering, input, w, constant(-std::numeric_limits<double>::infinity()));
     lowering.define(0, reduce_stage(Combiner::kMax, w.kernel, value));
     if (!indices) return {};
     // Position within the window back to a position within the input's last dimensions.
@@ -91,7 +94,8 @@ OpEntry max_pool_op(std::string name, size_t dims, bool indices) {
     std::vector<Expr> at;
     for (size_t i = 0; i < dims; ++i) at.push_back(w.position(i, k[i]));
     const Shape spatial(shape.begin() + static_cast<std::ptrdiff_t>(w.lead), shape.end());
-    lowering.define(1, reduce_stage(Combiner::kArgMax, w.kernel, value, flatten_index(at, spatial)));
+    lowering.define(1,
+                    reduce_stage(Combiner::kArgMax, w.kernel, value, flatten_index(at, spatial)));
     return {};
   };
   return entry;
@@ -125,7 +129,8 @@ OpEntry avg_pool_op(std::string name, size_t dims) {
     if (overridden != 0) divisor = integer(overridden);
     divisor = simplify_index(divisor, w.result);
     Expr value = windowed_load(lowering, input, w, constant(0));
-    lowering.define(0, reduce_stage(Combiner::kSum, w.kernel, value, binary(ExprOp::kDiv, reduced(value->kind), divisor)));
+    lowering.define(0, reduce_stage(Combiner::kSum, w.kernel, value,
+                                    binary(ExprOp::kDiv, reduced(value->kind), divisor)));
     return {};
   };
   return entry;
@@ -138,7 +143,8 @@ OpEntry adaptive_op(std::string name, size_t dims, bool max) {
   entry.op_class = OpClass::kPooling;
   entry.infer = [dims, max](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType input, operand_type(graph, node, "self"));
-    if (input.shape.size() != dims + 1 && input.shape.size() != dims + 2) return op_error(node, "unexpected rank");
+    if (input.shape.size() != dims + 1 && input.shape.size() != dims + 2)
+      return op_error(node, "unexpected rank");
     KW_TRY(std::vector<int64_t> size, spatial_list(node, "output_size", dims, 1));
     Shape out(input.shape.begin(), input.shape.end() - static_cast<std::ptrdiff_t>(dims));
     out.insert(out.end(), size.begin(), size.end());
@@ -162,10 +168,13 @@ OpEntry adaptive_op(std::string name, size_t dims, bool max) {
       kernel.push_back(widest);
       const Expr o = axis(static_cast<int>(lead + i));
       const Expr start = binary(ExprOp::kFloorDiv, o * integer(extent), integer(parts));
-      const Expr end = binary(ExprOp::kFloorDiv, (o + integer(1)) * integer(extent) + integer(parts - 1), integer(parts));
+      const Expr end =
+          binary(ExprOp::kFloorDiv, (o + integer(1)) * integer(extent) + integer(parts - 1),
+                 integer(parts));
       const Expr length = simplify_index(end - start, out);
       const Expr k = axis(static_cast<int>(out.size() + i));
-      inside = binary(ExprOp::kAnd, inside, extent % parts == 0 ? boolean(true) : binary(ExprOp::kLt, k, length));
+      inside = binary(ExprOp::kAnd, inside,
+                      extent % parts == 0 ? boolean(true) : binary(ExprOp::kLt, k, length));
       count = count * length;
       starts.push_back(start);
       index.push_back(start + k);
@@ -173,7 +182,8 @@ OpEntry adaptive_op(std::string name, size_t dims, bool max) {
     Expr outside = constant(max ? -std::numeric_limits<double>::infinity() : 0);
     Expr value = select(inside, load_of(lowering, input, std::move(index)), outside);
     if (!max) {
-      lowering.define(0, reduce_stage(Combiner::kSum, kernel, value, binary(ExprOp::kDiv, reduced(value->kind), count)));
+      lowering.define(0, reduce_stage(Combiner::kSum, kernel, value,
+                                      binary(ExprOp::kDiv, reduced(value->kind), count)));
       return {};
     }
     lowering.define(0, reduce_stage(Combiner::kMax, kernel, value));
@@ -191,11 +201,14 @@ OpEntry adaptive_op(std::string name, size_t dims, bool max) {
 void add_pooling_ops(OpList& ops) {
   for (size_t dims = 1; dims <= 3; ++dims) {
     ops.push_back(max_pool_op(fmt::format("aten.max_pool{}d.default", dims), dims, false));
-    ops.push_back(max_pool_op(fmt::format("aten.max_pool{}d_with_indices.default", dims), dims, true));
+    ops.push_back(
+        max_pool_op(fmt::format("aten.max_pool{}d_with_indices.default", dims), dims, true));
     ops.push_back(avg_pool_op(fmt::format("aten.avg_pool{}d.default", dims), dims));
     ops.push_back(adaptive_op(fmt::format("aten.adaptive_avg_pool{}d.default", dims), dims, false));
     ops.push_back(adaptive_op(fmt::format("aten.adaptive_max_pool{}d.default", dims), dims, true));
-    if (dims > 1) ops.push_back(adaptive_op(fmt::format("aten._adaptive_avg_pool{}d.default", dims), dims, false));
+    if (dims > 1)
+      ops.push_back(
+          adaptive_op(fmt::format("aten._adaptive_avg_pool{}d.default", dims), dims, false));
   }
 }
 

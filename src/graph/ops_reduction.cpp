@@ -31,8 +31,10 @@ struct Reduction {
   Shape result() const {
     Shape out;
     for (size_t i = 0; i < from.size(); ++i)
-      if (!gone[i]) out.push_back(from[i]);
-      else if (keep) out.push_back(1);
+      if (!gone[i])
+        out.push_back(from[i]);
+      else if (keep)
+        out.push_back(1);
     return out;
   }
   std::vector<int64_t> extents() const {
@@ -47,47 +49,64 @@ struct Reduction {
     std::vector<Expr> out;
     int next = 0, reduce = static_cast<int>(result().size());
     for (bool g : gone) {
-      if (g) out.push_back(axis(reduce++));
-      else out.push_back(axis(next));
+      if (g)
+        out.push_back(axis(reduce++));
+      else
+        out.push_back(axis(next));
       if (!g || keep) ++next;
     }
     return out;
   }
 };
 
-Result<Types> infer_as(const Graph& graph, const Node& node, const std::function<DType(DType)>& dtype) {
+Result<Types> infer_as(const Graph& graph, const Node& node,
+                       const std::function<DType(DType)>& dtype) {
   KW_TRY(TensorType from, operand_type(graph, node, "self"));
   KW_TRY(Reduction reduction, Reduction::of(node, from.shape));
   return one_type(dtype_arg(node, "dtype", dtype(from.dtype)), reduction.result());
 }
 
-DType same_dtype(DType dtype) { return dtype; }
-DType bool_dtype(DType) { return DType::kBool; }
-DType index_dtype(DType) { return DType::kI64; }
-DType sum_dtype(DType dtype) { return is_float(dtype) ? dtype : DType::kI64; }
+DType same_dtype(DType dtype) {
+  return dtype;
+}
+DType bool_dtype(DType) {
+  return DType::kBool;
+}
+DType index_dtype(DType) {
+  return DType::kI64;
+}
+DType sum_dtype(DType dtype) {
+  return is_float(dtype) ? dtype : DType::kI64;
+}
 
 using Finish = std::function<Expr(const Reduction&, const Node&, Expr acc)>;
 using Body = std::function<Expr(const Node&, Expr value)>;
 
 // One stage: combine body(x) over the reduced dimensions, then finish.
-OpEntry reduction_op(std::string name, Combiner combiner, DType (*dtype)(DType), Body body = nullptr,
-                     Finish finish = nullptr) {
+OpEntry reduction_op(std::string name, Combiner combiner, DType (*dtype)(DType),
+                     Body body = nullptr, Finish finish = nullptr) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kReduction;
-  entry.infer = [dtype](const Graph& graph, const Node& node) { return infer_as(graph, node, dtype); };
+  entry.infer = [dtype](const Graph& graph, const Node& node) {
+    return infer_as(graph, node, dtype);
+  };
   entry.define = [combiner, body, finish](Lowering& lowering) -> Status {
     const Node& node = lowering.node();
     const int from = lowering.operand("self");
     KW_TRY(Reduction reduction, Reduction::of(node, lowering.type(from).shape));
     Expr value = load_of(lowering, from, reduction.index());
     const DType to = lowering.output_type().dtype;
-    if (scalar_kind(to) != value->kind && combiner != Combiner::kArgMax && combiner != Combiner::kArgMin)
+    if (scalar_kind(to) != value->kind && combiner != Combiner::kArgMax &&
+        combiner != Combiner::kArgMin)
       value = cast(to, value);
     if (body) value = body(node, value);
-    const ScalarKind kind = combiner == Combiner::kArgMax || combiner == Combiner::kArgMin ? ScalarKind::kInt : value->kind;
+    const ScalarKind kind = combiner == Combiner::kArgMax || combiner == Combiner::kArgMin
+                                ? ScalarKind::kInt
+                                : value->kind;
     Expr last = finish ? finish(reduction, node, reduced(kind)) : nullptr;
-    lowering.define(0, reduce_stage(combiner, reduction.extents(), std::move(value), std::move(last)));
+    lowering.define(0,
+                    reduce_stage(combiner, reduction.extents(), std::move(value), std::move(last)));
     return {};
   };
   return entry;
@@ -107,8 +126,10 @@ OpEntry extremum_op(std::string name, bool max) {
     const int from = lowering.operand("self");
     KW_TRY(Reduction reduction, Reduction::of(lowering.node(), lowering.type(from).shape));
     Expr value = load_of(lowering, from, reduction.index());
-    lowering.define(0, reduce_stage(max ? Combiner::kMax : Combiner::kMin, reduction.extents(), value));
-    lowering.define(1, reduce_stage(max ? Combiner::kArgMax : Combiner::kArgMin, reduction.extents(), value));
+    lowering.define(
+        0, reduce_stage(max ? Combiner::kMax : Combiner::kMin, reduction.extents(), value));
+    lowering.define(
+        1, reduce_stage(max ? Combiner::kArgMax : Combiner::kArgMin, reduction.extents(), value));
     return {};
   };
   return entry;
@@ -130,16 +151,21 @@ OpEntry variance_op(std::string name, bool root, bool with_mean) {
     const TensorType type = lowering.type(from);
     KW_TRY(Reduction reduction, Reduction::of(node, type.shape));
     const double count = static_cast<double>(reduction.count());
-    const double correction = node.args.contains("unbiased") ? node.bool_arg("unbiased", true) : node.float_arg("correction", 1);
+    const double correction = node.args.contains("unbiased") ? node.bool_arg("unbiased", true)
+                                                             : node.float_arg("correction", 1);
     const size_t rank = reduction.result().size();
     Expr value = load_of(lowering, from, reduction.index());
-    Stage mean_stage = reduce_stage(Combiner::kSum, reduction.extents(), value,
-                                    binary(ExprOp::kDiv, reduced(ScalarKind::kReal), constant(count)));
-    const int mean = lowering.define_temporary({accumulate_dtype(type.dtype), reduction.result(), {}}, mean_stage);
+    Stage mean_stage =
+        reduce_stage(Combiner::kSum, reduction.extents(), value,
+                     binary(ExprOp::kDiv, reduced(ScalarKind::kReal), constant(count)));
+    const int mean = lowering.define_temporary(
+        {accumulate_dtype(type.dtype), reduction.result(), {}}, mean_stage);
     Expr deviation = value - load_of(lowering, mean, axes_from(0, rank));
-    Expr finish = binary(ExprOp::kDiv, reduced(ScalarKind::kReal), constant(std::max(count - correction, 0.0)));
+    Expr finish = binary(ExprOp::kDiv, reduced(ScalarKind::kReal),
+                         constant(std::max(count - correction, 0.0)));
     if (root) finish = unary(ExprOp::kSqrt, finish);
-    lowering.define(0, reduce_stage(Combiner::kSum, reduction.extents(), deviation * deviation, finish));
+    lowering.define(
+        0, reduce_stage(Combiner::kSum, reduction.extents(), deviation * deviation, finish));
     if (with_mean) lowering.define(1, plain_stage(load_of(lowering, mean, axes_from(0, rank))));
     return {};
   };
@@ -153,13 +179,16 @@ Status define_logsumexp(Lowering& lowering) {
   Expr value = load_of(lowering, from, reduction.index());
   // A row of infinities keeps them: subtract 0 there.
   const double infinity = std::numeric_limits<double>::infinity();
-  Expr finite = binary(ExprOp::kEq, unary(ExprOp::kAbs, reduced(ScalarKind::kReal)), constant(infinity));
+  Expr finite =
+      binary(ExprOp::kEq, unary(ExprOp::kAbs, reduced(ScalarKind::kReal)), constant(infinity));
   const int top = lowering.define_temporary(
       {accumulate_dtype(type.dtype), reduction.result(), {}},
-      reduce_stage(Combiner::kMax, reduction.extents(), value, select(finite, constant(0), reduced(ScalarKind::kReal))));
+      reduce_stage(Combiner::kMax, reduction.extents(), value,
+                   select(finite, constant(0), reduced(ScalarKind::kReal))));
   Expr shift = load_of(lowering, top, axes_from(0, reduction.result().size()));
-  lowering.define(0, reduce_stage(Combiner::kSum, reduction.extents(), unary(ExprOp::kExp, value - shift),
-                                  unary(ExprOp::kLog, reduced(ScalarKind::kReal)) + shift));
+  lowering.define(
+      0, reduce_stage(Combiner::kSum, reduction.extents(), unary(ExprOp::kExp, value - shift),
+                      unary(ExprOp::kLog, reduced(ScalarKind::kReal)) + shift));
   return {};
 }
 
@@ -169,7 +198,9 @@ OpEntry norm_op(std::string name, const char* order_name) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kReduction;
-  entry.infer = [](const Graph& graph, const Node& node) { return infer_as(graph, node, same_dtype); };
+  entry.infer = [](const Graph& graph, const Node& node) {
+    return infer_as(graph, node, same_dtype);
+  };
   entry.define = [order](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
     KW_TRY(Reduction reduction, Reduction::of(lowering.node(), lowering.type(from).shape));
@@ -177,13 +208,21 @@ OpEntry norm_op(std::string name, const char* order_name) {
     Expr value = load_of(lowering, from, reduction.index());
     Expr size = unary(ExprOp::kAbs, value), acc = reduced(ScalarKind::kReal);
     Stage stage;
-    if (std::isinf(p)) stage = reduce_stage(p > 0 ? Combiner::kMax : Combiner::kMin, reduction.extents(), size);
-    else if (p == 0) stage = reduce_stage(Combiner::kSum, reduction.extents(),
-                                          select(binary(ExprOp::kNe, value, constant(0)), constant(1), constant(0)));
-    else if (p == 1) stage = reduce_stage(Combiner::kSum, reduction.extents(), size);
-    else if (p == 2) stage = reduce_stage(Combiner::kSum, reduction.extents(), value * value, unary(ExprOp::kSqrt, acc));
-    else stage = reduce_stage(Combiner::kSum, reduction.extents(), binary(ExprOp::kPow, size, constant(p)),
-                              binary(ExprOp::kPow, acc, constant(1 / p)));
+    if (std::isinf(p))
+      stage = reduce_stage(p > 0 ? Combiner::kMax : Combiner::kMin, reduction.extents(), size);
+    else if (p == 0)
+      stage =
+          reduce_stage(Combiner::kSum, reduction.extents(),
+                       select(binary(ExprOp::kNe, value, constant(0)), constant(1), constant(0)));
+    else if (p == 1)
+      stage = reduce_stage(Combiner::kSum, reduction.extents(), size);
+    else if (p == 2)
+      stage = reduce_stage(Combiner::kSum, reduction.extents(), value * value,
+                           unary(ExprOp::kSqrt, acc));
+    else
+      stage =
+          reduce_stage(Combiner::kSum, reduction.extents(), binary(ExprOp::kPow, size, constant(p)),
+                       binary(ExprOp::kPow, acc, constant(1 / p)));
     lowering.define(0, std::move(stage));
     return {};
   };
@@ -203,18 +242,21 @@ OpEntry scan_op(std::string name, Combiner combiner) {
   entry.define = [combiner](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
     const TensorType to = lowering.output_type();
-    KW_TRY(int64_t dim, normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0), to.shape.size()));
+    KW_TRY(int64_t dim,
+           normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0), to.shape.size()));
     std::vector<Expr> index = axes_from(0, to.shape.size());
     if (index.empty()) {
       lowering.define(0, plain_stage(load_of(lowering, from, {})));
       return {};
     }
-    const Expr here = index[static_cast<size_t>(dim)], there = axis(static_cast<int>(to.shape.size()));
+    const Expr here = index[static_cast<size_t>(dim)],
+               there = axis(static_cast<int>(to.shape.size()));
     index[static_cast<size_t>(dim)] = there;
     Expr value = load_of(lowering, from, std::move(index));
     if (scalar_kind(to.dtype) != value->kind) value = cast(to.dtype, value);
     const int64_t neutral = combiner == Combiner::kProd ? 1 : 0;
-    Expr rest = value->kind == ScalarKind::kReal ? constant(static_cast<double>(neutral)) : integer(neutral);
+    Expr rest = value->kind == ScalarKind::kReal ? constant(static_cast<double>(neutral))
+                                                 : integer(neutral);
     lowering.define(0, reduce_stage(combiner, {to.shape[static_cast<size_t>(dim)]},
                                     select(binary(ExprOp::kLe, there, here), value, rest)));
     return {};
@@ -251,9 +293,10 @@ void add_reduction_ops(OpList& ops) {
     ops.push_back(variance_op(fmt::format("aten.std.{}", suffix), true, false));
     ops.push_back(variance_op(fmt::format("aten.var_mean.{}", suffix), false, true));
   }
-  ops.push_back({"aten.logsumexp.default", OpClass::kReduction,
-                 [](const Graph& graph, const Node& node) { return infer_as(graph, node, same_dtype); },
-                 define_logsumexp, nullptr});
+  ops.push_back(
+      {"aten.logsumexp.default", OpClass::kReduction,
+       [](const Graph& graph, const Node& node) { return infer_as(graph, node, same_dtype); },
+       define_logsumexp, nullptr});
   ops.push_back(norm_op("aten.linalg_vector_norm.default", "ord"));
   ops.push_back(norm_op("aten.norm.Scalar", "p"));
   ops.push_back(norm_op("aten.norm.ScalarOpt_dim", "p"));

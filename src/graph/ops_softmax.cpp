@@ -18,10 +18,13 @@ OpEntry softmax_op(std::string name, bool log) {
   };
   entry.define = [log](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
-    KW_TRY(int64_t dim, normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0), lowering.type(from).shape.size()));
-    auto rows = softmax_rows(lowering, from, static_cast<size_t>(dim), lowering.output_type().dtype);
+    KW_TRY(int64_t dim, normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0),
+                                      lowering.type(from).shape.size()));
+    auto rows =
+        softmax_rows(lowering, from, static_cast<size_t>(dim), lowering.output_type().dtype);
     Expr shifted = load_of(lowering, from, axes_from(0, rows.rank)) - rows.maximum;
-    Expr body = log ? shifted - unary(ExprOp::kLog, rows.sum) : binary(ExprOp::kDiv, unary(ExprOp::kExp, shifted), rows.sum);
+    Expr body = log ? shifted - unary(ExprOp::kLog, rows.sum)
+                    : binary(ExprOp::kDiv, unary(ExprOp::kExp, shifted), rows.sum);
     lowering.define(0, plain_stage(std::move(body)));
     return {};
   };
@@ -47,15 +50,19 @@ SoftmaxRows softmax_rows(Lowering& lowering, int tensor, size_t dim, DType resul
   row.erase(row.begin() + static_cast<std::ptrdiff_t>(dim));
   const std::vector<int64_t> extent = {type.shape[dim]};
   const Expr value = load_of(lowering, tensor, index);
-  const int top = lowering.define_temporary({dtype, rows, {}}, reduce_stage(Combiner::kMax, extent, value));
+  const int top =
+      lowering.define_temporary({dtype, rows, {}}, reduce_stage(Combiner::kMax, extent, value));
   Expr exponential = unary(ExprOp::kExp, value - load_of(lowering, top, axes_from(0, rank - 1)));
-  const int sum = lowering.define_temporary({dtype, rows, {}}, reduce_stage(Combiner::kSum, extent, exponential));
+  const int sum = lowering.define_temporary({dtype, rows, {}},
+                                            reduce_stage(Combiner::kSum, extent, exponential));
   return {rank, load_of(lowering, top, row), load_of(lowering, sum, row)};
 }
 
 void add_softmax_ops(OpList& ops) {
-  for (const char* name : {"aten.softmax.int", "aten._softmax.default"}) ops.push_back(softmax_op(name, false));
-  for (const char* name : {"aten.log_softmax.int", "aten._log_softmax.default"}) ops.push_back(softmax_op(name, true));
+  for (const char* name : {"aten.softmax.int", "aten._softmax.default"})
+    ops.push_back(softmax_op(name, false));
+  for (const char* name : {"aten.log_softmax.int", "aten._log_softmax.default"})
+    ops.push_back(softmax_op(name, true));
 }
 
 }  // namespace kernelwright::graph

@@ -23,8 +23,8 @@ struct Row {
   const char* name;
 };
 constexpr Row kNames[] = {
-    {DType::kF64, "F64"}, {DType::kF32, "F32"}, {DType::kF16, "F16"}, {DType::kBF16, "BF16"},
-    {DType::kI64, "I64"}, {DType::kI32, "I32"}, {DType::kI16, "I16"}, {DType::kI8, "I8"},
+    {DType::kF64, "F64"}, {DType::kF32, "F32"}, {DType::kF16, "F16"},   {DType::kBF16, "BF16"},
+    {DType::kI64, "I64"}, {DType::kI32, "I32"}, {DType::kI16, "I16"},   {DType::kI8, "I8"},
     {DType::kU8, "U8"},   {DType::kU32, "U32"}, {DType::kBool, "BOOL"},
 };
 
@@ -35,7 +35,8 @@ tl::unexpected<Error> bad(const std::string& place, const std::string& what) {
 }
 
 Result<TensorType> entry_type(const std::string& name, const Json& json) {
-  if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") || !json.contains("data_offsets"))
+  if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") ||
+      !json.contains("data_offsets"))
     return bad(name, "wants dtype, shape and data_offsets");
   TensorType type;
   bool known = false;
@@ -50,7 +51,8 @@ Result<TensorType> entry_type(const std::string& name, const Json& json) {
   for (const auto& extent : json["shape"]) {
     if (!extent.is_number_unsigned()) return bad(name, "extents must be whole numbers");
     const uint64_t e = extent.get<uint64_t>();
-    if (e > static_cast<uint64_t>(kMaxElements) || (e > 0 && count > kMaxElements / static_cast<int64_t>(e)))
+    if (e > static_cast<uint64_t>(kMaxElements) ||
+        (e > 0 && count > kMaxElements / static_cast<int64_t>(e)))
       return bad(name, "more than 2^40 elements");
     count *= static_cast<int64_t>(e);
     type.shape.push_back(static_cast<int64_t>(e));
@@ -63,9 +65,12 @@ double half_value(uint16_t bits, int mantissa, int exponent_bias) {
   const int exponent = (bits >> mantissa) & ((1 << exponent_bits) - 1);
   const double fraction = bits & ((1 << mantissa) - 1);
   double value = 0;
-  if (exponent == (1 << exponent_bits) - 1) value = fraction != 0 ? std::nan("") : HUGE_VAL;
-  else if (exponent == 0) value = std::ldexp(fraction, 1 - exponent_bias - mantissa);
-  else value = std::ldexp(fraction + (1 << mantissa), exponent - exponent_bias - mantissa);
+  if (exponent == (1 << exponent_bits) - 1)
+    value = fraction != 0 ? std::nan("") : HUGE_VAL;
+  else if (exponent == 0)
+    value = std::ldexp(fraction, 1 - exponent_bias - mantissa);
+  else
+    value = std::ldexp(fraction + (1 << mantissa), exponent - exponent_bias - mantissa);
   return bits & 0x8000 ? -value : value;
 }
 
@@ -109,18 +114,22 @@ Status parse_safetensors(std::string content, SafetensorsFile& out) {
   std::memcpy(&length, out.content.data(), 8);
   if (length > out.content.size() - 8) return bad("header", "longer than the file");
   const std::string_view data = std::string_view(out.content).substr(8 + length);
-  Json header = Json::parse(out.content.begin() + 8, out.content.begin() + 8 + static_cast<std::ptrdiff_t>(length), nullptr, false);
+  Json header =
+      Json::parse(out.content.begin() + 8,
+                  out.content.begin() + 8 + static_cast<std::ptrdiff_t>(length), nullptr, false);
   if (!header.is_object()) return bad("header", "not a JSON object");
   std::vector<std::pair<uint64_t, uint64_t>> spans;
   for (const auto& [name, json] : header.items()) {
     if (name == "__metadata__") continue;
     KW_TRY(TensorType type, entry_type(name, json));
     const Json& offsets = json["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+        !offsets[1].is_number_unsigned())
       return bad(name, "data_offsets must be two whole numbers");
     const uint64_t begin = offsets[0].get<uint64_t>(), end = offsets[1].get<uint64_t>();
     if (begin > end || end > data.size()) return bad(name, "data lies outside the file");
-    if (end - begin != static_cast<uint64_t>(type.bytes())) return bad(name, "data does not fit the shape");
+    if (end - begin != static_cast<uint64_t>(type.bytes()))
+      return bad(name, "data does not fit the shape");
     if (begin != end) spans.emplace_back(begin, end);
     out.tensors[name] = {std::move(type), data.substr(begin, end - begin)};
   }
@@ -138,15 +147,33 @@ Status read_safetensors(const std::filesystem::path& path, SafetensorsFile& out)
 HostTensor to_host(const SafetensorsFile::Entry& entry) {
   HostTensor out{entry.type, std::vector<double>(static_cast<size_t>(entry.type.elements()))};
   switch (entry.type.dtype) {
-    case DType::kF64: read_all<double>(entry.bytes, out.data); break;
-    case DType::kF32: read_all<float>(entry.bytes, out.data); break;
-    case DType::kI64: read_all<int64_t>(entry.bytes, out.data); break;
-    case DType::kI32: read_all<int32_t>(entry.bytes, out.data); break;
-    case DType::kI16: read_all<int16_t>(entry.bytes, out.data); break;
-    case DType::kI8: read_all<int8_t>(entry.bytes, out.data); break;
-    case DType::kU32: read_all<uint32_t>(entry.bytes, out.data); break;
-    case DType::kU8: case DType::kBool: read_all<uint8_t>(entry.bytes, out.data); break;
-    case DType::kF16: case DType::kBF16:
+    case DType::kF64:
+      read_all<double>(entry.bytes, out.data);
+      break;
+    case DType::kF32:
+      read_all<float>(entry.bytes, out.data);
+      break;
+    case DType::kI64:
+      read_all<int64_t>(entry.bytes, out.data);
+      break;
+    case DType::kI32:
+      read_all<int32_t>(entry.bytes, out.data);
+      break;
+    case DType::kI16:
+      read_all<int16_t>(entry.bytes, out.data);
+      break;
+    case DType::kI8:
+      read_all<int8_t>(entry.bytes, out.data);
+      break;
+    case DType::kU32:
+      read_all<uint32_t>(entry.bytes, out.data);
+      break;
+    case DType::kU8:
+    case DType::kBool:
+      read_all<uint8_t>(entry.bytes, out.data);
+      break;
+    case DType::kF16:
+    case DType::kBF16:
       read_all<uint16_t>(entry.bytes, out.data);
       for (double& v : out.data)
         v = entry.type.dtype == DType::kF16 ? half_value(static_cast<uint16_t>(v), 10, 15)
@@ -161,22 +188,44 @@ std::string to_bytes(const HostTensor& tensor) {
   out.reserve(tensor.data.size() * dtype_bytes(tensor.type.dtype));
   for (double v : tensor.data) {
     switch (tensor.type.dtype) {
-      case DType::kF64: append(out, v); break;
-      case DType::kF32: append(out, static_cast<float>(v)); break;
-      case DType::kF16: case DType::kBF16: append(out, half_bits(v, tensor.type.dtype)); break;
-      case DType::kI64: append(out, truncate_to(DType::kI64, v)); break;
-      case DType::kI32: append(out, static_cast<int32_t>(truncate_to(DType::kI32, v))); break;
-      case DType::kI16: append(out, static_cast<int16_t>(truncate_to(DType::kI16, v))); break;
-      case DType::kI8: append(out, static_cast<int8_t>(truncate_to(DType::kI8, v))); break;
-      case DType::kU32: append(out, static_cast<uint32_t>(truncate_to(DType::kU32, v))); break;
-      case DType::kU8: append(out, static_cast<uint8_t>(truncate_to(DType::kU8, v))); break;
-      case DType::kBool: append(out, static_cast<uint8_t>(v != 0)); break;
+      case DType::kF64:
+        append(out, v);
+        break;
+      case DType::kF32:
+        append(out, static_cast<float>(v));
+        break;
+      case DType::kF16:
+      case DType::kBF16:
+        append(out, half_bits(v, tensor.type.dtype));
+        break;
+      case DType::kI64:
+        append(out, truncate_to(DType::kI64, v));
+        break;
+      case DType::kI32:
+        append(out, static_cast<int32_t>(truncate_to(DType::kI32, v)));
+        break;
+      case DType::kI16:
+        append(out, static_cast<int16_t>(truncate_to(DType::kI16, v)));
+        break;
+      case DType::kI8:
+        append(out, static_cast<int8_t>(truncate_to(DType::kI8, v)));
+        break;
+      case DType::kU32:
+        append(out, static_cast<uint32_t>(truncate_to(DType::kU32, v)));
+        break;
+      case DType::kU8:
+        append(out, static_cast<uint8_t>(truncate_to(DType::kU8, v)));
+        break;
+      case DType::kBool:
+        append(out, static_cast<uint8_t>(v != 0));
+        break;
     }
   }
   return out;
 }
 
-Status write_safetensors(const std::filesystem::path& path, const std::map<std::string, HostTensor>& tensors) {
+Status write_safetensors(const std::filesystem::path& path,
+                         const std::map<std::string, HostTensor>& tensors) {
   Json header = Json::object();
   std::string data;
   for (const auto& [name, tensor] : tensors) {
@@ -184,7 +233,9 @@ Status write_safetensors(const std::filesystem::path& path, const std::map<std::
     const char* dtype = "";
     for (const auto& row : kNames)
       if (row.dtype == tensor.type.dtype) dtype = row.name;
-    header[name] = {{"dtype", dtype}, {"shape", tensor.type.shape}, {"data_offsets", {data.size(), data.size() + bytes.size()}}};
+    header[name] = {{"dtype", dtype},
+                    {"shape", tensor.type.shape},
+                    {"data_offsets", {data.size(), data.size() + bytes.size()}}};
     data += bytes;
   }
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);

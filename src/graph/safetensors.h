@@ -11,7 +11,8 @@
 
 namespace kernelwright::graph {
 
-// Tensors on disk: 8 bytes header length, a JSON header, the data (github.com/huggingface/safetensors).
+// Tensors on disk: 8 bytes header length, a JSON header, the data
+// (github.com/huggingface/safetensors).
 struct SafetensorsFile {
   struct Entry {
     TensorType type;
@@ -25,8 +26,8 @@ struct SafetensorsFile {
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 };
 
-// kInput naming the place when the file is malformed: unknown dtype, bytes that do not fit the shape, offsets outside the
-// file or overlapping.
+// kInput naming the place when the file is malformed: unknown dtype, bytes that do not fit the
+// shape, offsets outside the file or overlapping.
 Status read_safetensors(const std::filesystem::path& path, SafetensorsFile& out);
 Status parse_safetensors(std::string content, SafetensorsFile& out);
 
@@ -34,6 +35,7 @@ Status parse_safetensors(std::string content, SafetensorsFile& out);
 HostTensor to_host(const SafetensorsFile::Entry& entry);
 std::string to_bytes(const HostTensor& tensor);
 
-Status write_safetensors(const std::filesystem::path& path, const std::map<std::string, HostTensor>& tensors);
+Status write_safetensors(const std::filesystem::path& path,
+                         const std::map<std::string, HostTensor>& tensors);
 
 }  // namespace kernelwright::graph

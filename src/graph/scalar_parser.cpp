@@ -23,8 +23,12 @@ tl::unexpected<Error> bad(std::string_view text, size_t at, const std::string& w
   return fail(ErrorKind::kInput, fmt::format("scalar expression \"{}\" at {}: {}", text, at, what));
 }
 
-bool name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
-bool digit(char c) { return std::isdigit(static_cast<unsigned char>(c)); }
+bool name_char(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+}
+bool digit(char c) {
+  return std::isdigit(static_cast<unsigned char>(c));
+}
 
 Result<std::vector<Lexeme>> lex(std::string_view text) {
   std::vector<Lexeme> out;
@@ -37,16 +41,19 @@ Result<std::vector<Lexeme>> lex(std::string_view text) {
       continue;
     }
     if (digit(c) || (c == '.' && i + 1 < text.size() && digit(text[i + 1]))) {
-      while (i < text.size() && (name_char(text[i]) || text[i] == '.' ||
-                                 ((text[i] == '-' || text[i] == '+') && (text[i - 1] == 'e' || text[i - 1] == 'E'))))
+      while (i < text.size() &&
+             (name_char(text[i]) || text[i] == '.' ||
+              ((text[i] == '-' || text[i] == '+') && (text[i - 1] == 'e' || text[i - 1] == 'E'))))
         ++i;
       out.push_back({Token::kNumber, std::string(text.substr(start, i - start)), start});
     } else if (name_char(c) || c == '$') {
       ++i;
       while (i < text.size() && name_char(text[i])) ++i;
       std::string word(text.substr(start, i - start));
-      if (c == '$') out.push_back({Token::kAttribute, word.substr(1), start});
-      else out.push_back({Token::kName, word, start});
+      if (c == '$')
+        out.push_back({Token::kAttribute, word.substr(1), start});
+      else
+        out.push_back({Token::kName, word, start});
     } else if (c == '\'') {
       size_t end = text.find('\'', i + 1);
       if (end == std::string_view::npos) return bad(text, i, "string without an end");
@@ -141,8 +148,12 @@ class Parser {
     static const std::vector<std::vector<Operator>> kLevels = {
         {{"||", ExprOp::kOr}},
         {{"&&", ExprOp::kAnd}},
-        {{"<=", ExprOp::kLe}, {">=", ExprOp::kGe}, {"<", ExprOp::kLt}, {">", ExprOp::kGt},
-         {"==", ExprOp::kEq}, {"!=", ExprOp::kNe}},
+        {{"<=", ExprOp::kLe},
+         {">=", ExprOp::kGe},
+         {"<", ExprOp::kLt},
+         {">", ExprOp::kGt},
+         {"==", ExprOp::kEq},
+         {"!=", ExprOp::kNe}},
         {{"+", ExprOp::kAdd}, {"-", ExprOp::kSub}},
         {{"*", ExprOp::kMul}, {"//", ExprOp::kFloorDiv}, {"/", ExprOp::kDiv}, {"%", ExprOp::kMod}},
     };
@@ -184,8 +195,10 @@ class Parser {
     const Lexeme here = peek();
     ++position_;
     switch (here.token) {
-      case Token::kNumber: return number(here);
-      case Token::kName: return name(here);
+      case Token::kNumber:
+        return number(here);
+      case Token::kName:
+        return name(here);
       case Token::kAttribute:
         if (peek().token == Token::kSymbol && (peek().text == "==" || peek().text == "!=") &&
             lexemes_[position_ + 1].token == Token::kString) {
@@ -242,11 +255,13 @@ class Parser {
       arguments.push_back(std::move(argument));
     } while (accept(","));
     KW_CHECK_OK(expect(")"));
-    if (auto dtype = dtype_from_name(here.text); dtype && arguments.size() == 1) return cast(*dtype, arguments[0]);
+    if (auto dtype = dtype_from_name(here.text); dtype && arguments.size() == 1)
+      return cast(*dtype, arguments[0]);
     for (const auto& function : kFunctions) {
       if (here.text != function.name) continue;
       if (static_cast<size_t>(function.arguments) != arguments.size())
-        return bad(text_, here.at, fmt::format("{} takes {} arguments", function.name, function.arguments));
+        return bad(text_, here.at,
+                   fmt::format("{} takes {} arguments", function.name, function.arguments));
       return function.arguments == 1 ? unary(function.op, arguments[0])
                                      : binary(function.op, arguments[0], arguments[1]);
     }

@@ -8,26 +8,40 @@ namespace {
 
 const char* combiner_name(Combiner combiner) {
   switch (combiner) {
-    case Combiner::kNone: return "";
-    case Combiner::kSum: return "sum";
-    case Combiner::kProd: return "prod";
-    case Combiner::kMax: return "max";
-    case Combiner::kMin: return "min";
-    case Combiner::kAny: return "any";
-    case Combiner::kAll: return "all";
-    case Combiner::kArgMax: return "argmax";
-    case Combiner::kArgMin: return "argmin";
+    case Combiner::kNone:
+      return "";
+    case Combiner::kSum:
+      return "sum";
+    case Combiner::kProd:
+      return "prod";
+    case Combiner::kMax:
+      return "max";
+    case Combiner::kMin:
+      return "min";
+    case Combiner::kAny:
+      return "any";
+    case Combiner::kAll:
+      return "all";
+    case Combiner::kArgMax:
+      return "argmax";
+    case Combiner::kArgMin:
+      return "argmin";
   }
   return "?";
 }
 
 const char* role_text(TensorRole role) {
   switch (role) {
-    case TensorRole::kInput: return "input";
-    case TensorRole::kWeight: return "weight";
-    case TensorRole::kOutput: return "output";
-    case TensorRole::kState: return "state";
-    case TensorRole::kTemporary: return "temporary";
+    case TensorRole::kInput:
+      return "input";
+    case TensorRole::kWeight:
+      return "weight";
+    case TensorRole::kOutput:
+      return "output";
+    case TensorRole::kState:
+      return "state";
+    case TensorRole::kTemporary:
+      return "temporary";
   }
   return "?";
 }
@@ -42,11 +56,13 @@ int StageGraph::add_tensor(StageTensor tensor) {
 std::string StageGraph::text() const {
   std::string out;
   for (size_t i = 0; i < tensors.size(); ++i)
-    out += fmt::format("t{}: {} {} {}\n", i, role_text(tensors[i].role), tensors[i].type.text(), tensors[i].name);
+    out += fmt::format("t{}: {} {} {}\n", i, role_text(tensors[i].role), tensors[i].type.text(),
+                       tensors[i].name);
   for (const auto& stage : stages) {
     std::string value = graph::text(stage.body);
     if (stage.combiner != Combiner::kNone)
-      value = fmt::format("{}{}({})", combiner_name(stage.combiner), shape_text(stage.reduce), value);
+      value =
+          fmt::format("{}{}({})", combiner_name(stage.combiner), shape_text(stage.reduce), value);
     if (stage.finish) value += fmt::format(", then {}", graph::text(stage.finish));
     out += fmt::format("t{} = {}  # {}\n", stage.output, value, stage.origin);
   }

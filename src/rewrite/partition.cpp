@@ -31,8 +31,10 @@ Region region_of(const Graph& graph, std::vector<int> nodes, const std::string& 
   for (int n : region.nodes) {
     for (int value : node_operands(graph.nodes[static_cast<size_t>(n)])) {
       const auto& v = graph.value(value);
-      if (v.role == ValueRole::kWeight) push_unique(region.weights, value);
-      else if (v.role == ValueRole::kInput || !inside.contains(v.producer)) push_unique(region.inputs, value);
+      if (v.role == ValueRole::kWeight)
+        push_unique(region.weights, value);
+      else if (v.role == ValueRole::kInput || !inside.contains(v.producer))
+        push_unique(region.inputs, value);
     }
   }
   std::set<int> wanted;
@@ -50,7 +52,8 @@ Region region_of(const Graph& graph, std::vector<int> nodes, const std::string& 
     if (producer < 0 || !inside.contains(producer)) continue;
     region.mutations.push_back(mutation);
     for (int weight : graph.weights)
-      if (graph.value(weight).weight_name == mutation.weight_name) push_unique(region.weights, weight);
+      if (graph.value(weight).weight_name == mutation.weight_name)
+        push_unique(region.weights, weight);
   }
   return region;
 }
@@ -95,8 +98,8 @@ Partition partition(const Graph& graph) {
     return out;
   }
 
-  // Level of a node: how many eager nodes lie at most on a path to it. Levels never fall along a path, so the nodes
-  // of one level are convex.
+  // Level of a node: how many eager nodes lie at most on a path to it. Levels never fall along a
+  // path, so the nodes of one level are convex.
   std::vector<int> level(count, 0);
   std::map<std::pair<int, int>, std::vector<int>> groups;  // (part, level)
   for (size_t n = 0; n < count; ++n) {
@@ -110,16 +113,20 @@ Partition partition(const Graph& graph) {
   }
   for (const auto& [key, nodes] : groups) {
     const bool only_moves = std::all_of(nodes.begin(), nodes.end(), [&](int n) {
-      return graph::find_op(graph.nodes[static_cast<size_t>(n)].op)->op_class == graph::OpClass::kMove;
+      return graph::find_op(graph.nodes[static_cast<size_t>(n)].op)->op_class ==
+             graph::OpClass::kMove;
     });
     if (only_moves) {
-      for (int n : nodes) out.eager.push_back({n, "only moves data between ops that stay in eager"});
+      for (int n : nodes)
+        out.eager.push_back({n, "only moves data between ops that stay in eager"});
       continue;
     }
     Region region = region_of(graph, nodes, fmt::format("r{}", out.regions.size()));
-    if (!region.outputs.empty() || !region.mutations.empty()) out.regions.push_back(std::move(region));
+    if (!region.outputs.empty() || !region.mutations.empty())
+      out.regions.push_back(std::move(region));
   }
-  std::sort(out.eager.begin(), out.eager.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
+  std::sort(out.eager.begin(), out.eager.end(),
+            [](const auto& a, const auto& b) { return a.node < b.node; });
   return out;
 }
 

@@ -19,9 +19,9 @@ struct Partition {
   std::vector<LeftInEager> eager;
 };
 
-// Cuts a graph into regions: one region with every node when all ops are in the table, otherwise the
-// fewest convex groups of supported nodes (no path leaves a group and comes back), each with its
-// inputs, weights, outputs and mutations. Groups of layout ops alone stay in eager.
+// Cuts a graph into regions: one region with every node when all ops are in the table, otherwise
+// the fewest convex groups of supported nodes (no path leaves a group and comes back), each with
+// its inputs, weights, outputs and mutations. Groups of layout ops alone stay in eager.
 Partition partition(const graph::Graph& graph);
 
 }  // namespace kernelwright::rewrite

@@ -15,6 +15,7 @@ def case(*names):
             assert name not in CASES, name
             CASES[name] = draw
         return draw
+
     return add
 
 
@@ -33,7 +34,7 @@ def t(size, low=-3.0, high=3.0, dtype=torch.float32):
 def part_of(rng, size):
     """A shape that broadcasts with `size`."""
     out = [s if rng.random() < 0.6 else 1 for s in size]
-    return out[rng.randint(0, len(out)):] if rng.random() < 0.4 else out
+    return out[rng.randint(0, len(out)) :] if rng.random() < 0.4 else out
 
 
 FLOATS = [torch.float32, torch.float32, torch.float16, torch.bfloat16, torch.float64]
@@ -45,17 +46,22 @@ def pick(choices, i):
 
 # ---- pointwise -------------------------------------------------------------------------------------------------
 
+
 def unary(*names, low=-3.0, high=3.0, dtypes=(torch.float32,), **kwargs):
     for name in names:
         CASES[name] = lambda rng, i: ((t(shape(rng), low, high, pick(dtypes, i)),), dict(kwargs))
 
 
 A = "aten.{}.default".format
-unary(*map(A, ["neg", "abs", "relu", "square", "clone", "alias", "detach", "positive", "lift_fresh_copy", "contiguous"]),
-      dtypes=(torch.float32, torch.int64, torch.float16))
+unary(
+    *map(A, ["neg", "abs", "relu", "square", "clone", "alias", "detach", "positive", "lift_fresh_copy", "contiguous"]),
+    dtypes=(torch.float32, torch.int64, torch.float16),
+)
 unary(*map(A, ["sign", "sgn", "relu6", "floor", "ceil", "round", "trunc", "frac"]))
-unary(*map(A, ["exp", "exp2", "expm1", "sin", "cos", "tanh", "sigmoid", "erf", "atan", "sinh", "cosh"]),
-      dtypes=(torch.float32, torch.int64, torch.float16))
+unary(
+    *map(A, ["exp", "exp2", "expm1", "sin", "cos", "tanh", "sigmoid", "erf", "atan", "sinh", "cosh"]),
+    dtypes=(torch.float32, torch.int64, torch.float16),
+)
 unary(A("tan"), low=-1.2, high=1.2)
 unary(*map(A, ["log", "log2", "log10", "sqrt", "rsqrt"]), low=0.05, high=4.0, dtypes=(torch.float32, torch.float64))
 unary(A("log1p"), low=-0.5, high=4.0)
@@ -83,6 +89,7 @@ def binary(*names, low=-3.0, high=3.0, dtypes=(torch.float32,), avoid_zero=False
         if avoid_zero:
             second = torch.where(second.abs() < 0.3, torch.ones_like(second), second)
         return (first, second), (extra(rng, i) if extra else {})
+
     for name in names:
         CASES[name] = draw
 
@@ -90,6 +97,7 @@ def binary(*names, low=-3.0, high=3.0, dtypes=(torch.float32,), avoid_zero=False
 def scalar(*names, low=-3.0, high=3.0, dtypes=(torch.float32,), choices=(0.5, 2, -1.25), extra=None):
     def draw(rng, i):
         return (t(shape(rng), low, high, pick(dtypes, i)), pick(choices, i)), (extra(rng, i) if extra else {})
+
     for name in names:
         CASES[name] = draw
 
@@ -102,7 +110,9 @@ binary("aten.mul.Tensor", A("maximum"), A("minimum"), dtypes=NUMBERS)
 scalar("aten.mul.Scalar", dtypes=NUMBERS)
 binary("aten.div.Tensor", dtypes=NUMBERS, avoid_zero=True)
 scalar("aten.div.Scalar", dtypes=NUMBERS)
-binary(A("floor_divide"), "aten.remainder.Tensor", "aten.fmod.Tensor", dtypes=(torch.float32, torch.int64), avoid_zero=True)
+binary(
+    A("floor_divide"), "aten.remainder.Tensor", "aten.fmod.Tensor", dtypes=(torch.float32, torch.int64), avoid_zero=True
+)
 scalar("aten.remainder.Scalar", "aten.fmod.Scalar", choices=(0.7, 2, -1.25))
 MODE = lambda rng, i: {"rounding_mode": pick(["floor", "trunc", None], i)}  # noqa: E731
 binary("aten.div.Tensor_mode", avoid_zero=True, extra=MODE)
@@ -131,6 +141,7 @@ def where(kind):
         first = 0.5 if "Self" in kind or kind == "Scalar" else t(part_of(rng, size))
         second = -1.5 if "Other" in kind or kind == "Scalar" else t(size)
         return (t(part_of(rng, size), dtype=torch.bool), first, second), {}
+
     return draw
 
 
@@ -147,7 +158,10 @@ def _addc(rng, i):
 CASES["aten.lerp.Scalar"] = lambda rng, i: ((t([3, 4]), t([4]), pick([0.25, 0.5, 0.9], i)), {})
 CASES["aten.lerp.Tensor"] = lambda rng, i: ((t([3, 4]), t([4]), t([3, 1], 0, 1)), {})
 CASES[A("clamp")] = lambda rng, i: ((t(shape(rng)), *pick([(-1, 1), (None, 0.5), (-0.5, None)], i)), {})
-CASES["aten.clamp.Tensor"] = lambda rng, i: ((t([3, 4]), *pick([(t([4]), t([3, 1])), (None, t([4])), (t([4]), None)], i)), {})
+CASES["aten.clamp.Tensor"] = lambda rng, i: (
+    (t([3, 4]), *pick([(t([4]), t([3, 1])), (None, t([4])), (t([4]), None)], i)),
+    {},
+)
 scalar(A("clamp_min"), A("clamp_max"))
 scalar(A("leaky_relu"), choices=(0.01, 0.2, 1.5))
 CASES[A("prelu")] = lambda rng, i: ((t([3, 4]), t([1])), {})
@@ -165,8 +179,10 @@ def _to(rng, i):
     return (t(shape(rng), -9, 9), pick([torch.int64, torch.float16, torch.bool, torch.float64], i)), {}
 
 
-CASES[A("_to_copy")] = lambda rng, i: ((t(shape(rng), -9, 9, pick(NUMBERS, i)),),
-                                       {"dtype": pick([torch.int32, torch.float32, torch.bool, None], i)})
+CASES[A("_to_copy")] = lambda rng, i: (
+    (t(shape(rng), -9, 9, pick(NUMBERS, i)),),
+    {"dtype": pick([torch.int32, torch.float32, torch.bool, None], i)},
+)
 
 # ---- constants -------------------------------------------------------------------------------------------------
 
@@ -188,7 +204,9 @@ for _op in ["tril", "triu"]:
 
 @case(A("view"), A("reshape"), A("_unsafe_view"))
 def _view(rng, i):
-    return pick([(t([4, 6]), [2, 2, 6]), (t([2, 3, 4]), [6, -1]), (t([2, 3, 4]), [4, 3, 2]), (t([1, 6]), [3, 2, 1])], i), {}
+    return pick(
+        [(t([4, 6]), [2, 2, 6]), (t([2, 3, 4]), [6, -1]), (t([2, 3, 4]), [4, 3, 2]), (t([1, 6]), [3, 2, 1])], i
+    ), {}
 
 
 CASES["aten.flatten.using_ints"] = lambda rng, i: ((t([2, 3, 4, 2]), *pick([(1, -1), (0, 1), (1, 2)], i)), {})
@@ -202,18 +220,34 @@ CASES["aten.squeeze.dims"] = lambda rng, i: ((t([1, 3, 1]), pick([[0, 2], [0, 1]
 CASES[A("unsqueeze")] = lambda rng, i: ((t([2, 3]), pick([0, -1, 1], i)), {})
 CASES["aten.select.int"] = lambda rng, i: ((t([3, 4, 2]), *pick([(0, 1), (-1, -1), (1, 3)], i)), {})
 CASES["aten.slice.Tensor"] = lambda rng, i: (
-    (t([5, 7]), *pick([(0, 1, 4), (1, 0, 9223372036854775807, 2), (1, -4, -1), (-1, None, 5, 3)], i)), {})
+    (t([5, 7]), *pick([(0, 1, 4), (1, 0, 9223372036854775807, 2), (1, -4, -1), (-1, None, 5, 3)], i)),
+    {},
+)
 CASES["aten.split.Tensor"] = lambda rng, i: ((t([7, 4]), *pick([(3, 0), (2, 1), (9, 0)], i)), {})
 CASES["aten.split.sizes"] = lambda rng, i: ((t([2, 7]), [3, 4], 1), {})
 CASES[A("split_with_sizes")] = lambda rng, i: ((t([6, 4]), *pick([([1, 5], 0), ([2, 2], -1)], i)), {})
 CASES[A("chunk")] = lambda rng, i: ((t([7, 4]), *pick([(3, 0), (2, 1), (4, 0)], i)), {})
 CASES["aten.unbind.int"] = lambda rng, i: ((t([3, 4]), pick([0, 1, -1], i)), {})
 CASES[A("constant_pad_nd")] = lambda rng, i: (
-    (t([3, 4]), *pick([([1, 2],), ([0, 1, 2, 0], 1.5), ([-1, 2, 1, -2], -0.5)], i)), {})
-CASES[A("cat")] = lambda rng, i: (pick([([t([2, 3]), t([4, 3])], 0), ([t([2, 1]), t([2, 3]), t([2, 2])], -1),
-                                        ([t([2], dtype=torch.int64), t([3])], 0)], i), {})
+    (t([3, 4]), *pick([([1, 2],), ([0, 1, 2, 0], 1.5), ([-1, 2, 1, -2], -0.5)], i)),
+    {},
+)
+CASES[A("cat")] = lambda rng, i: (
+    pick(
+        [
+            ([t([2, 3]), t([4, 3])], 0),
+            ([t([2, 1]), t([2, 3]), t([2, 2])], -1),
+            ([t([2], dtype=torch.int64), t([3])], 0),
+        ],
+        i,
+    ),
+    {},
+)
 CASES[A("stack")] = lambda rng, i: (([t([2, 3]), t([2, 3]), t([2, 3])], pick([0, -1, 1], i)), {})
-CASES[A("slice_scatter")] = lambda rng, i: (pick([(t([5, 4]), t([3, 4]), 0, 1, 4), (t([5, 4]), t([5, 2]), 1, 0, 4, 2)], i), {})
+CASES[A("slice_scatter")] = lambda rng, i: (
+    pick([(t([5, 4]), t([3, 4]), 0, 1, 4), (t([5, 4]), t([5, 2]), 1, 0, 4, 2)], i),
+    {},
+)
 CASES[A("select_scatter")] = lambda rng, i: (pick([(t([5, 4]), t([4]), 0, 2), (t([5, 4]), t([5]), -1, -1)], i), {})
 CASES[A("flip")] = lambda rng, i: ((t([3, 4]), pick([[0], [0, -1], [1]], i)), {})
 CASES[A("roll")] = lambda rng, i: ((t([3, 4]), *pick([([1], [0]), ([2, -1], [0, 1]), ([-7], [-1])], i)), {})
@@ -222,7 +256,9 @@ CASES[A("pixel_shuffle")] = lambda rng, i: ((t([2, 8, 3, 2]), 2), {})
 for _n in (1, 2, 3):
     for _op in ["reflection", "replication"]:
         CASES[A(f"{_op}_pad{_n}d")] = lambda rng, i, n=_n: (
-            (t([2, 2] + [5, 4, 3][3 - n:]), [rng.randint(0, 2) for _ in range(2 * n)]), {})
+            (t([2, 2] + [5, 4, 3][3 - n :]), [rng.randint(0, 2) for _ in range(2 * n)]),
+            {},
+        )
 
 # ---- reductions ------------------------------------------------------------------------------------------------
 
@@ -232,6 +268,7 @@ def reduction(*names, dtypes=(torch.float32,), low=-2.0, high=2.0, full=(), one_
         x = t(shape(rng, 1, 4, 4), low, high, pick(dtypes, i))
         dims = rng.sample(range(-x.dim(), 0), rng.randint(1, x.dim()))
         return (x, dims[0] if one_dim else dims, rng.random() < 0.5), (extra(rng, i) if extra else {})
+
     for name in names:
         CASES[name] = draw
     for name in full:
@@ -241,12 +278,32 @@ def reduction(*names, dtypes=(torch.float32,), low=-2.0, high=2.0, full=(), one_
 reduction("aten.sum.dim_IntList", full=["aten.sum.default"], dtypes=(torch.float32, torch.int32, torch.bool))
 reduction("aten.mean.dim", full=["aten.mean.default"], dtypes=(torch.float32, torch.float16))
 reduction("aten.prod.dim_int", one_dim=True, full=["aten.prod.default"], dtypes=(torch.float32, torch.int64))
-reduction("aten.amax.default", "aten.amin.default", full=["aten.max.default", "aten.min.default"],
-          dtypes=(torch.float32, torch.int64))
-reduction("aten.any.dim", "aten.all.dim", "aten.argmax.default", "aten.argmin.default", "aten.max.dim", "aten.min.dim",
-          one_dim=True, low=-1, high=1, dtypes=(torch.int64, torch.float32, torch.bfloat16))
-reduction("aten.any.dims", "aten.all.dims", full=["aten.any.default", "aten.all.default"], low=0, high=1,
-          dtypes=(torch.int64, torch.bool))
+reduction(
+    "aten.amax.default",
+    "aten.amin.default",
+    full=["aten.max.default", "aten.min.default"],
+    dtypes=(torch.float32, torch.int64),
+)
+reduction(
+    "aten.any.dim",
+    "aten.all.dim",
+    "aten.argmax.default",
+    "aten.argmin.default",
+    "aten.max.dim",
+    "aten.min.dim",
+    one_dim=True,
+    low=-1,
+    high=1,
+    dtypes=(torch.int64, torch.float32, torch.bfloat16),
+)
+reduction(
+    "aten.any.dims",
+    "aten.all.dims",
+    full=["aten.any.default", "aten.all.default"],
+    low=0,
+    high=1,
+    dtypes=(torch.int64, torch.bool),
+)
 
 
 def variance(rng, i):
@@ -256,9 +313,13 @@ def variance(rng, i):
 
 for _op in ["var", "std", "var_mean"]:
     CASES[f"aten.{_op}.correction"] = lambda rng, i: (
-        variance(rng, i)[:2], {"correction": pick([1, 0, None], i), "keepdim": rng.random() < 0.5})
+        variance(rng, i)[:2],
+        {"correction": pick([1, 0, None], i), "keepdim": rng.random() < 0.5},
+    )
     CASES[f"aten.{_op}.dim"] = lambda rng, i: (
-        (lambda x, d, k: (x, d, pick([True, False], i), k))(*variance(rng, i)), {})
+        (lambda x, d, k: (x, d, pick([True, False], i), k))(*variance(rng, i)),
+        {},
+    )
     CASES[f"aten.{_op}.default"] = lambda rng, i: ((variance(rng, i)[0], pick([True, False], i)), {})
 
 
@@ -271,21 +332,31 @@ def _logsumexp(rng, i):
 
 
 CASES[A("linalg_vector_norm")] = lambda rng, i: (
-    (t([3, 4, 5]), pick([2, 1, math.inf, 3.0, 0, -math.inf], i), pick([[1], None, [0, 2]], i), rng.random() < 0.5), {})
+    (t([3, 4, 5]), pick([2, 1, math.inf, 3.0, 0, -math.inf], i), pick([[1], None, [0, 2]], i), rng.random() < 0.5),
+    {},
+)
 CASES["aten.norm.Scalar"] = lambda rng, i: ((t([3, 4]), pick([2, 1, 3], i)), {})
 CASES["aten.norm.ScalarOpt_dim"] = lambda rng, i: ((t([3, 4]), pick([2, 1, None], i), [pick([0, 1], i)], False), {})
 for _op in ["cumsum", "cumprod"]:
-    CASES[A(_op)] = lambda rng, i: ((t([3, 4, 2], dtype=pick([torch.float32, torch.int64], i)), pick([0, 1, -1], i)), {})
+    CASES[A(_op)] = lambda rng, i: (
+        (t([3, 4, 2], dtype=pick([torch.float32, torch.int64], i)), pick([0, 1, -1], i)),
+        {},
+    )
 
 
 @case("aten.softmax.int", "aten.log_softmax.int")
 def _softmax(rng, i):
-    return (t([3, 4, 5], -9, 9, pick([torch.float32, torch.bfloat16], i)), pick([-1, 0, 1], i), pick([None, None, torch.float64], i)), {}
+    return (
+        t([3, 4, 5], -9, 9, pick([torch.float32, torch.bfloat16], i)),
+        pick([-1, 0, 1], i),
+        pick([None, None, torch.float64], i),
+    ), {}
 
 
 @case(A("_softmax"), A("_log_softmax"))
 def _native_softmax(rng, i):
     return (t([3, 4, 5], -9, 9), pick([-1, 0, 1], i), False), {}
+
 
 # ---- contractions ----------------------------------------------------------------------------------------------
 
@@ -294,19 +365,36 @@ CASES[A("mm")] = lambda rng, i: ((t([3, 5], dtype=pick(FLOATS, i)), t([5, 4], dt
 CASES[A("bmm")] = lambda rng, i: ((t([2, 3, 5]), t([2, 5, 4])), {})
 CASES[A("mv")] = lambda rng, i: ((t([3, 5]), t([5])), {})
 CASES[A("dot")] = lambda rng, i: ((t([5]), t([5])), {})
-MATMULS = [([3, 5], [5, 4]), ([5], [5, 4]), ([3, 5], [5]), ([5], [5]), ([2, 1, 3, 5], [4, 5, 2]), ([2, 3, 5], [5]),
-           ([5], [2, 5, 3]), ([3, 5], [2, 5, 4])]
+MATMULS = [
+    ([3, 5], [5, 4]),
+    ([5], [5, 4]),
+    ([3, 5], [5]),
+    ([5], [5]),
+    ([2, 1, 3, 5], [4, 5, 2]),
+    ([2, 3, 5], [5]),
+    ([5], [2, 5, 3]),
+    ([3, 5], [2, 5, 4]),
+]
 CASES[A("matmul")] = lambda rng, i: (tuple(t(s) for s in pick(MATMULS, rng.randint(0, 7))), {})
 SCALES = [{}, {"beta": 0.5, "alpha": 2}, {"beta": 0}]
 CASES[A("addmm")] = lambda rng, i: ((t(pick([[4], [3, 4], [3, 1]], i)), t([3, 5]), t([5, 4])), pick(SCALES, i))
 CASES[A("baddbmm")] = lambda rng, i: ((t([2, 3, 4]), t([2, 3, 5]), t([2, 5, 4])), pick(SCALES, i))
 CASES[A("addmv")] = lambda rng, i: ((t([3]), t([3, 5]), t([5])), pick(SCALES, i))
 CASES[A("linear")] = lambda rng, i: ((t(pick([[3, 5], [2, 3, 5], [5]], i)), t([4, 5]), pick([t([4]), None], i)), {})
-EINSUMS = [("ij,jk->ik", [3, 4], [4, 5]), ("bij,bkj->bik", [2, 3, 4], [2, 5, 4]), ("...ij,jk", [2, 3, 4], [4, 5]),
-           ("ii->i", [3, 3]), ("ij->", [3, 4]), ("bhqd,bhkd->bhqk", [2, 2, 3, 4], [2, 2, 5, 4]), ("i,j->ij", [3], [4]),
-           ("ijk,ilm,njm,nlk,abc->", [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2])]
+EINSUMS = [
+    ("ij,jk->ik", [3, 4], [4, 5]),
+    ("bij,bkj->bik", [2, 3, 4], [2, 5, 4]),
+    ("...ij,jk", [2, 3, 4], [4, 5]),
+    ("ii->i", [3, 3]),
+    ("ij->", [3, 4]),
+    ("bhqd,bhkd->bhqk", [2, 2, 3, 4], [2, 2, 5, 4]),
+    ("i,j->ij", [3], [4]),
+    ("ijk,ilm,njm,nlk,abc->", [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2]),
+]
 CASES[A("einsum")] = lambda rng, i: (
-    (lambda e: (e[0], [t(s, -1, 1) for s in e[1:]]))(pick(EINSUMS, i if i < 4 else rng.randint(0, 7))), {})
+    (lambda e: (e[0], [t(s, -1, 1) for s in e[1:]]))(pick(EINSUMS, i if i < 4 else rng.randint(0, 7))),
+    {},
+)
 
 
 def convolution_draw(rng, n, transposed=False):
@@ -341,13 +429,28 @@ def affine(i, size):
     return pick([(t(size), t(size)), (None, None), (t(size), None)], i)
 
 
-CASES[A("layer_norm")] = lambda rng, i: ((t([2, 3, 5]), *pick([([5], *affine(0, [5])), ([3, 5], *affine(0, [3, 5])), ([5],)], i)), {})
+CASES[A("layer_norm")] = lambda rng, i: (
+    (t([2, 3, 5]), *pick([([5], *affine(0, [5])), ([3, 5], *affine(0, [3, 5])), ([5],)], i)),
+    {},
+)
 CASES[A("native_layer_norm")] = lambda rng, i: ((t([2, 3, 5]), [5], *affine(i, [5]), 1e-5), {})
-CASES[A("rms_norm")] = lambda rng, i: ((t([2, 3, 5]), [5], *pick([(t([5]), 1e-5), (None, None), (t([5]), None)], i)), {})
+CASES[A("rms_norm")] = lambda rng, i: (
+    (t([2, 3, 5]), [5], *pick([(t([5]), 1e-5), (None, None), (t([5]), None)], i)),
+    {},
+)
 CASES[A("group_norm")] = lambda rng, i: ((t(pick([[2, 6, 4], [2, 6, 3, 2], [3, 6]], i)), 3, *affine(i, [6])), {})
 CASES[A("native_group_norm")] = lambda rng, i: ((t([2, 6, 4]), *affine(i, [6]), 2, 6, 4, 3, 1e-5), {})
 CASES[A("instance_norm")] = lambda rng, i: (
-    (t([2, 3, 4, 2]), *affine(i, [3]), *pick([(None, None, True), (t([3]), t([3], 0.5, 2), False)], i), 0.1, 1e-5, False), {})
+    (
+        t([2, 3, 4, 2]),
+        *affine(i, [3]),
+        *pick([(None, None, True), (t([3]), t([3], 0.5, 2), False)], i),
+        0.1,
+        1e-5,
+        False,
+    ),
+    {},
+)
 
 
 def batch(rng, i):
@@ -356,7 +459,9 @@ def batch(rng, i):
 
 RUNNING = lambda: (t([3]), t([3], 0.5, 2))  # noqa: E731
 CASES[A("batch_norm")] = lambda rng, i: (
-    (*batch(rng, i), *pick([(*RUNNING(), False), (None, None, True)], i), 0.1, 1e-5, False), {})
+    (*batch(rng, i), *pick([(*RUNNING(), False), (None, None, True)], i), 0.1, 1e-5, False),
+    {},
+)
 CASES[A("_native_batch_norm_legit_no_training")] = lambda rng, i: ((*batch(rng, i), *RUNNING(), 0.1, 1e-5), {})
 CASES[A("_native_batch_norm_legit_functional")] = lambda rng, i: ((*batch(rng, i), *RUNNING(), True, 0.1, 1e-5), {})
 CASES["aten._native_batch_norm_legit.no_stats"] = lambda rng, i: ((*batch(rng, i), True, 0.1, 1e-5), {})
@@ -374,15 +479,22 @@ def windows(rng, n, dilated):
     return [*out, rng.random() < 0.5]
 
 
+def pooled(rng, n):
+    return t([2, 2] + [rng.randint(5, 8) for _ in range(n)])
+
+
 for _n in (1, 2, 3):
-    _size = lambda rng, n: [2, 2] + [rng.randint(5, 8) for _ in range(n)]  # noqa: E731
-    CASES[A(f"max_pool{_n}d")] = lambda rng, i, n=_n: ((t(_size(rng, n)), *windows(rng, n, True)), {})
+    CASES[A(f"max_pool{_n}d")] = lambda rng, i, n=_n: ((pooled(rng, n), *windows(rng, n, True)), {})
     CASES[A(f"max_pool{_n}d_with_indices")] = CASES[A(f"max_pool{_n}d")]
     CASES[A(f"avg_pool{_n}d")] = lambda rng, i, n=_n: (
-        (t(_size(rng, n)), *windows(rng, n, False), pick([True, False], i)), {"divisor_override": 3} if n > 1 and i == 2 else {})
+        (pooled(rng, n), *windows(rng, n, False), pick([True, False], i)),
+        {"divisor_override": 3} if n > 1 and i == 2 else {},
+    )
     for _op in ["avg", "max"]:
         CASES[A(f"adaptive_{_op}_pool{_n}d")] = lambda rng, i, n=_n: (
-            (t(_size(rng, n)), [pick([1, 3, rng.randint(1, 6)], i)] * n), {})
+            (pooled(rng, n), [pick([1, 3, rng.randint(1, 6)], i)] * n),
+            {},
+        )
     if _n > 1:
         CASES[A(f"_adaptive_avg_pool{_n}d")] = CASES[A(f"adaptive_avg_pool{_n}d")]
 
@@ -402,6 +514,7 @@ def _attention(rng, i):
         return (q, k[:, :2], v[:, :2]), {"enable_gqa": True}
     return (q, k, v), {"attn_mask": t([2, 1, 3, 5])}
 
+
 # ---- positions that are data, resizing -------------------------------------------------------------------------
 
 
@@ -412,12 +525,25 @@ def index(size, most):
 CASES[A("embedding")] = lambda rng, i: ((t([7, 4]), index(pick([[3], [2, 3], []], i), 7)), {})
 CASES[A("index_select")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([6], 4)), {})
 CASES[A("gather")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([3, 4], 4)), {})
-CASES["aten.index.Tensor"] = lambda rng, i: (pick([
-    (t([4, 5, 6]), [None, index([3], 5) - 2]), (t([4, 5, 6]), [index([2, 1], 4), index([3], 5)]),
-    (t([4, 5, 6]), [index([3], 4), None, index([2, 1], 6)])], i), {})
-CASES["aten.upsample_nearest2d.vec"] = lambda rng, i: ((t([2, 3, 4, 5]), *pick([([7, 3], None), (None, [2.0, 3.0]), ([8, 10], None)], i)), {})
+CASES["aten.index.Tensor"] = lambda rng, i: (
+    pick(
+        [
+            (t([4, 5, 6]), [None, index([3], 5) - 2]),
+            (t([4, 5, 6]), [index([2, 1], 4), index([3], 5)]),
+            (t([4, 5, 6]), [index([3], 4), None, index([2, 1], 6)]),
+        ],
+        i,
+    ),
+    {},
+)
+CASES["aten.upsample_nearest2d.vec"] = lambda rng, i: (
+    (t([2, 3, 4, 5]), *pick([([7, 3], None), (None, [2.0, 3.0]), ([8, 10], None)], i)),
+    {},
+)
 CASES["aten.upsample_bilinear2d.vec"] = lambda rng, i: (
-    (t([2, 3, 4, 5]), *pick([([7, 3], False, None), (None, True, [2.0, 3.0]), (None, False, [2.0, 2.0])], i)), {})
+    (t([2, 3, 4, 5]), *pick([([7, 3], False, None), (None, True, [2.0, 3.0]), (None, False, [2.0, 2.0])], i)),
+    {},
+)
 CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
 
 # ---- losses ----------------------------------------------------------------------------------------------------
@@ -425,10 +551,16 @@ CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
 for _op in ["mse", "l1", "smooth_l1", "huber"]:
     CASES[A(f"{_op}_loss")] = lambda rng, i: ((t([3, 4]), t([3, 4]), pick([1, 2, 0], i)), {})
 CASES[A("kl_div")] = lambda rng, i: (
-    (t([3, 4]).log_softmax(-1), *pick([(t([3, 4], 0, 1), 1, False), (t([3, 4], -2, 0), 2, True), (t([3, 4], 0, 1), 0, False)], i)[:2]),
-    {"log_target": i % 3 == 1})
+    (
+        t([3, 4]).log_softmax(-1),
+        *pick([(t([3, 4], 0, 1), 1, False), (t([3, 4], -2, 0), 2, True), (t([3, 4], 0, 1), 0, False)], i)[:2],
+    ),
+    {"log_target": i % 3 == 1},
+)
 CASES[A("binary_cross_entropy")] = lambda rng, i: (
-    (t([3, 4], 0.05, 0.95), t([3, 4], 0, 1), pick([None, t([4], 0.5, 2), None], i), pick([1, 2, 0], i)), {})
+    (t([3, 4], 0.05, 0.95), t([3, 4], 0, 1), pick([None, t([4], 0.5, 2), None], i), pick([1, 2, 0], i)),
+    {},
+)
 
 
 def labels(rng, i):
@@ -440,6 +572,10 @@ def labels(rng, i):
 
 
 CASES[A("cross_entropy_loss")] = lambda rng, i: (
-    (lambda x, y: (t(x, -5, 5), y, None, pick([1, 0, 2], i)))(*labels(rng, i)), {})
+    (lambda x, y: (t(x, -5, 5), y, None, pick([1, 0, 2], i)))(*labels(rng, i)),
+    {},
+)
 CASES[A("nll_loss_nd")] = lambda rng, i: (
-    (lambda x, y: (t(x, -5, 0), y, None, pick([1, 0, 2], i)))(*labels(rng, i)), {})
+    (lambda x, y: (t(x, -5, 0), y, None, pick([1, 0, 2], i)))(*labels(rng, i)),
+    {},
+)

@@ -44,7 +44,8 @@ class Model(nn.Module):
         self.head.weight = self.table.weight
         self.norm = nn.LayerNorm(6)
     def forward(self, tokens):
-        return F.cross_entropy(self.head(self.norm(self.table(tokens[:, :-1]))).flatten(0, 1), tokens[:, 1:].reshape(-1))
+        logits = self.head(self.norm(self.table(tokens[:, :-1])))
+        return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].reshape(-1))
 def get_inputs(): return [torch.randint(0, 11, (2, 5))]
 """,
     "decoder": """
@@ -84,8 +85,10 @@ def test_module(name, tmp_path):
     write(exported, tmp_path / "out")
     args, kwargs = workload.make_inputs(3)
     leaves = exported.flatten_inputs(args, kwargs)
-    save_file({n: v.contiguous().clone() for n, v in zip(exported.graph["inputs"], leaves, strict=True)},
-              tmp_path / "out/inputs.safetensors")
+    save_file(
+        {n: v.contiguous().clone() for n, v in zip(exported.graph["inputs"], leaves, strict=True)},
+        tmp_path / "out/inputs.safetensors",
+    )
     module = workload.module
     before = {n: v.clone() for n, v in module.state_dict().items()}
     with torch.no_grad():

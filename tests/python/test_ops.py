@@ -59,13 +59,31 @@ def write_call(op, args, kwargs, folder):
     node = fx.call_function(op, tuple(args), kwargs)
     kinds = {a.name: str(a.type) for a in op._schema.arguments}
     outputs = [f"y{i}" for i in range(len(expected))]
-    values = {n: {"dtype": DTYPE_NAMES[t.dtype], "shape": list(t.shape)}
-              for n, t in [*tensors.items(), *zip(outputs, expected, strict=True)]}
+    values = {
+        n: {"dtype": DTYPE_NAMES[t.dtype], "shape": list(t.shape)}
+        for n, t in [*tensors.items(), *zip(outputs, expected, strict=True)]
+    }
     graph = {
-        "format": 1, "workload": "op", "class": "Op", "training": False, "torch": torch.__version__, "values": values,
-        "inputs": list(tensors), "weights": [], "outputs": [{"value": n} for n in outputs], "mutations": [], "eager": [],
-        "nodes": [{"name": "op", "op": str(op), "outputs": outputs, "module": "",
-                   "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in bound_arguments(node).items()}}],
+        "format": 1,
+        "workload": "op",
+        "class": "Op",
+        "training": False,
+        "torch": torch.__version__,
+        "values": values,
+        "inputs": list(tensors),
+        "weights": [],
+        "outputs": [{"value": n} for n in outputs],
+        "mutations": [],
+        "eager": [],
+        "nodes": [
+            {
+                "name": "op",
+                "op": str(op),
+                "outputs": outputs,
+                "module": "",
+                "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in bound_arguments(node).items()},
+            }
+        ],
     }
     folder.mkdir()
     (folder / "graph.json").write_text(json.dumps(graph))
@@ -96,7 +114,9 @@ def compare(got, expected, what):
     finite = expected[torch.isfinite(expected)]
     size = finite.abs().max().item() if finite.numel() else 1.0
     unit = torch.finfo(expected.dtype).eps
-    torch.testing.assert_close(got, expected, rtol=64 * unit, atol=16 * unit * max(size, 1e-3), equal_nan=True, msg=lambda m: f"{what}: {m}")
+    torch.testing.assert_close(
+        got, expected, rtol=64 * unit, atol=16 * unit * max(size, 1e-3), equal_nan=True, msg=lambda m: f"{what}: {m}"
+    )
 
 
 @pytest.mark.parametrize("name", op_cases.CASES)

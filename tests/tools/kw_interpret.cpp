@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kw_interpret DIR...: runs the interpreter on DIR/graph.json with DIR/inputs.safetensors (inputs by value name) and
-// DIR/weights.safetensors (by weight name; may be missing), writes DIR/outputs.safetensors ("0", "1", ... for the outputs,
-// "state:NAME" for mutated buffers) or DIR/error.txt. kw_interpret --ops prints the op table's names.
+// kw_interpret DIR...: runs the interpreter on DIR/graph.json with DIR/inputs.safetensors (inputs
+// by value name) and DIR/weights.safetensors (by weight name; may be missing), writes
+// DIR/outputs.safetensors ("0", "1", ... for the outputs, "state:NAME" for mutated buffers) or
+// DIR/error.txt. kw_interpret --ops prints the op table's names.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -31,7 +32,9 @@ Status interpret_folder(const std::filesystem::path& folder) {
   for (size_t t = 0; t < stages.tensors.size(); ++t) {
     const auto& tensor = stages.tensors[t];
     const bool input = tensor.role == graph::TensorRole::kInput;
-    if (!input && tensor.role != graph::TensorRole::kWeight && tensor.role != graph::TensorRole::kState) continue;
+    if (!input && tensor.role != graph::TensorRole::kWeight &&
+        tensor.role != graph::TensorRole::kState)
+      continue;
     const auto& file = input ? inputs : weights;
     auto found = file.tensors.find(input ? tensor.name : tensor.weight_name);
     if (found == file.tensors.end()) return fail(ErrorKind::kInput, "no data for " + tensor.name);
@@ -41,8 +44,10 @@ Status interpret_folder(const std::filesystem::path& folder) {
   std::map<std::string, graph::HostTensor> outputs;
   for (size_t t = 0; t < stages.tensors.size(); ++t) {
     const auto& tensor = stages.tensors[t];
-    if (tensor.role == graph::TensorRole::kOutput) outputs[std::to_string(tensor.index)] = results[t];
-    if (tensor.role == graph::TensorRole::kState) outputs["state:" + tensor.weight_name] = results[t];
+    if (tensor.role == graph::TensorRole::kOutput)
+      outputs[std::to_string(tensor.index)] = results[t];
+    if (tensor.role == graph::TensorRole::kState)
+      outputs["state:" + tensor.weight_name] = results[t];
   }
   return graph::write_safetensors(folder / "outputs.safetensors", outputs);
 }
@@ -61,7 +66,8 @@ int main(int argc, char** argv) {
     auto status = kernelwright::interpret_folder(folder);
     if (status) continue;
     ++failures;
-    auto ignored = kernelwright::base::write_file_atomic(folder / "error.txt", status.error().text());
+    auto ignored =
+        kernelwright::base::write_file_atomic(folder / "error.txt", status.error().text());
     std::fprintf(stderr, "%s: %s\n", argv[i], status.error().text().c_str());
   }
   return failures == 0 ? 0 : 2;

@@ -28,8 +28,12 @@ std::vector<double> all_values(const Expr& expr, const Shape& extents) {
 std::string simplified(const Expr& expr, const std::vector<int64_t>& extents) {
   return text(simplify_index(expr, extents));
 }
-Expr floordiv(Expr a, int64_t b) { return binary(ExprOp::kFloorDiv, std::move(a), integer(b)); }
-Expr mod(Expr a, int64_t b) { return binary(ExprOp::kMod, std::move(a), integer(b)); }
+Expr floordiv(Expr a, int64_t b) {
+  return binary(ExprOp::kFloorDiv, std::move(a), integer(b));
+}
+Expr mod(Expr a, int64_t b) {
+  return binary(ExprOp::kMod, std::move(a), integer(b));
+}
 
 TEST(Expr, FoldsConstants) {
   EXPECT_EQ(text(integer(3) + integer(4) * integer(2)), "11");
@@ -108,21 +112,30 @@ Expr random_index(int depth) {
   Expr a = random_index(depth - 1);
   const int64_t constant = *rc::gen::inRange(1, 13);
   switch (choice) {
-    case 3: case 4: return a + random_index(depth - 1);
-    case 5: return a - random_index(depth - 1);
-    case 6: return a * integer(*rc::gen::inRange(-6, 13));
-    case 7: return floordiv(a, constant);
-    case 8: return mod(a, constant);
-    case 9: return binary(*rc::gen::element(ExprOp::kMin, ExprOp::kMax), a, random_index(depth - 1));
+    case 3:
+    case 4:
+      return a + random_index(depth - 1);
+    case 5:
+      return a - random_index(depth - 1);
+    case 6:
+      return a * integer(*rc::gen::inRange(-6, 13));
+    case 7:
+      return floordiv(a, constant);
+    case 8:
+      return mod(a, constant);
+    case 9:
+      return binary(*rc::gen::element(ExprOp::kMin, ExprOp::kMax), a, random_index(depth - 1));
     default:
-      return select(binary(*rc::gen::element(ExprOp::kLt, ExprOp::kGe, ExprOp::kEq), a, integer(constant)), a,
-                    random_index(depth - 1));
+      return select(
+          binary(*rc::gen::element(ExprOp::kLt, ExprOp::kGe, ExprOp::kEq), a, integer(constant)), a,
+          random_index(depth - 1));
   }
 }
 
 TEST(Index, SimplifyingChangesNoValue) {
   const bool ok = rc::check([] {
-    const Shape extents = {*rc::gen::inRange(1, 5), *rc::gen::inRange(1, 5), *rc::gen::inRange(1, 5)};
+    const Shape extents = {*rc::gen::inRange(1, 5), *rc::gen::inRange(1, 5),
+                           *rc::gen::inRange(1, 5)};
     Expr original = random_index(4);
     Expr simple = simplify_index(original, extents);
     RC_LOG() << text(original) << "  ->  " << text(simple) << "  over " << shape_text(extents);
@@ -148,7 +161,8 @@ std::string parsed(std::string_view source) {
 TEST(ScalarParser, Precedence) {
   EXPECT_EQ(parsed("x + x * 2 - -x"), "((t0[] + (t0[] * 2.0)) - neg(t0[]))");
   EXPECT_EQ(parsed("x > 0 ? x : x * $slope"), "((t0[] > 0.0) ? t0[] : (t0[] * 0.25))");
-  EXPECT_EQ(parsed("x > 0 && x < 1 || x == 2"), "(((t0[] > 0.0) && (t0[] < 1.0)) || (t0[] == 2.0))");
+  EXPECT_EQ(parsed("x > 0 && x < 1 || x == 2"),
+            "(((t0[] > 0.0) && (t0[] < 1.0)) || (t0[] == 2.0))");
   EXPECT_EQ(parsed("i // 2 % 3"), "mod(floordiv(t1[], 2), 3)");
   EXPECT_EQ(parsed("min(max(x, 0), 6e0)"), "min(max(t0[], 0.0), 6.0)");
 }
@@ -157,7 +171,8 @@ TEST(ScalarParser, AttributesFold) {
   EXPECT_EQ(parsed("$mode == 'tanh' ? x : -x"), "t0[]");
   EXPECT_EQ(parsed("given($min) ? x : -x"), "t0[]");
   EXPECT_EQ(parsed("given($max) ? x : -x"), "neg(t0[])");
-  EXPECT_EQ(scalar_operands("condition ? x : exp(y) * $a + inf"), (std::vector<std::string>{"condition", "x", "y"}));
+  EXPECT_EQ(scalar_operands("condition ? x : exp(y) * $a + inf"),
+            (std::vector<std::string>{"condition", "x", "y"}));
 }
 
 TEST(ScalarParser, ErrorsNameThePlace) {

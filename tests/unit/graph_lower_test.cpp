@@ -18,9 +18,18 @@ using Json = nlohmann::json;
 
 // Builds graph.json: values by name as "f32[2,3]", nodes with their op, arguments and outputs.
 struct Builder {
-  Json json = {{"format", 1}, {"workload", "test"}, {"class", "Model"}, {"training", false}, {"torch", "2.13.0"},
-               {"values", Json::object()}, {"inputs", Json::array()}, {"weights", Json::array()}, {"nodes", Json::array()},
-               {"outputs", Json::array()}, {"mutations", Json::array()}, {"eager", Json::array()}};
+  Json json = {{"format", 1},
+               {"workload", "test"},
+               {"class", "Model"},
+               {"training", false},
+               {"torch", "2.13.0"},
+               {"values", Json::object()},
+               {"inputs", Json::array()},
+               {"weights", Json::array()},
+               {"nodes", Json::array()},
+               {"outputs", Json::array()},
+               {"mutations", Json::array()},
+               {"eager", Json::array()}};
 
   Builder& value(const std::string& name, const std::string& dtype, Shape shape) {
     json["values"][name] = {{"dtype", dtype}, {"shape", shape}};
@@ -34,8 +43,13 @@ struct Builder {
     json["weights"].push_back({{"value", name}, {"name", "w." + name}, {"kind", kind}});
     return value(name, "f32", std::move(shape));
   }
-  Builder& node(const std::string& op, Json args, const std::string& out, Shape shape, const std::string& dtype = "f32") {
-    json["nodes"].push_back({{"name", out}, {"op", op}, {"args", std::move(args)}, {"outputs", {out}}, {"module", "m"}});
+  Builder& node(const std::string& op, Json args, const std::string& out, Shape shape,
+                const std::string& dtype = "f32") {
+    json["nodes"].push_back({{"name", out},
+                             {"op", op},
+                             {"args", std::move(args)},
+                             {"outputs", {out}},
+                             {"module", "m"}});
     return value(out, dtype, std::move(shape));
   }
   Builder& output(const std::string& name) {
@@ -53,7 +67,9 @@ struct Builder {
   }
 };
 
-Json ref(const std::string& name) { return {{"value", name}}; }
+Json ref(const std::string& name) {
+  return {{"value", name}};
+}
 
 StageGraph lowered(const Graph& graph) {
   const auto partition = rewrite::partition(graph);
@@ -72,8 +88,10 @@ Builder relu() {
 
 TEST(Import, PrintsWhatItReads) {
   Builder b = relu();
-  b.weight("w", {3}).node("aten.mul.Tensor", {{"self", ref("y")}, {"other", ref("w")}}, "z", {2, 3});
-  b.json["nodes"][1]["args"]["extra"] = {nullptr, true, 3, 0.5, "text", {{"dtype", "bf16"}}, {{"float", "-inf"}}, {1, 2}};
+  b.weight("w", {3}).node("aten.mul.Tensor", {{"self", ref("y")}, {"other", ref("w")}}, "z",
+                          {2, 3});
+  b.json["nodes"][1]["args"]["extra"] = {
+      nullptr, true, 3, 0.5, "text", {{"dtype", "bf16"}}, {{"float", "-inf"}}, {1, 2}};
   b.json["outputs"].push_back({{"const", {1, "a"}}});
   b.json["mutations"].push_back({{"name", "w.w"}, {"value", "z"}});
   const Graph graph = b.graph();
@@ -92,17 +110,22 @@ TEST(Import, ErrorsNameThePlace) {
   };
   EXPECT_EQ(broken([](Json& j) { j["format"] = 2; }), "graph.json: format: only format 1 is known");
   EXPECT_EQ(broken([](Json& j) { j.erase("nodes"); }), "graph.json: nodes: missing");
-  EXPECT_EQ(broken([](Json& j) { j["surprise"] = 1; }), "graph.json: top level: unknown field \"surprise\"");
-  EXPECT_EQ(broken([](Json& j) { j["values"]["x"]["dtype"] = "f8"; }), "graph.json: values.x.dtype: unknown dtype \"f8\"");
+  EXPECT_EQ(broken([](Json& j) { j["surprise"] = 1; }),
+            "graph.json: top level: unknown field \"surprise\"");
+  EXPECT_EQ(broken([](Json& j) { j["values"]["x"]["dtype"] = "f8"; }),
+            "graph.json: values.x.dtype: unknown dtype \"f8\"");
   EXPECT_EQ(broken([](Json& j) { j["values"]["x"]["shape"] = {1 << 30, 1 << 30}; }),
             "graph.json: values.x.shape: more than 2^40 elements");
-  EXPECT_EQ(broken([](Json& j) { j["values"]["x"]["shape"] = {-1}; }), "graph.json: values.x.shape: negative extent");
+  EXPECT_EQ(broken([](Json& j) { j["values"]["x"]["shape"] = {-1}; }),
+            "graph.json: values.x.shape: negative extent");
   EXPECT_EQ(broken([](Json& j) { j["nodes"][0]["args"]["self"]["value"] = "q"; }),
             "graph.json: nodes[0].args.self: unknown value \"q\"");
   EXPECT_EQ(broken([](Json& j) { j["nodes"][0]["args"]["self"]["value"] = "y"; }),
             "graph.json: nodes[0].args.self: value \"y\" is used before it is made");
-  EXPECT_EQ(broken([](Json& j) { j["nodes"].push_back(j["nodes"][0]); }), "graph.json: nodes[1].name: \"y\" is used twice");
-  EXPECT_EQ(broken([](Json& j) { j["values"]["z"] = j["values"]["x"]; }), "graph.json: values.z: nothing makes this value");
+  EXPECT_EQ(broken([](Json& j) { j["nodes"].push_back(j["nodes"][0]); }),
+            "graph.json: nodes[1].name: \"y\" is used twice");
+  EXPECT_EQ(broken([](Json& j) { j["values"]["z"] = j["values"]["x"]; }),
+            "graph.json: values.z: nothing makes this value");
   EXPECT_EQ(broken([](Json& j) { j["mutations"].push_back({{"name", "w"}, {"value", "y"}}); }),
             "graph.json: mutations[0].name: no weight is named \"w\"");
   EXPECT_FALSE(parse_graph("{\"format\": 1").has_value());
@@ -120,24 +143,32 @@ TEST(Lower, RefusesTypesThatTheGraphContradicts) {
   const auto partition = rewrite::partition(b.graph());
   ASSERT_EQ(partition.eager.size(), 1u);
   EXPECT_EQ(partition.eager[0].reason,
-            "y: output 0 should be f32[2,3] but the graph says f32[3,2] (op: aten.relu.default, module: m)");
+            "y: output 0 should be f32[2,3] but the graph says f32[3,2] (op: aten.relu.default, "
+            "module: m)");
 }
 
 TEST(Lower, ArgumentsThatDoNotFitAreErrors) {
   auto reason = [](const Json& bias, Shape bias_shape) {
     Builder b;
     b.input("x", {2, 3}).weight("w", {4, 3}).weight("c", std::move(bias_shape));
-    b.node("aten.addmm.default", {{"self", bias}, {"mat1", ref("x")}, {"mat2", ref("x")}, {"beta", 1}, {"alpha", 1}}, "y", {2, 4});
+    b.node("aten.addmm.default",
+           {{"self", bias}, {"mat1", ref("x")}, {"mat2", ref("x")}, {"beta", 1}, {"alpha", 1}}, "y",
+           {2, 4});
     b.json["nodes"][0]["args"]["mat2"] = ref("wt");
-    b.json["nodes"].insert(b.json["nodes"].begin(), Json{{"name", "t"}, {"op", "aten.t.default"}, {"args", {{"self", ref("w")}}},
-                                                          {"outputs", {"wt"}}, {"module", ""}});
+    b.json["nodes"].insert(b.json["nodes"].begin(), Json{{"name", "t"},
+                                                         {"op", "aten.t.default"},
+                                                         {"args", {{"self", ref("w")}}},
+                                                         {"outputs", {"wt"}},
+                                                         {"module", ""}});
     b.value("wt", "f32", {3, 4}).output("y");
     const auto partition = rewrite::partition(b.graph());
     return partition.eager.empty() ? std::string("none") : partition.eager.back().reason;
   };
   EXPECT_EQ(reason(ref("c"), {4}), "none");
-  EXPECT_EQ(reason(nullptr, {4}), "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
-  EXPECT_EQ(reason(ref("c"), {1, 2, 4}), "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
+  EXPECT_EQ(reason(nullptr, {4}),
+            "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
+  EXPECT_EQ(reason(ref("c"), {1, 2, 4}),
+            "y: arguments do not fit the op (op: aten.addmm.default, module: m)");
 }
 
 TEST(Lower, ViewsBecomeAffineIndices) {
@@ -155,19 +186,29 @@ TEST(Lower, ConvolutionGuardsItsPadding) {
   Builder b;
   b.input("x", {1, 2, 5, 5}).weight("w", {3, 2, 3, 3});
   b.node("aten.convolution.default",
-         {{"input", ref("x")}, {"weight", ref("w")}, {"bias", nullptr}, {"stride", {1, 1}}, {"padding", {1, 0}},
-          {"dilation", {1, 1}}, {"transposed", false}, {"output_padding", {0, 0}}, {"groups", 1}},
+         {{"input", ref("x")},
+          {"weight", ref("w")},
+          {"bias", nullptr},
+          {"stride", {1, 1}},
+          {"padding", {1, 0}},
+          {"dilation", {1, 1}},
+          {"transposed", false},
+          {"output_padding", {0, 0}},
+          {"groups", 1}},
          "y", {1, 3, 5, 3})
       .output("y");
   const StageGraph stages = lowered(b.graph());
   EXPECT_EQ(text(stages.stages.at(0).body),
-            "((((((i2 + i5) - 1) >= 0) && (((i2 + i5) - 1) < 5)) ? t0[0, i4, ((i2 + i5) - 1), (i3 + i6)] : 0.0)"
+            "((((((i2 + i5) - 1) >= 0) && (((i2 + i5) - 1) < 5)) ? t0[0, i4, ((i2 + i5) - 1), (i3 "
+            "+ i6)] : 0.0)"
             " * t1[i1, i4, i5, i6])");
 }
 
 TEST(Lower, DropsWhatNothingReads) {
   Builder b;
-  b.input("x", {4, 5}).value("i", "i64", {4}).node("aten.max.dim", {{"self", ref("x")}, {"dim", 1}, {"keepdim", false}}, "y", {4});
+  b.input("x", {4, 5})
+      .value("i", "i64", {4})
+      .node("aten.max.dim", {{"self", ref("x")}, {"dim", 1}, {"keepdim", false}}, "y", {4});
   b.json["nodes"][0]["outputs"] = {"y", "i"};
   b.output("y");
   EXPECT_EQ(lowered(b.graph()).stages.size(), 1u);
@@ -183,10 +224,12 @@ TEST(Lower, MutatedBuffersAreStatesWrittenLast) {
   const StageGraph stages = lowered(b.graph());
   ASSERT_EQ(stages.tensors[1].role, TensorRole::kState);
   EXPECT_EQ(stages.stages.back().output, 1);
-  auto result = interpret(stages, {{0, {stages.tensors[0].type, {1, 2, 3}}}, {1, {stages.tensors[1].type, {5, 6, 7}}}});
+  auto result = interpret(
+      stages, {{0, {stages.tensors[0].type, {1, 2, 3}}}, {1, {stages.tensors[1].type, {5, 6, 7}}}});
   ASSERT_TRUE(result) << result.error().text();
   EXPECT_EQ((*result)[1].data, (std::vector<double>{6, 7, 8}));
-  EXPECT_EQ((*result)[static_cast<size_t>(stages.stages[1].output)].data, (std::vector<double>{5, 12, 21}));
+  EXPECT_EQ((*result)[static_cast<size_t>(stages.stages[1].output)].data,
+            (std::vector<double>{5, 12, 21}));
 }
 
 TEST(Lower, AnOutputMayBeAnInputOrStandTwice) {
@@ -202,10 +245,12 @@ TEST(Lower, AnOutputMayBeAnInputOrStandTwice) {
 TEST(Interpreter, LoadsOutOfRangeAreErrors) {
   Builder b;
   b.input("i", {2}, "i64").weight("w", {4, 3});
-  b.node("aten.embedding.default", {{"weight", ref("w")}, {"indices", ref("i")}}, "y", {2, 3}).output("y");
+  b.node("aten.embedding.default", {{"weight", ref("w")}, {"indices", ref("i")}}, "y", {2, 3})
+      .output("y");
   const StageGraph stages = lowered(b.graph());
   auto run = [&](double last) {
-    return interpret(stages, {{0, {stages.tensors[0].type, {0, last}}}, {1, {stages.tensors[1].type, std::vector<double>(12, 1)}}});
+    return interpret(stages, {{0, {stages.tensors[0].type, {0, last}}},
+                              {1, {stages.tensors[1].type, std::vector<double>(12, 1)}}});
   };
   EXPECT_TRUE(run(3));
   ASSERT_FALSE(run(4));
@@ -214,7 +259,9 @@ TEST(Interpreter, LoadsOutOfRangeAreErrors) {
 
 TEST(Interpreter, RoundsToTheStagesDtype) {
   Builder b;
-  b.input("x", {1}, "f16").node("aten.add.Tensor", {{"self", ref("x")}, {"other", 1}, {"alpha", 1}}, "y", {1}, "f16").output("y");
+  b.input("x", {1}, "f16")
+      .node("aten.add.Tensor", {{"self", ref("x")}, {"other", 1}, {"alpha", 1}}, "y", {1}, "f16")
+      .output("y");
   const StageGraph stages = lowered(b.graph());
   EXPECT_EQ((*interpret(stages, {{0, {stages.tensors[0].type, {2048}}}}))[1].data[0], 2048);
   EXPECT_EQ((*interpret(stages, {{0, {stages.tensors[0].type, {2048}}}}, false))[1].data[0], 2049);
@@ -263,7 +310,9 @@ TEST(Partition, MovesAloneStayInEager) {
 TEST(Analysis, CountsAMatrixProduct) {
   Builder b;
   b.input("x", {8, 16}).weight("w", {4, 16}).weight("c", {4});
-  b.node("aten.linear.default", {{"input", ref("x")}, {"weight", ref("w")}, {"bias", ref("c")}}, "y", {8, 4}).output("y");
+  b.node("aten.linear.default", {{"input", ref("x")}, {"weight", ref("w")}, {"bias", ref("c")}},
+         "y", {8, 4})
+      .output("y");
   const Work work = count_work(lowered(b.graph()));
   EXPECT_EQ(work.contraction_flops, 2.0 * 8 * 4 * 16);
   EXPECT_EQ(work.other_flops, 8 * 4);
@@ -274,8 +323,15 @@ TEST(Analysis, PaddingIsNoWork) {
   Builder b;
   b.input("x", {1, 1, 4}).weight("w", {1, 1, 3});
   b.node("aten.convolution.default",
-         {{"input", ref("x")}, {"weight", ref("w")}, {"bias", nullptr}, {"stride", {1}}, {"padding", {1}},
-          {"dilation", {1}}, {"transposed", false}, {"output_padding", {0}}, {"groups", 1}},
+         {{"input", ref("x")},
+          {"weight", ref("w")},
+          {"bias", nullptr},
+          {"stride", {1}},
+          {"padding", {1}},
+          {"dilation", {1}},
+          {"transposed", false},
+          {"output_padding", {0}},
+          {"groups", 1}},
          "y", {1, 1, 4})
       .output("y");
   EXPECT_DOUBLE_EQ(count_work(lowered(b.graph())).contraction_flops, 2 * (4 * 3 - 2));
@@ -284,7 +340,8 @@ TEST(Analysis, PaddingIsNoWork) {
 TEST(Analysis, AGatherReadsOnlyItsRows) {
   Builder b;
   b.input("i", {2}, "i64").weight("w", {1000, 3});
-  b.node("aten.embedding.default", {{"weight", ref("w")}, {"indices", ref("i")}}, "y", {2, 3}).output("y");
+  b.node("aten.embedding.default", {{"weight", ref("w")}, {"indices", ref("i")}}, "y", {2, 3})
+      .output("y");
   EXPECT_EQ(count_work(lowered(b.graph())).bytes, 2 * 8 + 2 * (2 * 3 * 4));
 }
 
@@ -297,14 +354,18 @@ TEST(Analysis, SpeedOfLightIsTheLargerBound) {
 
 TEST(Graph, NodesReadAsCalls) {
   Builder b = relu();
-  b.node("aten.mean.dim", {{"self", ref("y")}, {"dim", {-1}}, {"keepdim", true}, {"dtype", nullptr}}, "m", {2, 1}).output("m");
+  b.node("aten.mean.dim",
+         {{"self", ref("y")}, {"dim", {-1}}, {"keepdim", true}, {"dtype", nullptr}}, "m", {2, 1})
+      .output("m");
   const Graph graph = b.graph();
-  EXPECT_EQ(node_text(graph, graph.nodes[1]), "m f32[2,1] = mean.dim(dim=[-1], keepdim=true, self=y)  # m");
+  EXPECT_EQ(node_text(graph, graph.nodes[1]),
+            "m f32[2,1] = mean.dim(dim=[-1], keepdim=true, self=y)  # m");
 }
 
 TEST(Safetensors, RoundTripAndMalformed) {
   std::map<std::string, HostTensor> tensors;
-  for (DType dtype : {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kI64, DType::kI8, DType::kBool})
+  for (DType dtype :
+       {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kI64, DType::kI8, DType::kBool})
     tensors[dtype_name(dtype)] = {{dtype, {2}, {}}, {1, 0}};
   tensors["f16"].data = {-0.333251953125, 6.103515625e-05 / 4};
   const std::string path = testing::TempDir() + "/kw_round_trip.safetensors";
@@ -328,7 +389,8 @@ TEST(Safetensors, RoundTripAndMalformed) {
   EXPECT_EQ(malformed(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "123"),
             "safetensors: a: data lies outside the file");
   EXPECT_EQ(malformed("[", ""), "safetensors: header: not a JSON object");
-  EXPECT_EQ(malformed(R"({"a":{"dtype":"X","shape":[1],"data_offsets":[0,4]}})", "1234"), "safetensors: a: unknown dtype \"X\"");
+  EXPECT_EQ(malformed(R"({"a":{"dtype":"X","shape":[1],"data_offsets":[0,4]}})", "1234"),
+            "safetensors: a: unknown dtype \"X\"");
 }
 
 }  // namespace

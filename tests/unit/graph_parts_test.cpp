@@ -12,7 +12,8 @@ std::string partial(const std::string& node_part, const std::string& parts) {
     "inputs": ["m0_x"], "weights": [],
     "nodes": [{"name": "m0_relu", "op": "aten.relu.default", "args": {"self": {"value": "m0_x"}},
                "outputs": ["m0_relu"], "module": "act")" +
-         node_part + R"(}], "outputs": [{"value": "m0_relu"}], "mutations": [], "eager": [])" + parts + "}";
+         node_part + R"(}], "outputs": [{"value": "m0_relu"}], "mutations": [], "eager": [])" +
+         parts + "}";
 }
 
 const char* const kParts =
@@ -33,7 +34,8 @@ TEST(GraphParts, ReadAndPrinted) {
 }
 
 TEST(GraphParts, NoPartsAtAll) {
-  auto graph = parse_graph(R"({"format": 1, "workload": "w", "class": "Model", "training": true, "torch": "2.13.0",
+  auto graph = parse_graph(
+      R"({"format": 1, "workload": "w", "class": "Model", "training": true, "torch": "2.13.0",
     "values": {}, "inputs": [], "weights": [], "nodes": [], "outputs": [], "mutations": [], "eager": [], "parts": []})");
   ASSERT_TRUE(graph) << graph.error().text();
   EXPECT_FALSE(graph->whole);
@@ -43,7 +45,8 @@ TEST(GraphParts, NodeOutsideTheParts) {
   for (const char* part : {"", R"(, "part": 1)", R"(, "part": -1)"}) {
     auto graph = parse_graph(partial(part, kParts));
     ASSERT_FALSE(graph) << part;
-    EXPECT_NE(graph.error().message.find("nodes[0].part"), std::string::npos) << graph.error().message;
+    EXPECT_NE(graph.error().message.find("nodes[0].part"), std::string::npos)
+        << graph.error().message;
   }
   EXPECT_FALSE(parse_graph(partial(R"(, "part": 0)", "")));
 }
