@@ -28,6 +28,7 @@ constexpr double kRecomputeBudget = 5;
 constexpr double kOperandBudget = 8;
 // Rows this long, when there are fewer than kFewRows of them, want to be cut up over the workers.
 constexpr int64_t kLongRow = 16384, kFewRows = 4;
+constexpr int64_t kMostSlices = 64;
 
 void add_unique(std::vector<int>& list, int value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
@@ -117,16 +118,22 @@ class Fuser {
     for (size_t r : to) {
       const Stage& reader = stages_[r];
       const auto all = extents(reader);
+      const bool contraction = match_contraction(reader, graph_.tensors).has_value();
       for (const Expr& expr : {reader.body, reader.finish}) {
         for (const Expr& load : distinct_loads(expr, producer.output)) {
-          double points = 1;
+          // Packing an operand runs over its own axes only; elsewhere what depends on an axis is computed again
+          // for every point of the axes outside of it.
+          double points = 1, up_to_here = 1;
           const auto used = axes_used(load, static_cast<int>(all.size()));
-          for (size_t a = 0; a < all.size(); ++a) points *= used[a] ? static_cast<double>(all[a]) : 1;
+          for (size_t a = 0; a < all.size(); ++a) {
+            up_to_here *= contraction && !used[a] ? 1 : static_cast<double>(all[a]);
+            if (used[a]) points = up_to_here;
+          }
           evaluations += points;
         }
       }
       if (reader.combiner != Combiner::kNone) inlining.into_anchor = true;
-      if (match_contraction(reader, graph_.tensors)) inlining.into_contraction = true;
+      inlining.into_contraction |= contraction;
     }
     inlining.extra = inlining.cost * std::max(0.0, evaluations / elements - 1);
     return inlining;
@@ -233,6 +240,59 @@ class Fuser {
   std::vector<Stage> stages_;
 };
 
+// A long reduction with few results in two steps, so that all workers have a part: partial results over slices
+// of one axis, then their combination. Leaves other stages as they are.
+void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>& tensors) {
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const Stage stage = stages[i];
+    const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
+    if (stage.combiner == Combiner::kNone || arg || match_contraction(stage, tensors)) continue;
+    const StageTensor output = tensors[static_cast<size_t>(stage.output)];
+    if (output.type.elements() >= kFewRows || output.type.elements() == 0 || graph::element_count(stage.reduce) < 4 * kLongRow) continue;
+    size_t axis = 0;
+    int64_t slices = 1;
+    for (size_t a = 0; a < stage.reduce.size(); ++a) {
+      for (int64_t count = kMostSlices; count > slices; --count) {
+        if (stage.reduce[a] % count != 0) continue;
+        slices = count;
+        axis = a;
+      }
+    }
+    if (slices < 4) continue;
+    const int rank = static_cast<int>(output.type.shape.size());
+    const graph::ScalarKind kind = stage.body->kind;
+    StageTensor partial;
+    partial.name = output.name + ".partial";
+    partial.type.dtype = kind == graph::ScalarKind::kInt ? DType::kI64 : kind == graph::ScalarKind::kBool ? DType::kBool
+                         : output.type.dtype == DType::kF64 ? DType::kF64 : DType::kF32;
+    partial.type.shape = output.type.shape;
+    partial.type.shape.push_back(slices);
+    Stage first = stage;
+    first.output = static_cast<int>(tensors.size());
+    tensors.push_back(partial);
+    first.finish = nullptr;
+    first.reduce[axis] /= slices;
+    std::vector<Expr> axes;
+    for (int a = 0; a < rank; ++a) axes.push_back(graph::axis(a));
+    for (size_t a = 0; a < stage.reduce.size(); ++a) {
+      Expr moved = graph::axis(rank + 1 + static_cast<int>(a));
+      if (a == axis) moved = graph::axis(rank) * graph::integer(first.reduce[axis]) + moved;
+      axes.push_back(moved);
+    }
+    std::vector<int64_t> extents = partial.type.shape;
+    extents.insert(extents.end(), first.reduce.begin(), first.reduce.end());
+    first.body = graph::simplify_index(graph::substitute_axes(stage.body, axes), extents);
+    Stage last = stage;
+    last.reduce = {slices};
+    std::vector<Expr> index;
+    for (int a = 0; a <= rank; ++a) index.push_back(graph::axis(a));
+    last.body = graph::load(first.output, kind, index);
+    stages[i] = std::move(last);
+    stages.insert(stages.begin() + static_cast<std::ptrdiff_t>(i), std::move(first));
+    ++i;
+  }
+}
+
 // Takes pointwise stages into a row group that only the group reads: their values stay near instead of
 // passing through memory.
 void take_producers(RowGroup& group, std::vector<size_t>& members, const std::vector<bool>& taken,
@@ -331,10 +391,11 @@ std::vector<FusedOp> sorted(std::vector<FusedOp> ops, const std::vector<StageTen
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   FusedGraph fused;
   fused.tensors = graph.tensors;
-  const std::vector<Stage> stages = options.enabled ? Fuser(graph).run() : graph.stages;
+  std::vector<Stage> stages = options.enabled ? Fuser(graph).run() : graph.stages;
+  if (options.enabled) split_long_reductions(stages, fused.tensors);
   std::vector<std::vector<size_t>> groups;
   if (options.enabled) {
-    groups = group_rows(stages, graph.tensors);
+    groups = group_rows(stages, fused.tensors);
   } else {
     for (size_t i = 0; i < stages.size(); ++i) groups.push_back({i});
   }
@@ -342,7 +403,7 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   for (const auto& members : groups) {
     FusedOp op;
     for (size_t i : members) op.stages.push_back(stages[i]);
-    op.anchor = anchor_of(op.stages, graph.tensors);
+    op.anchor = anchor_of(op.stages, fused.tensors);
     std::vector<int> made;
     for (const Stage& stage : op.stages) {
       for (int read : tensors_read(stage)) {
@@ -351,7 +412,7 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
       made.push_back(stage.output);
     }
     for (int tensor : made) {
-      bool wanted = graph.tensors[static_cast<size_t>(tensor)].role != TensorRole::kTemporary;
+      bool wanted = fused.tensors[static_cast<size_t>(tensor)].role != TensorRole::kTemporary;
       for (size_t j = 0; j < stages.size() && !wanted; ++j) {
         if (std::find(members.begin(), members.end(), j) != members.end()) continue;
         const auto read = tensors_read(stages[j]);
@@ -361,7 +422,7 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
     }
     ops.push_back(std::move(op));
   }
-  fused.ops = sorted(std::move(ops), graph.tensors);
+  fused.ops = sorted(std::move(ops), fused.tensors);
   return fused;
 }
 

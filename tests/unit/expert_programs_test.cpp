@@ -267,6 +267,11 @@ TEST(ExpertPrograms, Pooling) {
   const int z = everything.input({3, 40, 50});
   everything.reduce(everything.output({}), Combiner::kSum, {3, 40, 50}, at(z, {0, 1, 2}));
   add_cases(cases, "whole sum", everything.graph, 4);
+
+  Stages longest;
+  const int v = longest.input({2, 300, 256});
+  longest.reduce(longest.output({2}), Combiner::kMax, {300, 256}, at(v, {0, 1, 2}), graph::reduced(ScalarKind::kReal) + constant(1));
+  add_cases(cases, "long rows", longest.graph, 3);
   expect_right(cases);
 }
 

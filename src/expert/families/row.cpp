@@ -472,7 +472,7 @@ ScheduleSpace RowFamily::space(const OpContext& context) const {
   const RowGroup& group = *context.row_group();
   ScheduleSpace space;
   space.push_back({"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
-  space.push_back({"width", {16, 32, 64, 128}, 64});
+  space.push_back({"width", {16, 32, 64, 128, 256}, 64});
   const bool inner = std::any_of(group.members.begin(), group.members.end(), [&](const RowGroup::Member& m) {
     return !m.per_row && !is_output(context, m.nest.output);
   });
