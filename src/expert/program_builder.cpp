@@ -131,7 +131,7 @@ std::string ProgramBuilder::buffer(int index) {
   return names_[index];
 }
 
-std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype, std::vector<int64_t> shape) {
+std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype, const std::vector<int64_t>& shape) {
   const char* prefix = role == BufferRole::kPacked ? "packed" : role == BufferRole::kSync ? "sync" : "s";
   program::Buffer buffer;
   buffer.role = role;

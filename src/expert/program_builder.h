@@ -49,7 +49,7 @@ class ProgramBuilder {
   ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target);
   // Buffer that holds a tensor, declared on first use.
   std::string buffer(int tensor);
-  std::string add_buffer(program::BufferRole role, graph::DType dtype, std::vector<int64_t> shape);
+  std::string add_buffer(program::BufferRole role, graph::DType dtype, const std::vector<int64_t>& shape);
   graph::DType dtype(const std::string& buffer) const;
   const graph::StageTensor& tensor(int index) const { return tensors_.at(static_cast<size_t>(index)); }
   bool is_weight(int tensor) const;  // may be read by `prepare`

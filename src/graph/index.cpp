@@ -257,7 +257,7 @@ class Simplifier {
     return sum(std::move(whole), atom(binary(ExprOp::kFloorDiv, to_expr(rest), integer(c))), 1);
   }
 
-  Linear remainder(Linear a, int64_t c) {
+  Linear remainder(const Linear& a, int64_t c) {
     if (c == 1) return number(0);
     Linear rest = number(floor_mod(a.constant, c));
     for (const auto& term : a.terms) add_term(rest, term.atom, term.coefficient % c);

@@ -64,7 +64,7 @@ struct Product {
   }
 };
 
-OpEntry product_op(std::string name, std::string left, std::string right) {
+OpEntry product_op(std::string name, const std::string& left, const std::string& right) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kContraction;
@@ -85,7 +85,7 @@ OpEntry product_op(std::string name, std::string left, std::string right) {
 }
 
 // beta * self + alpha * (left @ right); self is not read when beta is 0.
-OpEntry added_product_op(std::string name, std::string left, std::string right) {
+OpEntry added_product_op(std::string name, const std::string& left, const std::string& right) {
   OpEntry entry = product_op(std::move(name), left, right);
   entry.define = [left, right](Lowering& lowering) -> Status {
     const Node& node = lowering.node();

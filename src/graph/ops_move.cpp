@@ -17,7 +17,7 @@ using IndexMap = std::function<std::vector<Expr>(const Node& node, const Shape& 
                                                  const Shape& to, std::vector<Expr> at, int index)>;
 using ShapeRule = std::function<Result<std::vector<Shape>>(const Node& node, const Shape& from)>;
 
-OpEntry move_op(std::string name, ShapeRule shapes, IndexMap map) {
+OpEntry move_op(std::string name, const ShapeRule& shapes, const IndexMap& map) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kMove;
@@ -52,8 +52,8 @@ Result<std::vector<Shape>> one(Shape shape) {
   return std::vector<Shape>{std::move(shape)};
 }
 
-std::vector<Expr> reshaped(const Node&, const Shape& from, const Shape& to, std::vector<Expr> at,
-                           int) {
+std::vector<Expr> reshaped(const Node&, const Shape& from, const Shape& to,
+                           const std::vector<Expr>& at, int) {
   return unflatten_index(flatten_index(at, to), from);
 }
 

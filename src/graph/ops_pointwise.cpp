@@ -75,7 +75,7 @@ OpEntry cast_op(std::string name) {
 
 }  // namespace
 
-OpEntry pointwise(std::string name, std::string text, ResultType result) {
+OpEntry pointwise(std::string name, const std::string& text, ResultType result) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kPointwise;

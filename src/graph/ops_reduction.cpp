@@ -84,7 +84,7 @@ using Body = std::function<Expr(const Node&, Expr value)>;
 
 // One stage: combine body(x) over the reduced dimensions, then finish.
 OpEntry reduction_op(std::string name, Combiner combiner, DType (*dtype)(DType),
-                     Body body = nullptr, Finish finish = nullptr) {
+                     const Body& body = nullptr, const Finish& finish = nullptr) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kReduction;

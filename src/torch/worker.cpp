@@ -78,7 +78,7 @@ std::string log_tail(const std::filesystem::path& path) {
   if (!in) return "";
   const auto size = static_cast<std::streamoff>(in.tellg());
   in.seekg(std::max<std::streamoff>(0, size - 2048));
-  std::string line, text;
+  std::string line;
   std::vector<std::string> lines;
   while (std::getline(in, line)) {
     line.erase(std::remove_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }),

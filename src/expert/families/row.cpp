@@ -262,7 +262,6 @@ class Emitter {
     std::vector<size_t> reductions;
     std::vector<size_t> stored;
     ExprPrinter printer = printer_for(pass, false, fmt::format("p{}_", pass));
-    std::string inside;  // the inner loop's body
     std::string updates;
     std::string single_store, single_value, single_out;
     for (size_t j = 0; j < group_.members.size(); ++j) {
@@ -287,7 +286,7 @@ class Emitter {
       }
     }
     if (reductions.empty() && stored.empty()) return "";
-    auto indented = [](std::string lines, int indent) {
+    auto indented = [](const std::string& lines, int indent) {
       std::string text;
       for (char c : lines) text += c == '@' ? std::string(static_cast<size_t>(indent), ' ') : std::string(1, c);
       return text;
