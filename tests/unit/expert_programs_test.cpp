@@ -2,6 +2,8 @@
 // Programs of the expert, compiled and run, against the interpreter.
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "expert/expert.h"
 #include "program/validate.h"
 #include "support/compiled.h"
@@ -272,6 +274,20 @@ TEST(ExpertPrograms, Pooling) {
   const int v = longest.input({2, 300, 256});
   longest.reduce(longest.output({2}), Combiner::kMax, {300, 256}, at(v, {0, 1, 2}), graph::reduced(ScalarKind::kReal) + constant(1));
   add_cases(cases, "long rows", longest.graph, 3);
+  expect_right(cases);
+}
+
+TEST(ExpertPrograms, RandomShapes) {
+  std::mt19937 random(20);
+  auto up_to = [&](int64_t most) { return std::uniform_int_distribution<int64_t>(1, most)(random); };
+  std::vector<Stages> all;
+  for (int round = 0; round < 4; ++round) {
+    all.push_back(matmul(up_to(40), up_to(70), up_to(80), DType::kF32, round % 2 == 0, round % 3 == 0));
+    all.push_back(softmax({up_to(4), up_to(40), up_to(80)}, round % 2 + 1));
+    all.push_back(convolution(up_to(2), up_to(4), up_to(9), 5 + up_to(8), 1 + up_to(2), up_to(2), up_to(2) - 1, 1));
+  }
+  std::vector<Case> cases;
+  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "random " + std::to_string(i), all[i].graph, 2);
   expect_right(cases);
 }
 
