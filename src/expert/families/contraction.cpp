@@ -41,7 +41,11 @@ class Emitter {
     kernel.helpers = micro_kernel(micro);
     kernel.body = main_body(kernel, micro);
     kernel.scratch_bytes = (p_.a_elements() + p_.b_elements() + p_.c_elements()) * p_.element_bytes();
-    kernel.launch(p_.batch * p_.m_blocks * p_.n_blocks);
+    // A range covers the points that share a packed block, or it would be packed again for each.
+    const int64_t points = p_.batch * p_.m_blocks * p_.n_blocks;
+    const int64_t sharing = p_.n_fastest ? (p_.a_elements() > 0 ? p_.n_blocks : 1) : (p_.b_elements() > 0 ? p_.m_blocks : 1);
+    kernel.grain = std::min(sharing, ceil_div(points, std::max(1, context_.threads)));
+    kernel.launch(points);
   }
 
  private:
