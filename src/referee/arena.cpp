@@ -21,7 +21,9 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kAlign = 64;
 constexpr uint64_t kBand = 256;
 
-uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+uint64_t round_up(uint64_t value, uint64_t to) {
+  return (value + to - 1) / to * to;
+}
 
 tl::unexpected<Error> os_failure(const std::string& what) {
   return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", what, std::strerror(errno)));
@@ -45,21 +47,24 @@ ArenaLayout lay_out_arena(const std::vector<uint64_t>& tensor_bytes, Flush flush
   return layout;
 }
 
-Result<Arena> Arena::create(const std::string& name, const std::vector<uint64_t>& tensor_bytes, Flush flush,
-                            uint64_t seed) {
+Result<Arena> Arena::create(const std::string& name, const std::vector<uint64_t>& tensor_bytes,
+                            Flush flush, uint64_t seed) {
   Arena arena;
   arena.layout_ = lay_out_arena(tensor_bytes, flush);
   arena.seed_ = seed;
   arena.fd_ = base::UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!arena.fd_) return os_failure("cannot create shared memory");
   if (ftruncate(arena.fd_.get(), static_cast<off_t>(arena.layout_.file_bytes)) != 0) {
-    return os_failure(fmt::format("cannot reserve {} bytes of shared memory", arena.layout_.file_bytes));
+    return os_failure(
+        fmt::format("cannot reserve {} bytes of shared memory", arena.layout_.file_bytes));
   }
-  void* data = mmap(nullptr, arena.layout_.file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, arena.fd_.get(), 0);
+  void* data = mmap(nullptr, arena.layout_.file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                    arena.fd_.get(), 0);
   if (data == MAP_FAILED) return os_failure("cannot map shared memory");
   arena.data_ = static_cast<std::byte*>(data);
   // A judged process must not be able to cut the file short under our feet.
-  if (fcntl(arena.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) return os_failure("cannot seal shared memory");
+  if (fcntl(arena.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    return os_failure("cannot seal shared memory");
   for (const ArenaRegion& region : arena.layout_.regions) {
     for (uint64_t at = 0; at < region.file_bytes; at += 8) {
       const uint64_t begin = region.tensor_offset, end = region.tensor_offset + region.tensor_bytes;
@@ -89,7 +94,8 @@ std::byte* Arena::tensor(int region) const {
 }
 
 Status Arena::freeze() {
-  if (fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) return os_failure("cannot make shared memory read-only");
+  if (fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0)
+    return os_failure("cannot make shared memory read-only");
   return {};
 }
 
@@ -115,13 +121,19 @@ std::optional<std::string> Arena::damage(int region) const {
   return std::nullopt;
 }
 
-void Arena::fill(int region, int byte) { std::memset(tensor(region), byte, tensor_bytes(region)); }
+void Arena::fill(int region, int byte) {
+  std::memset(tensor(region), byte, tensor_bytes(region));
+}
 
 Arena::~Arena() {
   if (data_) munmap(data_, layout_.file_bytes);
 }
 Arena::Arena(Arena&& other) noexcept
-    : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), layout_(std::move(other.layout_)), labels_(std::move(other.labels_)), seed_(other.seed_) {}
+    : fd_(std::move(other.fd_)),
+      data_(std::exchange(other.data_, nullptr)),
+      layout_(std::move(other.layout_)),
+      labels_(std::move(other.labels_)),
+      seed_(other.seed_) {}
 Arena& Arena::operator=(Arena&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
@@ -136,15 +148,17 @@ Result<ArenaView> ArenaView::map(int fd, ArenaLayout layout, bool writable) {
   view.layout_ = std::move(layout);
   size_t reserved = kPage;
   for (const ArenaRegion& region : view.layout_.regions) reserved += region.file_bytes + kPage;
-  void* base = mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* base =
+      mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return os_failure("cannot reserve address space");
   view.base_ = static_cast<std::byte*>(base);
   view.reserved_ = reserved;
   size_t at = kPage;
   const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   for (const ArenaRegion& region : view.layout_.regions) {
-    void* place = mmap(view.base_ + at, region.file_bytes, protection, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
-                       static_cast<off_t>(region.file_offset));
+    void* place =
+        mmap(view.base_ + at, region.file_bytes, protection, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+             fd, static_cast<off_t>(region.file_offset));
     if (place == MAP_FAILED) return os_failure("cannot map shared memory");
     view.tensors_.push_back(view.base_ + at + region.tensor_offset);
     at += region.file_bytes + kPage;
@@ -156,7 +170,10 @@ ArenaView::~ArenaView() {
   if (base_) munmap(base_, reserved_);
 }
 ArenaView::ArenaView(ArenaView&& other) noexcept
-    : base_(std::exchange(other.base_, nullptr)), reserved_(other.reserved_), layout_(std::move(other.layout_)), tensors_(std::move(other.tensors_)) {}
+    : base_(std::exchange(other.base_, nullptr)),
+      reserved_(other.reserved_),
+      layout_(std::move(other.layout_)),
+      tensors_(std::move(other.tensors_)) {}
 ArenaView& ArenaView::operator=(ArenaView&& other) noexcept {
   std::swap(base_, other.base_);
   std::swap(reserved_, other.reserved_);

@@ -14,8 +14,8 @@
 
 namespace kernelwright::referee {
 
-// A draw made ready for judging: what the judged process may see in frozen arenas, what is known of the
-// answer in the coordinator alone.
+// A draw made ready for judging: what the judged process may see in frozen arenas, what is known of
+// the answer in the coordinator alone.
 struct BankDraw {
   torch::DrawKind kind = torch::DrawKind::kOwn;
   bool ill_conditioned = false;
@@ -30,7 +30,9 @@ struct BankDraw {
     int index = -1;
     Answer answer;
     Distance eager;
-    std::string label() const { return name.empty() ? "output " + std::to_string(index) : "state '" + name + "'"; }
+    std::string label() const {
+      return name.empty() ? "output " + std::to_string(index) : "state '" + name + "'";
+    }
   };
   std::vector<Expected> answers;
   base::SharedMemory expected;  // what `answers` point into
@@ -46,10 +48,10 @@ class Bank {
   Result<std::unique_ptr<BankDraw>> draw(torch::DrawKind kind);
   uint64_t random() { return random_(); }
 
-  // Kinds of the search tier in order of use, `count` of them (own content at least twice, for timing).
+  // Kinds of the search tier in order of use, `count` of them (own content at least twice, for
+  // timing).
   Status fill(int count);
   const std::vector<std::unique_ptr<BankDraw>>& draws() const { return draws_; }
-  uint64_t bytes() const;  // shared with a judged process
 
  private:
   Status take_weights(const torch::Draw& draw, BankDraw& out);
@@ -63,8 +65,8 @@ class Bank {
   std::shared_ptr<Arena> weights_;
   std::map<std::string, int> weight_regions_;
   int made_ = 0;
-  // Per answer, eager's largest error so far: what small answers are judged by, where one draw's figure is
-  // chance.
+  // Per answer, eager's largest error so far: what small answers are judged by, where one draw's
+  // figure is chance.
   std::vector<ErrorFigures> pooled_;
 };
 

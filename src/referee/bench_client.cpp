@@ -24,7 +24,8 @@ constexpr int kChannelFd = 3;
 std::string signal_text(int signal) {
   const char* name = sigabbrev_np(signal);
   const char* meaning = sigdescr_np(signal);
-  return fmt::format("SIG{} ({})", name ? name : std::to_string(signal), meaning ? meaning : "unknown signal");
+  return fmt::format("SIG{} ({})", name ? name : std::to_string(signal),
+                     meaning ? meaning : "unknown signal");
 }
 
 // The worker's words, cut to one short line.
@@ -41,7 +42,8 @@ Reply<T> decoded(tl::expected<json, Trouble> answer) {
   if (!answer) return tl::unexpected(answer.error());
   T value;
   if (Status status = bench::decode(*answer, value); !status) {
-    return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: " + excerpt(status.error().message)});
+    return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: " +
+                                                             excerpt(status.error().message)});
   }
   return value;
 }
@@ -56,13 +58,15 @@ Result<BenchClient> BenchClient::start(const BenchOptions& options) {
   if (executable.empty()) {
     std::error_code error;
     executable = std::filesystem::read_symlink("/proc/self/exe", error).string();
-    if (error) return fail(ErrorKind::kEnvironment, "cannot find our own executable: " + error.message());
+    if (error)
+      return fail(ErrorKind::kEnvironment, "cannot find our own executable: " + error.message());
   }
   base::ProcessSpec spec;
   spec.argv = {executable, "bench-worker", "--fd", std::to_string(kChannelFd)};
   // No secrets of the environment reach the judged process.
   spec.env = std::vector<std::string>{"LANG=C", "PATH=/usr/bin:/bin"};
-  if (const char* path = std::getenv("LD_LIBRARY_PATH")) spec.env->push_back(std::string("LD_LIBRARY_PATH=") + path);
+  if (const char* path = std::getenv("LD_LIBRARY_PATH"))
+    spec.env->push_back(std::string("LD_LIBRARY_PATH=") + path);
   spec.limits.memory_bytes = options.memory_bytes;
   spec.inherit_fds = {{pair.second.get(), kChannelFd}};
   KW_TRY(client.process_, base::ChildProcess::spawn(spec));
@@ -77,11 +81,14 @@ Trouble BenchClient::died() {
     return {VerdictKind::kCheated, "the judged process closed its channel and ran on"};
   }
   if (outcome->end == base::ProcessOutcome::End::kSignaled) {
-    if (outcome->code == SIGSYS) return {VerdictKind::kCheated, "made a forbidden system call (SIGSYS)"};
-    if (outcome->code == SIGKILL) return {VerdictKind::kCrashed, "killed (SIGKILL): out of memory?"};
+    if (outcome->code == SIGSYS)
+      return {VerdictKind::kCheated, "made a forbidden system call (SIGSYS)"};
+    if (outcome->code == SIGKILL)
+      return {VerdictKind::kCrashed, "killed (SIGKILL): out of memory?"};
     return {VerdictKind::kCrashed, signal_text(outcome->code)};
   }
-  return {VerdictKind::kCrashed, fmt::format("the judged process exited with status {}", outcome->code)};
+  return {VerdictKind::kCrashed,
+          fmt::format("the judged process exited with status {}", outcome->code)};
 }
 
 tl::expected<json, Trouble> BenchClient::receive() {
@@ -95,7 +102,9 @@ tl::expected<json, Trouble> BenchClient::receive() {
   }
   if (message.error().message.find("closed") != std::string::npos) return tl::unexpected(died());
   process_.kill();
-  return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process sent no proper message: " + excerpt(message.error().message)});
+  return tl::unexpected(
+      Trouble{VerdictKind::kCheated,
+              "the judged process sent no proper message: " + excerpt(message.error().message)});
 }
 
 tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vector<int>& fds) {
@@ -123,7 +132,8 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
     }
     if (answer->value("number", uint64_t{0}) != number) {
       process_.kill();
-      return tl::unexpected(Trouble{VerdictKind::kCheated, "a forged answer of the judged process"});
+      return tl::unexpected(
+          Trouble{VerdictKind::kCheated, "a forged answer of the judged process"});
     }
     ok = answer->value("ok", false);
     if (!ok) error = answer->value("error", error);
@@ -132,10 +142,12 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
   }
   if (ok) return answer;
   const bool loading = request.value("op", "") == "load";
-  return tl::unexpected(Trouble{loading ? VerdictKind::kBuildFailed : VerdictKind::kRefused, excerpt(error)});
+  return tl::unexpected(
+      Trouble{loading ? VerdictKind::kBuildFailed : VerdictKind::kRefused, excerpt(error)});
 }
 
-Reply<bench::Loaded> BenchClient::load(const bench::Load& request, const std::vector<int>& object_fds) {
+Reply<bench::Loaded> BenchClient::load(const bench::Load& request,
+                                       const std::vector<int>& object_fds) {
   return decoded<bench::Loaded>(ask(bench::encode(request), object_fds));
 }
 
@@ -165,7 +177,9 @@ Reply<int> BenchClient::bind(bench::Binding request) {
   return request.id;
 }
 
-Reply<bench::Ran> BenchClient::run(const bench::Run& request) { return decoded<bench::Ran>(ask(bench::encode(request))); }
+Reply<bench::Ran> BenchClient::run(const bench::Run& request) {
+  return decoded<bench::Ran>(ask(bench::encode(request)));
+}
 
 Reply<void> BenchClient::settle() {
   const double before = wall_ms_;
@@ -180,15 +194,19 @@ Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
   if (!reply) return reply;
   if (auto settled = settle(); !settled) return tl::unexpected(settled.error());
   bool complete = reply->ms.size() == request.contenders.size();
-  for (const auto& times : reply->ms) complete = complete && times.size() == static_cast<size_t>(request.rounds);
-  if (!complete) return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
+  for (const auto& times : reply->ms)
+    complete = complete && times.size() == static_cast<size_t>(request.rounds);
+  if (!complete)
+    return tl::unexpected(
+        Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
   return reply;
 }
 
 double BenchClient::waited_ms() const {
   double total = 0;
   std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process_.pid()), error)) {
+  for (const auto& task :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process_.pid()), error)) {
     std::ifstream file(task.path() / "schedstat");
     uint64_t ran = 0, waited = 0;
     if (file >> ran >> waited) total += static_cast<double>(waited) * 1e-6;

@@ -26,8 +26,8 @@ struct BenchOptions {
   uint64_t memory_bytes = 0;  // address space; 0: unbounded
 };
 
-// The coordinator's end of one bench worker. Every request is bounded by the deadline; a worker that
-// misses it is killed. After a Trouble the client is used up.
+// The coordinator's end of one bench worker. Every request is bounded by the deadline; a worker
+// that misses it is killed. After a Trouble the client is used up.
 class BenchClient {
  public:
   using Clock = std::chrono::steady_clock;
@@ -45,14 +45,16 @@ class BenchClient {
   Reply<bench::Repeated> repeat(const bench::Repeat& request);
   // Of the latest request, by our clock.
   double wall_ms() const { return wall_ms_; }
-  // How long threads of the worker have waited for a processor so far, by the kernel's count; 0 where it
-  // keeps none.
+  // How long threads of the worker have waited for a processor so far, by the kernel's count; 0
+  // where it keeps none.
   double waited_ms() const;
 
  private:
-  tl::expected<nlohmann::json, Trouble> ask(const nlohmann::json& request, const std::vector<int>& fds = {});
+  tl::expected<nlohmann::json, Trouble> ask(const nlohmann::json& request,
+                                            const std::vector<int>& fds = {});
   tl::expected<nlohmann::json, Trouble> receive();
-  // An answer to this shows that the worker is done with what came before; its time counts with that.
+  // An answer to this shows that the worker is done with what came before; its time counts with
+  // that.
   Reply<void> settle();
   Trouble died();
 

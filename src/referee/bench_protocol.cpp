@@ -9,9 +9,13 @@ namespace {
 
 using nlohmann::json;
 
-json encode_ref(const TensorRef& ref) { return json::array({ref.arena, ref.region}); }
+json encode_ref(const TensorRef& ref) {
+  return json::array({ref.arena, ref.region});
+}
 
-TensorRef decode_ref(const json& value) { return {value.at(0).get<int>(), value.at(1).get<int>()}; }
+TensorRef decode_ref(const json& value) {
+  return {value.at(0).get<int>(), value.at(1).get<int>()};
+}
 
 double milliseconds(const json& value) {
   const double ms = value.get<double>();
@@ -34,14 +38,19 @@ Status guarded(Body body) {
 json encode(const Load& message) {
   json programs = json::array();
   for (const Load::Program& program : message.programs) {
-    programs.push_back({{"json", program.json}, {"inputs", program.inputs}, {"outputs", program.outputs}});
+    programs.push_back(
+        {{"json", program.json}, {"inputs", program.inputs}, {"outputs", program.outputs}});
   }
-  return {{"op", "load"}, {"programs", programs}, {"threads", message.threads}, {"flush_bytes", message.flush_bytes}};
+  return {{"op", "load"},
+          {"programs", programs},
+          {"threads", message.threads},
+          {"flush_bytes", message.flush_bytes}};
 }
 Status decode(const json& value, Load& message) {
   return guarded([&] {
     for (const json& program : value.at("programs")) {
-      message.programs.push_back({program.at("json").get<std::string>(), program.at("inputs").get<std::map<std::string, int>>(),
+      message.programs.push_back({program.at("json").get<std::string>(),
+                                  program.at("inputs").get<std::map<std::string, int>>(),
                                   program.at("outputs").get<std::map<std::string, int>>()});
     }
     message.threads = value.at("threads").get<int>();
@@ -49,17 +58,26 @@ Status decode(const json& value, Load& message) {
   });
 }
 
-json encode(const Loaded& message) { return {{"ok", true}, {"workspace_bytes", message.workspace_bytes}}; }
+json encode(const Loaded& message) {
+  return {{"ok", true}, {"workspace_bytes", message.workspace_bytes}};
+}
 Status decode(const json& value, Loaded& message) {
-  return guarded([&] { message.workspace_bytes = value.at("workspace_bytes").get<std::vector<int64_t>>(); });
+  return guarded(
+      [&] { message.workspace_bytes = value.at("workspace_bytes").get<std::vector<int64_t>>(); });
 }
 
 json encode(const Map& message) {
   json regions = json::array();
   for (const ArenaRegion& region : message.layout.regions) {
-    regions.push_back({region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes});
+    regions.push_back(
+        {region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes});
   }
-  return {{"op", "map"}, {"id", message.id}, {"writable", message.writable}, {"bytes", message.layout.file_bytes}, {"regions", regions}, {"labels", message.labels}};
+  return {{"op", "map"},
+          {"id", message.id},
+          {"writable", message.writable},
+          {"bytes", message.layout.file_bytes},
+          {"regions", regions},
+          {"labels", message.labels}};
 }
 Status decode(const json& value, Map& message) {
   return guarded([&] {
@@ -67,20 +85,26 @@ Status decode(const json& value, Map& message) {
     message.writable = value.at("writable").get<bool>();
     message.layout.file_bytes = value.at("bytes").get<uint64_t>();
     for (const json& region : value.at("regions")) {
-      message.layout.regions.push_back({region.at(0).get<uint64_t>(), region.at(1).get<uint64_t>(), region.at(2).get<uint64_t>(),
+      message.layout.regions.push_back({region.at(0).get<uint64_t>(), region.at(1).get<uint64_t>(),
+                                        region.at(2).get<uint64_t>(),
                                         region.at(3).get<uint64_t>()});
     }
     message.labels = value.at("labels").get<std::vector<std::string>>();
   });
 }
 
-json encode(const Unmap& message) { return {{"op", "unmap"}, {"id", message.id}}; }
+json encode(const Unmap& message) {
+  return {{"op", "unmap"}, {"id", message.id}};
+}
 Status decode(const json& value, Unmap& message) {
   return guarded([&] { message.id = value.at("id").get<int>(); });
 }
 
 json encode(const Binding& message) {
-  json out = {{"op", "bind"}, {"id", message.id}, {"program", message.program}, {"scalars", message.scalars}};
+  json out = {{"op", "bind"},
+              {"id", message.id},
+              {"program", message.program},
+              {"scalars", message.scalars}};
   for (const char* key : {"inputs", "outputs", "weights", "states"}) out[key] = json::array();
   for (const TensorRef& ref : message.inputs) out["inputs"].push_back(encode_ref(ref));
   for (const TensorRef& ref : message.outputs) out["outputs"].push_back(encode_ref(ref));
@@ -101,12 +125,15 @@ Status decode(const json& value, Binding& message) {
       message.weights.emplace_back(weight.at(0).get<std::string>(), decode_ref(weight.at(1)));
     }
     for (const json& state : value.at("states")) {
-      message.states.push_back({state.at(0).get<std::string>(), decode_ref(state.at(1)), decode_ref(state.at(2))});
+      message.states.push_back(
+          {state.at(0).get<std::string>(), decode_ref(state.at(1)), decode_ref(state.at(2))});
     }
   });
 }
 
-json encode(const Run& message) { return {{"op", "run"}, {"binding", message.binding}, {"poison", message.poison}}; }
+json encode(const Run& message) {
+  return {{"op", "run"}, {"binding", message.binding}, {"poison", message.poison}};
+}
 Status decode(const json& value, Run& message) {
   return guarded([&] {
     message.binding = value.at("binding").get<int>();
@@ -115,7 +142,11 @@ Status decode(const json& value, Run& message) {
 }
 
 json encode(const Ran& message) {
-  return {{"ok", true}, {"ms", message.ms}, {"prepare_ms", message.prepare_ms}, {"prepared", message.prepared}, {"sync_is_zero", message.sync_is_zero}};
+  return {{"ok", true},
+          {"ms", message.ms},
+          {"prepare_ms", message.prepare_ms},
+          {"prepared", message.prepared},
+          {"sync_is_zero", message.sync_is_zero}};
 }
 Status decode(const json& value, Ran& message) {
   return guarded([&] {
@@ -127,7 +158,10 @@ Status decode(const json& value, Ran& message) {
 }
 
 json encode(const Time& message) {
-  return {{"op", "time"}, {"contenders", message.contenders}, {"rounds", message.rounds}, {"start", message.start}};
+  return {{"op", "time"},
+          {"contenders", message.contenders},
+          {"rounds", message.rounds},
+          {"start", message.start}};
 }
 Status decode(const json& value, Time& message) {
   return guarded([&] {
@@ -137,7 +171,9 @@ Status decode(const json& value, Time& message) {
   });
 }
 
-json encode(const Timed& message) { return {{"ok", true}, {"ms", message.ms}, {"last", message.last}}; }
+json encode(const Timed& message) {
+  return {{"ok", true}, {"ms", message.ms}, {"last", message.last}};
+}
 Status decode(const json& value, Timed& message) {
   return guarded([&] {
     for (const json& contender : value.at("ms")) {
@@ -149,7 +185,9 @@ Status decode(const json& value, Timed& message) {
   });
 }
 
-json encode(const Repeat& message) { return {{"op", "repeat"}, {"binding", message.binding}, {"calls", message.calls}}; }
+json encode(const Repeat& message) {
+  return {{"op", "repeat"}, {"binding", message.binding}, {"calls", message.calls}};
+}
 Status decode(const json& value, Repeat& message) {
   return guarded([&] {
     message.binding = value.at("binding").get<int>();
@@ -157,7 +195,9 @@ Status decode(const json& value, Repeat& message) {
   });
 }
 
-json encode(const Repeated& message) { return {{"ok", true}, {"ms", message.ms}}; }
+json encode(const Repeated& message) {
+  return {{"ok", true}, {"ms", message.ms}};
+}
 Status decode(const json& value, Repeated& message) {
   return guarded([&] { message.ms = milliseconds(value.at("ms")); });
 }

@@ -12,9 +12,9 @@
 
 namespace kernelwright::referee::bench {
 
-// Between the coordinator and a bench worker, over base::Channel: one request, one reply {"ok": true, ...}
-// or {"ok": false, "error": one line}; the reply carries the request's "number". A worker serves one judgement: `load` once, then it locks itself
-// in, then any of the others.
+// Between the coordinator and a bench worker, over base::Channel: one request, one reply {"ok":
+// true, ...} or {"ok": false, "error": one line}; the reply carries the request's "number". A
+// worker serves one judgement: `load` once, then it locks itself in, then any of the others.
 
 struct Load {  // descriptors: one built object per program
   struct Program {
@@ -24,7 +24,7 @@ struct Load {  // descriptors: one built object per program
   };
   std::vector<Program> programs;
   int threads = 1;
-  uint64_t flush_bytes = 0;   // rewritten before every timed call
+  uint64_t flush_bytes = 0;  // rewritten before every timed call
 };
 struct Loaded {
   std::vector<int64_t> workspace_bytes;
@@ -43,7 +43,8 @@ struct Unmap {
 struct TensorRef {
   int arena = -1, region = -1;
 };
-// Everything that one call of one program needs. States are copied from `from` to `to` before every call.
+// Everything that one call of one program needs. States are copied from `from` to `to` before every
+// call.
 struct Binding {
   struct State {
     std::string name;
@@ -59,7 +60,8 @@ struct Binding {
 
 struct Run {  // one judged call
   int binding = 0;
-  int poison = 0xff;  // byte that scratch is filled with; below 0: scratch stays as the last call left it
+  int poison =
+      0xff;  // byte that scratch is filled with; below 0: scratch stays as the last call left it
 };
 struct Ran {
   double ms = 0, prepare_ms = 0;
@@ -67,8 +69,8 @@ struct Ran {
   bool sync_is_zero = true;
 };
 
-// Cold calls in turns: in every round each contender is called once, in an order that alternates; the
-// content rotates over its bindings, which share weights.
+// Cold calls in turns: in every round each contender is called once, in an order that alternates;
+// the content rotates over its bindings, which share weights.
 struct Time {
   std::vector<std::vector<int>> contenders;  // binding ids
   int rounds = 1;

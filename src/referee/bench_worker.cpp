@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "referee/bench_worker.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cstring>
@@ -23,7 +23,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMaxCalls = 1 << 20;
 
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 Error runtime_error(const char* what) {
   return Error{ErrorKind::kInput, fmt::format("{}: {}", what, kw_last_error()), {}};
@@ -70,8 +72,10 @@ class BenchWorker {
     if (!programs_.empty()) return fail(ErrorKind::kInput, "already loaded");
     bench::Load request;
     KW_CHECK_OK(bench::decode(message.body, request));
-    if (message.fds.size() != request.programs.size()) return fail(ErrorKind::kInput, "one object per program is needed");
+    if (message.fds.size() != request.programs.size())
+      return fail(ErrorKind::kInput, "one object per program is needed");
     std::vector<int> fds;
+    fds.reserve(message.fds.size());
     for (const base::UniqueFd& fd : message.fds) fds.push_back(fd.get());
     flush_bytes_ = request.flush_bytes;
     KW_CHECK_OK(lock_before_loading(fds));
@@ -81,7 +85,8 @@ class BenchWorker {
       bench::Load::Program& source = request.programs[i];
       LoadedProgram loaded;
       const std::string path = fmt::format("/proc/self/fd/{}", fds[i]);
-      if (kw_open(source.json.c_str(), path.c_str(), &loaded.program) != 0) return fail(runtime_error("load"));
+      if (kw_open(source.json.c_str(), path.c_str(), &loaded.program) != 0)
+        return fail(runtime_error("load"));
       loaded.inputs = std::move(source.inputs);
       loaded.outputs = std::move(source.outputs);
       reply.workspace_bytes.push_back(kw_workspace_bytes(loaded.program));
@@ -97,7 +102,8 @@ class BenchWorker {
     bench::Map request;
     KW_CHECK_OK(bench::decode(message.body, request));
     if (message.fds.size() != 1) return fail(ErrorKind::kInput, "one descriptor is needed");
-    KW_TRY(ArenaView view, ArenaView::map(message.fds[0].get(), std::move(request.layout), request.writable));
+    KW_TRY(ArenaView view,
+           ArenaView::map(message.fds[0].get(), std::move(request.layout), request.writable));
     for (int i = 0; i < view.count() && i < static_cast<int>(request.labels.size()); ++i) {
       know_tensor(view.tensor(i), view.tensor_bytes(i), request.labels[static_cast<size_t>(i)]);
     }
@@ -117,14 +123,16 @@ class BenchWorker {
 
   std::byte* resolve(const bench::TensorRef& ref) const {
     auto arena = arenas_.find(ref.arena);
-    if (arena == arenas_.end() || ref.region < 0 || ref.region >= arena->second.count()) return nullptr;
+    if (arena == arenas_.end() || ref.region < 0 || ref.region >= arena->second.count())
+      return nullptr;
     return arena->second.tensor(ref.region);
   }
 
   Result<json> bind(const json& body) {
     bench::Binding request;
     KW_CHECK_OK(bench::decode(body, request));
-    if (request.program < 0 || request.program >= static_cast<int>(programs_.size())) return fail(ErrorKind::kInput, "unknown program");
+    if (request.program < 0 || request.program >= static_cast<int>(programs_.size()))
+      return fail(ErrorKind::kInput, "unknown program");
     const LoadedProgram& program = programs_[static_cast<size_t>(request.program)];
     Bound bound;
     bound.program = request.program;
@@ -132,7 +140,8 @@ class BenchWorker {
     auto place = [&](const char* role, int i, const std::vector<bench::TensorRef>& refs,
                      const std::map<std::string, int>& slots) -> std::byte* {
       auto slot = slots.find(kw_buffer_name(program.program, role, i));
-      if (slot == slots.end() || slot->second < 0 || slot->second >= static_cast<int>(refs.size())) return nullptr;
+      if (slot == slots.end() || slot->second < 0 || slot->second >= static_cast<int>(refs.size()))
+        return nullptr;
       return resolve(refs[static_cast<size_t>(slot->second)]);
     };
     for (int i = 0; i < kw_buffer_count(program.program, "input"); ++i) {
@@ -159,7 +168,9 @@ class BenchWorker {
         if (state.name != name) continue;
         to = resolve(state.to);
         const std::byte* from = resolve(state.from);
-        if (to && from) bound.restores.push_back({to, from, arenas_.at(state.to.arena).tensor_bytes(state.to.region)});
+        if (to && from)
+          bound.restores.push_back(
+              {to, from, arenas_.at(state.to.arena).tensor_bytes(state.to.region)});
       }
       if (!to) return fail(ErrorKind::kInput, "state '" + name + "' is not bound");
       bound.states.push_back(to);
@@ -178,21 +189,24 @@ class BenchWorker {
   Result<bool> ready(const Bound& bound) {
     LoadedProgram& program = programs_[static_cast<size_t>(bound.program)];
     if (program.prepared && program.prepared_weights == bound.weights) return false;
-    if (kw_prepare(program.program, bound.weights.data()) != 0) return fail(runtime_error("prepare"));
+    if (kw_prepare(program.program, bound.weights.data()) != 0)
+      return fail(runtime_error("prepare"));
     program.prepared = true;
     program.prepared_weights = bound.weights;
     return true;
   }
 
   static void restore(const Bound& bound) {
-    for (const Bound::Restore& state : bound.restores) std::memcpy(state.to, state.from, state.bytes);
+    for (const Bound::Restore& state : bound.restores)
+      std::memcpy(state.to, state.from, state.bytes);
   }
 
   Result<double> call(Bound& bound) {
     kw_program* program = programs_[static_cast<size_t>(bound.program)].program;
     const auto start = Clock::now();
-    const kw_status status = kw_run(program, bound.inputs.data(), bound.outputs.data(), bound.states.data(),
-                                    bound.scalars.empty() ? nullptr : bound.scalars.data());
+    const kw_status status =
+        kw_run(program, bound.inputs.data(), bound.outputs.data(), bound.states.data(),
+               bound.scalars.empty() ? nullptr : bound.scalars.data());
     const double ms = ms_since(start);
     if (status != 0) return fail(runtime_error("run"));
     return ms;
@@ -217,14 +231,16 @@ class BenchWorker {
   // Every line is rewritten: what was cached before is gone.
   void flush() {
     if (flush_.empty()) flush_.assign(flush_bytes_, std::byte{1});
-    for (size_t i = 0; i < flush_.size(); i += 64) flush_[i] = static_cast<std::byte>(static_cast<int>(flush_[i]) + 1);
+    for (size_t i = 0; i < flush_.size(); i += 64)
+      flush_[i] = static_cast<std::byte>(static_cast<int>(flush_[i]) + 1);
     asm volatile("" : : "r"(flush_.data()) : "memory");
   }
 
   Result<json> time(const json& body) {
     bench::Time request;
     KW_CHECK_OK(bench::decode(body, request));
-    if (request.rounds < 1 || request.rounds > kMaxCalls || request.start < 0) return fail(ErrorKind::kInput, "rounds out of range");
+    if (request.rounds < 1 || request.rounds > kMaxCalls || request.start < 0)
+      return fail(ErrorKind::kInput, "rounds out of range");
     bench::Timed reply;
     const size_t count = request.contenders.size();
     reply.ms.resize(count);
@@ -243,7 +259,8 @@ class BenchWorker {
         KW_CHECK_OK(ready(*bound));
         restore(*bound);
         // What an earlier call left in the scratch must not save this one any work.
-        kw_poison_scratch(programs_[static_cast<size_t>(bound->program)].program, 0x7b ^ (round & 1));
+        kw_poison_scratch(programs_[static_cast<size_t>(bound->program)].program,
+                          0x7b ^ (round & 1));
         flush();
         KW_TRY(double ms, call(*bound));
         reply.ms[who].push_back(ms);
@@ -257,7 +274,8 @@ class BenchWorker {
   Result<json> repeat(const json& body) {
     bench::Repeat request;
     KW_CHECK_OK(bench::decode(body, request));
-    if (request.calls < 1 || request.calls > kMaxCalls) return fail(ErrorKind::kInput, "calls out of range");
+    if (request.calls < 1 || request.calls > kMaxCalls)
+      return fail(ErrorKind::kInput, "calls out of range");
     KW_TRY(Bound * bound, find(request.binding));
     KW_CHECK_OK(ready(*bound));
     bench::Repeated reply;

@@ -30,7 +30,9 @@ float half_to_float(uint16_t bits) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | sign);
 }
 
-float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float bfloat_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 template <class T>
 void widen(const std::byte* from, int64_t count, double* to) {
@@ -47,17 +49,27 @@ void widen_half(const std::byte* from, int64_t count, double* to) {
 void load(const std::byte* values, DType dtype, int64_t begin, int64_t count, double* to) {
   const std::byte* from = values + begin * static_cast<int64_t>(graph::dtype_bytes(dtype));
   switch (dtype) {
-    case DType::kF64: return widen<double>(from, count, to);
-    case DType::kF32: return widen<float>(from, count, to);
-    case DType::kF16: return widen_half<half_to_float>(from, count, to);
-    case DType::kBF16: return widen_half<bfloat_to_float>(from, count, to);
-    case DType::kI64: return widen<int64_t>(from, count, to);
-    case DType::kI32: return widen<int32_t>(from, count, to);
-    case DType::kI16: return widen<int16_t>(from, count, to);
-    case DType::kI8: return widen<int8_t>(from, count, to);
+    case DType::kF64:
+      return widen<double>(from, count, to);
+    case DType::kF32:
+      return widen<float>(from, count, to);
+    case DType::kF16:
+      return widen_half<half_to_float>(from, count, to);
+    case DType::kBF16:
+      return widen_half<bfloat_to_float>(from, count, to);
+    case DType::kI64:
+      return widen<int64_t>(from, count, to);
+    case DType::kI32:
+      return widen<int32_t>(from, count, to);
+    case DType::kI16:
+      return widen<int16_t>(from, count, to);
+    case DType::kI8:
+      return widen<int8_t>(from, count, to);
     case DType::kU8:
-    case DType::kBool: return widen<uint8_t>(from, count, to);
-    case DType::kU32: return widen<uint32_t>(from, count, to);
+    case DType::kBool:
+      return widen<uint8_t>(from, count, to);
+    case DType::kU32:
+      return widen<uint32_t>(from, count, to);
   }
 }
 
@@ -93,12 +105,14 @@ double total(const double (&lanes)[kLanes]) {
   for (double lane : lanes) sum += lane;
   return sum;
 }
-double largest(const double (&lanes)[kLanes]) { return *std::max_element(lanes, lanes + kLanes); }
+double largest(const double (&lanes)[kLanes]) {
+  return *std::max_element(lanes, lanes + kLanes);
+}
 
-// One block without a branch per element. Anything that is not finite makes the sums not finite, and
-// the caller then takes the careful way.
-void add_block(const double* p, const double* e, const double* o, const double* s, const double* weight,
-               double tolerance, Sums& sums) {
+// One block without a branch per element. Anything that is not finite makes the sums not finite,
+// and the caller then takes the careful way.
+void add_block(const double* p, const double* e, const double* o, const double* s,
+               const double* weight, double tolerance, Sums& sums) {
   for (int64_t i = 0; i < kBlock; i += kLanes) {
     for (int j = 0; j < kLanes; ++j) {
       const double d = std::fabs(p[i + j] - o[i + j]) * weight[i + j];
@@ -109,7 +123,8 @@ void add_block(const double* p, const double* e, const double* o, const double* 
       sums.oracle[j] += o[i + j] * o[i + j] * weight[i + j];
       sums.rho_max[j] = rho > sums.rho_max[j] ? rho : sums.rho_max[j];
       sums.difference_max[j] = d > sums.difference_max[j] ? d : sums.difference_max[j];
-      const double off = std::fabs(p[i + j] - e[i + j]) - tolerance * std::fabs(e[i + j]) - tolerance;
+      const double off =
+          std::fabs(p[i + j] - e[i + j]) - tolerance * std::fabs(e[i + j]) - tolerance;
       sums.excess[j] += (off > 0 ? 1.0 : 0.0) * weight[i + j];
     }
   }
@@ -120,8 +135,9 @@ struct Careful {
   int64_t unmatched = -1;
 };
 
-void add_carefully(const double* p, const double* e, const double* o, const double* s, const uint8_t* mask,
-                   int64_t begin, int64_t count, double tolerance, Sums& sums, Careful& careful) {
+void add_carefully(const double* p, const double* e, const double* o, const double* s,
+                   const uint8_t* mask, int64_t begin, int64_t count, double tolerance, Sums& sums,
+                   Careful& careful) {
   for (int64_t i = 0; i < count; ++i) {
     if (mask && mask[i]) continue;
     ++careful.judged;
@@ -147,7 +163,8 @@ void add_carefully(const double* p, const double* e, const double* o, const doub
 }
 
 bool finite(const Sums& sums) {
-  return std::isfinite(total(sums.rho)) && std::isfinite(total(sums.oracle)) && std::isfinite(total(sums.difference));
+  return std::isfinite(total(sums.rho)) && std::isfinite(total(sums.oracle)) &&
+         std::isfinite(total(sums.difference));
 }
 
 struct Wrong {
@@ -174,17 +191,20 @@ Wrong find_wrong(const std::byte* values, const Answer& answer, Bad bad) {
   return wrong;
 }
 
-std::string wrong_text(const std::byte* values, const Answer& answer, const Wrong& wrong, const std::string& rule,
-                       bool expect_eager) {
-  const double expected = expect_eager ? element(answer.eager, answer.type.dtype, wrong.index) : answer.oracle[wrong.index];
+std::string wrong_text(const std::byte* values, const Answer& answer, const Wrong& wrong,
+                       const std::string& rule, bool expect_eager) {
+  const double expected = expect_eager ? element(answer.eager, answer.type.dtype, wrong.index)
+                                       : answer.oracle[wrong.index];
   return fmt::format("at {} expected {:.9g}, got {:.9g} ({} of {} elements wrong{}{})",
                      position_text(answer.type.shape, wrong.index), expected,
-                     element(values, answer.type.dtype, wrong.index), wrong.count, answer.type.elements(),
-                     rule.empty() ? "" : "; ", rule);
+                     element(values, answer.type.dtype, wrong.index), wrong.count,
+                     answer.type.elements(), rule.empty() ? "" : "; ", rule);
 }
 
 // Equal by value; any NaN equals any NaN and the sign of zero is left open.
-bool same_value(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+bool same_value(double a, double b) {
+  return a == b || (std::isnan(a) && std::isnan(b));
+}
 
 struct Part {
   Sums sums;
@@ -218,14 +238,17 @@ Part measure_part(const std::byte* values, const Answer& answer, int64_t first, 
     }
     if (!done) {
       block = Sums();
-      add_carefully(p, e, answer.oracle + begin, answer.scale + begin, mask, begin, count, tolerance, block, part.careful);
+      add_carefully(p, e, answer.oracle + begin, answer.scale + begin, mask, begin, count,
+                    tolerance, block, part.careful);
     }
     // The worst element is looked up only in blocks that hold a new maximum.
     if (largest(block.rho_max) > best) {
       best = largest(block.rho_max);
       for (int64_t i = 0; i < count; ++i) {
         if (mask && mask[i]) continue;
-        const double rho = std::min(std::fabs(p[i] - answer.oracle[begin + i]) / std::max(answer.scale[begin + i], 1e-300), 1e150);
+        const double rho = std::min(
+            std::fabs(p[i] - answer.oracle[begin + i]) / std::max(answer.scale[begin + i], 1e-300),
+            1e150);
         if (rho >= best) {
           part.worst = begin + i;
           break;
@@ -257,13 +280,17 @@ std::string position_text(const graph::Shape& shape, int64_t index) {
 
 Distance measure(const std::byte* values, const Answer& answer) {
   const int64_t n = answer.type.elements();
-  const int64_t wanted = std::min<int64_t>({n / kElementsPerThread, static_cast<int64_t>(std::thread::hardware_concurrency()), 8});
-  const int64_t share = wanted > 1 ? (n / wanted + kBlock - 1) / kBlock * kBlock : std::max<int64_t>(n, 1);
+  const int64_t wanted = std::min<int64_t>(
+      {n / kElementsPerThread, static_cast<int64_t>(std::thread::hardware_concurrency()), 8});
+  const int64_t share =
+      wanted > 1 ? (n / wanted + kBlock - 1) / kBlock * kBlock : std::max<int64_t>(n, 1);
   std::vector<Part> parts(static_cast<size_t>(std::max<int64_t>((n + share - 1) / share, 1)));
   std::vector<std::thread> threads;
   for (size_t i = 1; i < parts.size(); ++i) {
     const int64_t begin = static_cast<int64_t>(i) * share;
-    threads.emplace_back([&, i, begin] { parts[i] = measure_part(values, answer, begin, std::min(n, begin + share)); });
+    threads.emplace_back([&, i, begin] {
+      parts[i] = measure_part(values, answer, begin, std::min(n, begin + share));
+    });
   }
   parts[0] = measure_part(values, answer, 0, std::min(n, share));
   for (std::thread& thread : threads) thread.join();
@@ -285,7 +312,8 @@ Distance measure(const std::byte* values, const Answer& answer) {
   distance.figures.rho_rms = std::sqrt(total(sums.rho) / judged);
   distance.figures.rho_max = largest(sums.rho_max);
   const double norm = std::sqrt(total(sums.oracle));
-  distance.figures.relative = norm > 0 ? std::sqrt(total(sums.difference)) / norm : std::sqrt(total(sums.difference));
+  distance.figures.relative =
+      norm > 0 ? std::sqrt(total(sums.difference)) / norm : std::sqrt(total(sums.difference));
   distance.figures.allclose = total(sums.excess) == 0;
   return distance;
 }
@@ -297,53 +325,68 @@ Comparison compare(const std::byte* candidate, const Answer& answer, const Dista
   result.candidate = distance.figures;
 
   if (answer.index_output) {
-    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double o, double) { return p != e && p != o; });
+    const Wrong wrong = find_wrong(
+        candidate, answer, [](double p, double e, double o, double) { return p != e && p != o; });
     result.accepted = wrong.count == 0;
     if (!result.accepted) result.reason = wrong_text(candidate, answer, wrong, "index", true);
     return result;
   }
   if (answer.exact_bits || !graph::is_float(answer.type.dtype)) {
-    if (!answer.mask && std::memcmp(candidate, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0) {
+    if (!answer.mask &&
+        std::memcmp(candidate, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0) {
       result.accepted = true;
       return result;
     }
-    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double, double) { return !same_value(p, e); });
+    const Wrong wrong = find_wrong(
+        candidate, answer, [](double p, double e, double, double) { return !same_value(p, e); });
     result.accepted = wrong.count == 0;
-    if (!result.accepted) result.reason = wrong_text(candidate, answer, wrong, "must equal eager exactly", true);
+    if (!result.accepted)
+      result.reason = wrong_text(candidate, answer, wrong, "must equal eager exactly", true);
     return result;
   }
   if (distance.unmatched >= 0) {
     const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double o, double) {
       return !same_class(p, o) && !same_class(p, e);
     });
-    result.reason = wrong_text(candidate, answer, wrong, "NaN and infinity must match eager or the oracle", false);
+    result.reason = wrong_text(candidate, answer, wrong,
+                               "NaN and infinity must match eager or the oracle", false);
     return result;
   }
   // Where eager itself misses the integer (a low-precision policy), the draw is judged by noise.
   const double exact = kTolerances.exact_difference;
   if (answer.exact_draw && eager.largest_difference < exact && eager.unmatched < 0 &&
       distance.largest_difference >= exact) {
-    const Wrong wrong = find_wrong(candidate, answer,
-                                   [exact](double p, double, double o, double) { return !(std::fabs(p - o) < exact) && std::isfinite(o); });
-    result.reason = wrong_text(candidate, answer, wrong, "on integers, where the result is exact", false);
+    const Wrong wrong = find_wrong(candidate, answer, [exact](double p, double, double o, double) {
+      return !(std::fabs(p - o) < exact) && std::isfinite(o);
+    });
+    result.reason =
+        wrong_text(candidate, answer, wrong, "on integers, where the result is exact", false);
     return result;
   }
   const double few = eager.judged < kTolerances.few_elements ? kTolerances.few_factor : 1;
-  const double limit_rms = kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack * few;
-  const double limit_max = kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack * few;
+  const double limit_rms =
+      kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack * few;
+  const double limit_max =
+      kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack * few;
   if (distance.figures.rho_max > limit_max) {
-    const Wrong wrong = find_wrong(candidate, answer, [limit_max](double p, double, double o, double s) {
-      return std::isfinite(p) && std::isfinite(o) && std::fabs(p - o) / std::max(s, 1e-300) > limit_max;
-    });
+    const Wrong wrong =
+        find_wrong(candidate, answer, [limit_max](double p, double, double o, double s) {
+          return std::isfinite(p) && std::isfinite(o) &&
+                 std::fabs(p - o) / std::max(s, 1e-300) > limit_max;
+        });
     result.reason = wrong_text(candidate, answer, wrong,
-                               fmt::format("error {:.3g} times the rounding noise, limit {:.3g}", distance.figures.rho_max, limit_max), false);
+                               fmt::format("error {:.3g} times the rounding noise, limit {:.3g}",
+                                           distance.figures.rho_max, limit_max),
+                               false);
     return result;
   }
   if (distance.figures.rho_rms > limit_rms) {
     result.reason = fmt::format(
-        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst at {} expected {:.9g}, got {:.9g}",
-        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms, position_text(answer.type.shape, distance.worst),
-        answer.oracle[distance.worst], element(candidate, answer.type.dtype, distance.worst));
+        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
+        "at {} expected {:.9g}, got {:.9g}",
+        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
+        position_text(answer.type.shape, distance.worst), answer.oracle[distance.worst],
+        element(candidate, answer.type.dtype, distance.worst));
     return result;
   }
   result.accepted = true;

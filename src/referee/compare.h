@@ -11,8 +11,8 @@
 
 namespace kernelwright::referee {
 
-// One answer (an output, or a state after the call) as the coordinator holds it; contiguous arrays of
-// type.elements() each.
+// One answer (an output, or a state after the call) as the coordinator holds it; contiguous arrays
+// of type.elements() each.
 struct Answer {
   graph::TensorType type;
   const std::byte* eager = nullptr;
@@ -27,10 +27,11 @@ struct Answer {
 // How far an array lies from the oracle, over the judged elements where both are finite.
 struct Distance {
   ErrorFigures figures;
-  int64_t worst = -1;           // element with the largest rho
+  int64_t worst = -1;  // element with the largest rho
   int64_t judged = 0;
   double largest_difference = 0;  // |p - o|
-  int64_t unmatched = -1;       // first element that is not finite where oracle and eager are, or the reverse
+  int64_t unmatched =
+      -1;  // first element that is not finite where oracle and eager are, or the reverse
 };
 Distance measure(const std::byte* values, const Answer& answer);
 

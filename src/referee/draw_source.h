@@ -16,7 +16,8 @@ class DrawSource {
   virtual ~DrawSource() = default;
   virtual Result<std::optional<torch::Draw>> draw(torch::DrawKind kind, uint64_t seed) = 0;
   virtual Result<torch::Worker::BaselineReady> prepare_baseline(const std::string& name) = 0;
-  virtual Result<std::vector<double>> time_baseline(const std::string& name, int calls, size_t flush_bytes) = 0;
+  virtual Result<std::vector<double>> time_baseline(const std::string& name, int calls,
+                                                    size_t flush_bytes) = 0;
 };
 
 std::unique_ptr<DrawSource> torch_draw_source(torch::Worker& worker, std::string region);

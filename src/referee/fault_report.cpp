@@ -37,7 +37,9 @@ void on_fault(int, siginfo_t* info, void* context) {
   for (const Known& known : g_known) {
     if (known.begin == 0) continue;
     const uintptr_t end = known.begin + known.bytes;
-    const uintptr_t away = address < known.begin ? known.begin - address : address >= end ? address - end + 1 : 0;
+    const uintptr_t away = address < known.begin ? known.begin - address
+                           : address >= end      ? address - end + 1
+                                                 : 0;
     if (away < distance) {
       distance = away;
       nearest = &known;
@@ -46,13 +48,16 @@ void on_fault(int, siginfo_t* info, void* context) {
   char where[160];
   const char* verb = writes ? "write" : "read";
   if (!nearest) {
-    snprintf(where, sizeof where, "%s at address %#llx", verb, static_cast<unsigned long long>(address));
+    snprintf(where, sizeof where, "%s at address %#llx", verb,
+             static_cast<unsigned long long>(address));
   } else if (distance == 0) {
     snprintf(where, sizeof where, "%s of %s, which is read-only", verb, nearest->label);
   } else if (address < nearest->begin) {
-    snprintf(where, sizeof where, "%s %llu bytes before the start of %s", verb, static_cast<unsigned long long>(distance), nearest->label);
+    snprintf(where, sizeof where, "%s %llu bytes before the start of %s", verb,
+             static_cast<unsigned long long>(distance), nearest->label);
   } else {
-    snprintf(where, sizeof where, "%s %llu bytes past the end of %s", verb, static_cast<unsigned long long>(distance), nearest->label);
+    snprintf(where, sizeof where, "%s %llu bytes past the end of %s", verb,
+             static_cast<unsigned long long>(distance), nearest->label);
   }
   // Framing of base/channel.h: length, count of descriptors, text. Labels hold no quotes.
   char message[256];
@@ -71,7 +76,7 @@ void report_faults(int channel_fd) {
   stack.ss_sp = g_stack;
   stack.ss_size = sizeof g_stack;
   sigaltstack(&stack, nullptr);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   // One fault is enough: the handler is gone once it runs.
@@ -81,11 +86,14 @@ void report_faults(int channel_fd) {
 }
 
 void know_tensor(const std::byte* begin, size_t bytes, const std::string& label) {
-  auto free = std::find_if(g_known.begin(), g_known.end(), [](const Known& known) { return known.begin == 0; });
+  auto free = std::find_if(g_known.begin(), g_known.end(),
+                           [](const Known& known) { return known.begin == 0; });
   if (free == g_known.end()) return;
   free->bytes = bytes;
   snprintf(free->label, sizeof free->label, "%s", label.c_str());
-  std::replace_if(free->label, free->label + std::strlen(free->label), [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 32; }, '_');
+  std::replace_if(
+      free->label, free->label + std::strlen(free->label),
+      [](char c) { return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 32; }, '_');
   free->begin = reinterpret_cast<uintptr_t>(begin);
 }
 

@@ -19,7 +19,8 @@
 namespace kernelwright::referee {
 namespace {
 
-// Landlock, ABI 1; named here because the build machine's kernel headers may be older than the kernel.
+// Landlock, ABI 1; named here because the build machine's kernel headers may be older than the
+// kernel.
 constexpr long kLandlockCreateRuleset = 444, kLandlockAddRule = 445, kLandlockRestrictSelf = 446;
 constexpr uint64_t kLandlockAllFileAccess = (1ull << 13) - 1;
 constexpr uint64_t kLandlockReadFile = 1ull << 2;
@@ -33,52 +34,95 @@ struct __attribute__((packed)) LandlockPathBeneath {
 
 using Filter = std::unique_ptr<void, void (*)(scmp_filter_ctx)>;
 
-Status failed(const char* what) { return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", what, std::strerror(errno))); }
+Status failed(const char* what) {
+  return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", what, std::strerror(errno)));
+}
 
 Status confine_files(const std::vector<int>& object_fds) {
   const LandlockRuleset attributes{kLandlockAllFileAccess};
-  base::UniqueFd ruleset(static_cast<int>(syscall(kLandlockCreateRuleset, &attributes, sizeof attributes, 0)));
+  base::UniqueFd ruleset(
+      static_cast<int>(syscall(kLandlockCreateRuleset, &attributes, sizeof attributes, 0)));
   if (!ruleset) return {};  // a kernel without Landlock: the filters and limits stand alone
   for (int fd : object_fds) {
     const LandlockPathBeneath rule{kLandlockReadFile, fd};
-    if (syscall(kLandlockAddRule, ruleset.get(), 1, &rule, 0) != 0) return failed("Landlock refuses a rule");
+    if (syscall(kLandlockAddRule, ruleset.get(), 1, &rule, 0) != 0)
+      return failed("Landlock refuses a rule");
   }
-  if (syscall(kLandlockRestrictSelf, ruleset.get(), 0) != 0) return failed("Landlock refuses to confine");
+  if (syscall(kLandlockRestrictSelf, ruleset.get(), 0) != 0)
+    return failed("Landlock refuses to confine");
   return {};
 }
 
 const int kAlways[] = {
-    SCMP_SYS(futex), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-    SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap),
-    SCMP_SYS(brk), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(restart_syscall),
-    SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(rseq), SCMP_SYS(set_robust_list), SCMP_SYS(sigaltstack), SCMP_SYS(getrusage),
+    SCMP_SYS(futex),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(munmap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mremap),
+    SCMP_SYS(brk),
+    SCMP_SYS(close),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fstat),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getpid),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(getrusage),
 };
 const int kWhileLoading[] = {
-    SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(readlink),
-    SCMP_SYS(lseek), SCMP_SYS(pread64), SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(mmap), SCMP_SYS(mprotect),
-    SCMP_SYS(prlimit64), SCMP_SYS(getrlimit), SCMP_SYS(sched_setaffinity), SCMP_SYS(prctl), SCMP_SYS(seccomp), SCMP_SYS(membarrier),
-    SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(statx), SCMP_SYS(getrandom),
+    SCMP_SYS(openat),    SCMP_SYS(open),       SCMP_SYS(newfstatat), SCMP_SYS(stat),
+    SCMP_SYS(access),    SCMP_SYS(faccessat),  SCMP_SYS(readlink),   SCMP_SYS(lseek),
+    SCMP_SYS(pread64),   SCMP_SYS(clone),      SCMP_SYS(clone3),     SCMP_SYS(mmap),
+    SCMP_SYS(mprotect),  SCMP_SYS(prlimit64),  SCMP_SYS(getrlimit),  SCMP_SYS(sched_setaffinity),
+    SCMP_SYS(prctl),     SCMP_SYS(seccomp),    SCMP_SYS(membarrier), SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),     SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(statx),
+    SCMP_SYS(getrandom),
 };
 
 Result<Filter> new_filter() {
-  Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS), [](scmp_filter_ctx context) { seccomp_release(context); });
+  Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS),
+                [](scmp_filter_ctx context) { seccomp_release(context); });
   if (!filter) return fail(ErrorKind::kEnvironment, "cannot make a seccomp filter");
   seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   // Threads of the pool are bound too.
-  if (seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1) != 0) return fail(ErrorKind::kEnvironment, "seccomp cannot bind all threads");
+  if (seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1) != 0)
+    return fail(ErrorKind::kEnvironment, "seccomp cannot bind all threads");
   for (int call : kAlways) {
-    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) != 0) return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
+    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) != 0)
+      return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
   }
   // abort() signals itself; other processes are out of reach.
-  seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
+  seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                   SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
   return filter;
 }
 
 Status install(const Filter& filter) {
   const int error = seccomp_load(filter.get());
-  if (error != 0) return fail(ErrorKind::kEnvironment, fmt::format("cannot load a seccomp filter: {}", std::strerror(-error)));
+  if (error != 0)
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("cannot load a seccomp filter: {}", std::strerror(-error)));
   return {};
 }
 
@@ -92,7 +136,8 @@ Status lock_before_loading(const std::vector<int>& object_fds) {
   KW_CHECK_OK(confine_files(object_fds));
   KW_TRY(Filter filter, new_filter());
   for (int call : kWhileLoading) {
-    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) != 0) return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
+    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) != 0)
+      return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
   }
   return install(filter);
 }
@@ -101,7 +146,8 @@ Status lock_before_running() {
   KW_TRY(Filter filter, new_filter());
   for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     // No memory becomes executable any more.
-    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0) {
+    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
+                         SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0) {
       return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
     }
   }

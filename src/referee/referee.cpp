@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/log.h"
 #include "program/layout.h"
 #include "program/validate.h"
 #include "referee/bank.h"
@@ -29,7 +30,8 @@ constexpr int64_t kRuntimeAlignment = 64;
 constexpr uint64_t kOwnAddressSpace = 2ull << 30;
 
 Clock::time_point after(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 Verdict rejected(Tier tier, VerdictKind kind, std::string reason, std::string detail = "") {
@@ -54,14 +56,19 @@ std::string first_error(const std::string& log) {
 }
 
 std::string speedup_text(const Timing& timing) {
-  return fmt::format("{:.4g} ms against {:.4g} ms of {}: {:.3g} times as fast ({:.3g} to {:.3g})", timing.ms, timing.reference_ms,
-                     timing.reference, timing.speedup, timing.speedup_low, timing.speedup_high);
+  return fmt::format("{:.4g} ms against {:.4g} ms of {}: {:.3g} times as fast ({:.3g} to {:.3g})",
+                     timing.ms, timing.reference_ms, timing.reference, timing.speedup,
+                     timing.speedup_low, timing.speedup_high);
 }
 
 class RefereeImpl final : public Referee {
  public:
-  RefereeImpl(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source, RefereeOptions options)
-      : subject_(std::move(subject)), target_(target), source_(std::move(source)), options_(std::move(options)),
+  RefereeImpl(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source,
+              RefereeOptions options)
+      : subject_(std::move(subject)),
+        target_(target),
+        source_(std::move(source)),
+        options_(std::move(options)),
         bank_(*source_, subject_.interface, options_.seed) {
     if (options_.flush_bytes == 0) options_.flush_bytes = default_flush_bytes();
     timing_.flush_bytes = options_.flush_bytes;
@@ -70,19 +77,24 @@ class RefereeImpl final : public Referee {
 
   Status get_ready() override;
   Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) override;
-  Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent, double time_s) override;
+  Result<Verdict> judge(const Prepared& candidate, const Prepared* incumbent,
+                        double time_s) override;
   Result<Verdict> promote(const Prepared& candidate) override;
   Result<Baselines> baselines() override;
 
  private:
   Result<Prepared> prepare_one(program::Candidate candidate);
+  void make_pool();
   Result<Session> start_session();
+  uint64_t shared_bytes() const;
+  Status fill_bank();
   Reply<void> load(Session& session, const std::vector<const Prepared*>& programs, int* os_error);
   Reply<void> verify_on_bank(JudgedProgram& judged, double too_slow_ms, double* slow_ms);
   std::vector<const BankDraw*> timed_draws(const JudgedProgram& judged) const;
   Result<std::vector<std::string>> ready_baselines();
   void keep_baselines(const std::vector<Timing>& timings);
-  Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s, Session& session);
+  Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s,
+                              Session& session);
 
   Subject subject_;
   target::Target& target_;
@@ -106,22 +118,29 @@ Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
     prepared.early = rejected(Tier::kSearch, kind, std::move(reason), std::move(detail));
     return std::move(prepared);
   };
-  if (program.target != target_.name()) return refuse(VerdictKind::kRefused, "the program is for target '" + program.target + "'");
-  if (Status status = program::validate(program); !status) return refuse(VerdictKind::kRefused, "malformed: " + status.error().text());
+  if (program.target != target_.name())
+    return refuse(VerdictKind::kRefused, "the program is for target '" + program.target + "'");
+  if (Status status = program::validate(program); !status)
+    return refuse(VerdictKind::kRefused, "malformed: " + status.error().text());
   if (Status status = program::validate_against(program, subject_.interface); !status) {
     return refuse(VerdictKind::kRefused, "does not fit the region: " + status.error().text());
   }
   auto layout = program::lay_out(program, kRuntimeAlignment);
   if (!layout) return refuse(VerdictKind::kRefused, "malformed: " + layout.error().text());
   if (static_cast<uint64_t>(layout->total()) > options_.memory_bytes) {
-    return refuse(VerdictKind::kRefused, fmt::format("needs {} bytes of workspace, the limit is {}", layout->total(), options_.memory_bytes));
+    return refuse(VerdictKind::kRefused, fmt::format("needs {} bytes of workspace, the limit is {}",
+                                                     layout->total(), options_.memory_bytes));
   }
   KW_TRY(auto built, target_.build(prepared.candidate, subject_.policy));
   if (!built) {
-    return refuse(VerdictKind::kBuildFailed, built.error().timed_out ? "the compiler ran out of time" : first_error(built.error().log), built.error().log);
+    return refuse(
+        VerdictKind::kBuildFailed,
+        built.error().timed_out ? "the compiler ran out of time" : first_error(built.error().log),
+        built.error().log);
   }
   prepared.object = std::move(*built);
-  if (auto reason = target_.screen(*prepared.object, program)) return refuse(VerdictKind::kRefused, *reason);
+  if (auto reason = target_.screen(*prepared.object, program))
+    return refuse(VerdictKind::kRefused, *reason);
   return prepared;
 }
 
@@ -129,9 +148,11 @@ Result<std::vector<Prepared>> RefereeImpl::prepare(std::vector<program::Candidat
   std::vector<std::optional<Result<Prepared>>> results(batch.size());
   std::atomic<size_t> next{0};
   auto work = [&] {
-    for (size_t i = next++; i < batch.size(); i = next++) results[i] = prepare_one(std::move(batch[i]));
+    for (size_t i = next++; i < batch.size(); i = next++)
+      results[i] = prepare_one(std::move(batch[i]));
   };
-  const size_t jobs = std::min<size_t>(batch.size(), std::max(1u, std::thread::hardware_concurrency()));
+  const size_t jobs =
+      std::min<size_t>(batch.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::vector<std::thread> threads;
   for (size_t i = 1; i < jobs; ++i) threads.emplace_back(work);
   work();
@@ -144,30 +165,54 @@ Result<std::vector<Prepared>> RefereeImpl::prepare(std::vector<program::Candidat
   return out;
 }
 
-Result<Session> RefereeImpl::start_session() {
-  if (bank_.draws().empty()) KW_CHECK_OK(bank_.fill(options_.search_draws));
-  if (!pool_) {
+// Most that is ever mapped into a worker: draws with their weights, outputs of two programs.
+uint64_t RefereeImpl::shared_bytes() const {
+  uint64_t once = 1 << 20;
+  for (const auto* slots : {&subject_.interface.inputs, &subject_.interface.weights,
+                            &subject_.interface.outputs, &subject_.interface.states}) {
+    for (const auto& slot : *slots) once += static_cast<uint64_t>(slot.type.bytes()) + (16 << 10);
+  }
+  return once * static_cast<uint64_t>(options_.search_draws + 8);
+}
+
+Status RefereeImpl::fill_bank() {
+  if (!bank_.draws().empty()) return {};
+  const auto began = Clock::now();
+  KW_CHECK_OK(bank_.fill(options_.search_draws));
+  base::debug(fmt::format("referee: {} draws of {} in {:.2f} s", bank_.draws().size(),
+                          subject_.region,
+                          std::chrono::duration<double>(Clock::now() - began).count()));
+  return {};
+}
+
+void RefereeImpl::make_pool() {
+  if (pool_) return;
     BenchOptions options;
     options.executable = options_.bench_worker;
-    options.memory_bytes = options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + 2 * bank_.bytes();
+    options.memory_bytes =
+        options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + shared_bytes();
 #if defined(__SANITIZE_ADDRESS__)
     options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
 #endif
     pool_.emplace(options);
-  }
+}
+
+Result<Session> RefereeImpl::start_session() {
+  make_pool();
   KW_TRY(BenchClient client, pool_->take());
   client.set_deadline(after(options_.deadline_s));
   return Session(std::move(client));
 }
 
 Status RefereeImpl::get_ready() {
-  KW_TRY(Session session, start_session());
-  static_cast<void>(session);
+  KW_CHECK_OK(fill_bank());
+  make_pool();
   pool_->refill();
   return {};
 }
 
-Reply<void> RefereeImpl::load(Session& session, const std::vector<const Prepared*>& programs, int* os_error) {
+Reply<void> RefereeImpl::load(Session& session, const std::vector<const Prepared*>& programs,
+                              int* os_error) {
   bench::Load request;
   request.threads = options_.threads;
   request.flush_bytes = options_.flush_bytes;
@@ -193,11 +238,13 @@ Reply<void> RefereeImpl::load(Session& session, const std::vector<const Prepared
   return {};
 }
 
-Reply<void> RefereeImpl::verify_on_bank(JudgedProgram& judged, double too_slow_ms, double* slow_ms) {
+Reply<void> RefereeImpl::verify_on_bank(JudgedProgram& judged, double too_slow_ms,
+                                        double* slow_ms) {
   std::vector<const BankDraw*> order;
   for (const auto& draw : bank_.draws()) order.push_back(draw.get());
   for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[bank_.random() % (i + 1)]);
-  // Two draws come again at the end, over scratch as it was left: the same content must give the same bits.
+  // Two draws come again at the end, over scratch as it was left: the same content must give the
+  // same bits.
   const size_t all = order.size();
   order.push_back(order[bank_.random() % all]);
   order.push_back(order[0]);
@@ -223,15 +270,19 @@ std::vector<const BankDraw*> RefereeImpl::timed_draws(const JudgedProgram& judge
   return draws;
 }
 
-Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s, Session& session) {
+Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepared* incumbent,
+                                         double time_s, Session& session) {
   std::vector<const Prepared*> programs = {&candidate};
   if (incumbent) programs.push_back(incumbent);
   int os_error = 0;
   auto loaded = load(session, programs, &os_error);
-  if (os_error != 0) return fail(ErrorKind::kEnvironment, fmt::format("cannot open a built object: {}", std::strerror(os_error)));
+  if (os_error != 0)
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("cannot open a built object: {}", std::strerror(os_error)));
   if (!loaded) return rejected(Tier::kSearch, loaded.error().kind, loaded.error().reason);
 
-  KW_TRY(JudgedProgram judged, JudgedProgram::create(session, 0, subject_.interface, bank_.random()));
+  KW_TRY(JudgedProgram judged,
+         JudgedProgram::create(session, 0, subject_.interface, bank_.random()));
   Verdict verdict;
   verdict.tier = Tier::kSearch;
   verdict.build_s = candidate.object->seconds;
@@ -261,7 +312,9 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
     timing.speedup_low = 0;
     timing.rounds = 1;
     verdict.timing = timing;
-    return finish(VerdictKind::kSlower, fmt::format("{:.4g} ms in a first call against {:.4g} ms: not measured further", slow_ms, known));
+    return finish(VerdictKind::kSlower,
+                  fmt::format("{:.4g} ms in a first call against {:.4g} ms: not measured further",
+                              slow_ms, known));
   }
 
   std::optional<JudgedProgram> other;
@@ -269,20 +322,26 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
     KW_TRY(other, JudgedProgram::create(session, 1, subject_.interface, bank_.random()));
   }
   timing_.bound_s = time_s > 0 ? time_s : options_.search_time_s;
-  auto timing = time_in_worker(session, judged, other ? &*other : nullptr, timed_draws(judged), timing_, bank_.random());
+  auto timing = time_in_worker(session, judged, other ? &*other : nullptr, timed_draws(judged),
+                               timing_, bank_.random());
   if (!timing) return finish(timing.error().kind, timing.error().reason);
   if (incumbent) timing->reference = incumbent->id;
   verdict.timing = *timing;
   known_ms_[candidate.id] = timing->ms;
-  if (!incumbent) return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
+  if (!incumbent)
+    return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
   const bool faster = timing->speedup_low > kTolerances.noticeable;
   return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(*timing));
 }
 
-Result<Verdict> RefereeImpl::judge(const Prepared& candidate, const Prepared* incumbent, double time_s) {
+Result<Verdict> RefereeImpl::judge(const Prepared& candidate, const Prepared* incumbent,
+                                   double time_s) {
   if (candidate.early) return *candidate.early;
-  if (!candidate.object) return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
-  if (incumbent && !incumbent->object) return fail(ErrorKind::kInternal, "the incumbent has no object");
+  if (!candidate.object)
+    return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
+  if (incumbent && !incumbent->object)
+    return fail(ErrorKind::kInternal, "the incumbent has no object");
+  KW_CHECK_OK(fill_bank());
   KW_TRY(Session session, start_session());
   auto verdict = judge_right(candidate, incumbent, time_s, session);
   pool_->refill();
@@ -327,7 +386,8 @@ Result<Baselines> RefereeImpl::baselines() {
     KW_TRY(auto warm, source_->time_baseline(name, 2, options_.flush_bytes));
     static_cast<void>(warm);
   }
-  for (int round = 0; round < 12 && (round < 3 || Clock::now() < began + std::chrono::seconds(3)); ++round) {
+  for (int round = 0; round < 12 && (round < 3 || Clock::now() < began + std::chrono::seconds(3));
+       ++round) {
     for (size_t i = 0; i < names.size(); ++i) {
       KW_TRY(std::vector<double> times, source_->time_baseline(names[i], 2, options_.flush_bytes));
       ms[i].insert(ms[i].end(), times.begin(), times.end());
@@ -348,7 +408,8 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     verdict.tier = Tier::kPromotion;
     return verdict;
   }
-  if (!candidate.object) return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
+  if (!candidate.object)
+    return fail(ErrorKind::kInternal, "a candidate without an object cannot be judged");
   // A clean build: the cached object is put aside, and the new one must have the same identity.
   std::error_code ignored;
   std::filesystem::remove(candidate.object->path, ignored);
@@ -359,7 +420,8 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     return verdict;
   }
   if (rebuilt.object->key != candidate.object->key) {
-    return rejected(Tier::kPromotion, VerdictKind::kBuildFailed, "a clean build has another identity: compiler or flags changed during the run");
+    return rejected(Tier::kPromotion, VerdictKind::kBuildFailed,
+                    "a clean build has another identity: compiler or flags changed during the run");
   }
 
   KW_TRY(std::vector<std::string> names, ready_baselines());
@@ -367,9 +429,12 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   KW_TRY(Session session, start_session());
   int os_error = 0;
   auto loaded = load(session, {&rebuilt}, &os_error);
-  if (os_error != 0) return fail(ErrorKind::kEnvironment, fmt::format("cannot open a built object: {}", std::strerror(os_error)));
+  if (os_error != 0)
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("cannot open a built object: {}", std::strerror(os_error)));
   if (!loaded) return rejected(Tier::kPromotion, loaded.error().kind, loaded.error().reason);
-  KW_TRY(JudgedProgram judged, JudgedProgram::create(session, 0, subject_.interface, fresh.random()));
+  KW_TRY(JudgedProgram judged,
+         JudgedProgram::create(session, 0, subject_.interface, fresh.random()));
 
   Verdict verdict;
   verdict.tier = Tier::kPromotion;
@@ -384,15 +449,17 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     return verdict;
   };
 
-  // Own content first: those draws are kept for timing. All others come one by one, since the expected
-  // results of a large region fill the memory.
+  // Own content first: those draws are kept for timing. All others come one by one, since the
+  // expected results of a large region fill the memory.
   std::vector<std::unique_ptr<BankDraw>> own;
   std::vector<torch::DrawKind> kinds = {torch::DrawKind::kOwn};
   kinds.insert(kinds.end(), all_draw_kinds().begin(), all_draw_kinds().end());
   for (torch::DrawKind kind : kinds) {
     KW_TRY(std::unique_ptr<BankDraw> draw, fresh.draw(kind));
     if (!draw) continue;
-    if (draw->ill_conditioned) verdict.detail += fmt::format("the {} draw is ill-conditioned\n", torch::draw_kind_name(kind));
+    if (draw->ill_conditioned)
+      verdict.detail +=
+          fmt::format("the {} draw is ill-conditioned\n", torch::draw_kind_name(kind));
     session.client().set_deadline(after(options_.deadline_s));
     std::vector<const BankDraw*> order = {draw.get()};
     if (!own.empty()) order.push_back(own[fresh.random() % own.size()].get());
@@ -414,10 +481,12 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   }
 
   std::vector<const BankDraw*> timed;
+  timed.reserve(own.size());
   for (const auto& draw : own) timed.push_back(draw.get());
   session.client().set_deadline(after(options_.deadline_s + 10 * options_.promotion_time_s));
   timing_.bound_s = options_.promotion_time_s;
-  KW_TRY(auto timings, time_against_baselines(session, judged, *source_, names, timed, timing_, fresh.random()));
+  KW_TRY(auto timings,
+         time_against_baselines(session, judged, *source_, names, timed, timing_, fresh.random()));
   if (!timings) return finish(timings.error().kind, timings.error().reason);
   verdict.baselines = *timings;
   keep_baselines(*timings);
@@ -426,7 +495,8 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   }
   pool_->refill();
   const bool faster = verdict.timing->speedup_low > kTolerances.noticeable;
-  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(*verdict.timing));
+  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower,
+                speedup_text(*verdict.timing));
 }
 
 }  // namespace
@@ -441,22 +511,28 @@ program::Interface interface_of(const graph::Graph& graph, const graph::Region& 
   for (int id : region.inputs) interface.inputs.push_back(slot(id, ""));
   for (int id : region.weights) interface.weights.push_back(slot(id, graph.value(id).weight_name));
   for (int id : region.outputs) interface.outputs.push_back(slot(id, ""));
-  for (const graph::Mutation& mutation : region.mutations) interface.states.push_back(slot(mutation.value, mutation.weight_name));
+  for (const graph::Mutation& mutation : region.mutations)
+    interface.states.push_back(slot(mutation.value, mutation.weight_name));
   return interface;
 }
 
-Result<std::unique_ptr<Referee>> Referee::open(Subject subject, target::Target& target, torch::Worker& torch, RefereeOptions options) {
+Result<std::unique_ptr<Referee>> Referee::open(Subject subject, target::Target& target,
+                                               torch::Worker& torch, RefereeOptions options) {
   auto source = torch_draw_source(torch, subject.region);
   return open_with(std::move(subject), target, std::move(source), std::move(options));
 }
 
-Result<std::unique_ptr<Referee>> Referee::open_with(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source,
+Result<std::unique_ptr<Referee>> Referee::open_with(Subject subject, target::Target& target,
+                                                    std::unique_ptr<DrawSource> source,
                                                     RefereeOptions options) {
-  if (std::string reason = target.absent_reason(); !reason.empty()) return fail(ErrorKind::kEnvironment, reason);
+  if (std::string reason = target.absent_reason(); !reason.empty())
+    return fail(ErrorKind::kEnvironment, reason);
   if (!target.supports(subject.policy)) {
-    return fail(ErrorKind::kUsage, fmt::format("target {} does not support policy {}", target.name(), target::policy_name(subject.policy)));
+    return fail(ErrorKind::kUsage, fmt::format("target {} does not support policy {}",
+                                               target.name(), target::policy_name(subject.policy)));
   }
-  return std::unique_ptr<Referee>(new RefereeImpl(std::move(subject), target, std::move(source), std::move(options)));
+  return std::unique_ptr<Referee>(
+      new RefereeImpl(std::move(subject), target, std::move(source), std::move(options)));
 }
 
 }  // namespace kernelwright::referee

@@ -19,7 +19,9 @@ double quantile(std::vector<double> values, double q) {
   return values[below] * (1 - share) + values[above] * share;
 }
 
-double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
+double median(std::vector<double> values) {
+  return quantile(std::move(values), 0.5);
+}
 
 double relative_spread(const std::vector<double>& values) {
   const double middle = median(values);
@@ -36,7 +38,8 @@ Interval median_interval(std::vector<double> values, double alpha) {
   double cumulative = 0;
   int rank = 0;
   for (int k = 0; k < n / 2; ++k) {
-    cumulative += std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) - n * std::log(2.0));
+    cumulative += std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) -
+                           n * std::log(2.0));
     if (cumulative > alpha / 2) break;
     rank = k + 1;
   }
@@ -99,7 +102,8 @@ StopRule stop_after(double seconds) {
 
 StopRule any_of(std::vector<StopRule> rules) {
   return [rules = std::move(rules)](const Interval& interval, double elapsed_s) {
-    return std::any_of(rules.begin(), rules.end(), [&](const StopRule& rule) { return rule(interval, elapsed_s); });
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const StopRule& rule) { return rule(interval, elapsed_s); });
   };
 }
 

@@ -11,8 +11,8 @@ double quantile(std::vector<double> values, double q);  // linear between order 
 // (p90 - p10) / median.
 double relative_spread(const std::vector<double>& values);
 
-// Distribution-free interval of a median: the order statistics [x_(l), x_(n+1-l)] with the largest l for
-// which P(Binomial(n, 1/2) < l) <= alpha / 2. Too few values: [0, infinity].
+// Distribution-free interval of a median: the order statistics [x_(l), x_(n+1-l)] with the largest
+// l for which P(Binomial(n, 1/2) < l) <= alpha / 2. Too few values: [0, infinity].
 struct Interval {
   double median = 1, low = 0, high = 0;
 };
@@ -54,8 +54,8 @@ class PairedComparison {
 
 // When a comparison may stop. Small strategies, put together with any_of; asked after every look.
 using StopRule = std::function<bool(const Interval& interval, double elapsed_s)>;
-StopRule stop_when_decided(double noticeable);   // the interval lies on one side of it
-StopRule stop_when_precise(double half_width);   // relative to the median
+StopRule stop_when_decided(double noticeable);  // the interval lies on one side of it
+StopRule stop_when_precise(double half_width);  // relative to the median
 StopRule stop_after(double seconds);
 StopRule any_of(std::vector<StopRule> rules);
 

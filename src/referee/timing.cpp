@@ -18,16 +18,20 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kAuditAttempts = 8;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Claimed times are inside the worker, so their sum can never exceed what we saw from outside.
 std::optional<Trouble> claims_too_much(double claimed_ms, double wall_ms) {
   if (claimed_ms <= wall_ms * 1.02 + 0.5) return std::nullopt;
-  return Trouble{VerdictKind::kCheated, fmt::format("claims {:.3f} ms of calls within {:.3f} ms of our clock", claimed_ms, wall_ms)};
+  return Trouble{
+      VerdictKind::kCheated,
+      fmt::format("claims {:.3f} ms of calls within {:.3f} ms of our clock", claimed_ms, wall_ms)};
 }
 
-// One batch of a worker, with its claims checked and the last outputs of the first contender verified; an
-// incumbent has been judged before.
+// One batch of a worker, with its claims checked and the last outputs of the first contender
+// verified; an incumbent has been judged before.
 struct Batch {
   std::vector<std::vector<double>> ms;
 };
@@ -51,16 +55,20 @@ Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& cont
   for (const auto& times : timed->ms) {
     for (double ms : times) claimed += ms;
   }
-  if (auto trouble = claims_too_much(claimed, session.client().wall_ms())) return tl::unexpected(*trouble);
+  if (auto trouble = claims_too_much(claimed, session.client().wall_ms()))
+    return tl::unexpected(*trouble);
   const size_t last = static_cast<size_t>(start + rounds - 1) % draws.size();
-  if (auto left = contenders[0]->verify_left(*draws[last]); !left) return tl::unexpected(left.error());
+  if (auto left = contenders[0]->verify_left(*draws[last]); !left)
+    return tl::unexpected(left.error());
   return Batch{std::move(timed->ms)};
 }
 
-// A cold call is never much faster than a warm one, and warm calls back to back fill a span that our
-// own clock bounds: whoever shortens the claimed times falls short of that. A busy machine only ever
-// lengthens the span: what threads waited for a processor is taken off, and the shortest of a few counts.
-std::optional<Trouble> audit(Session& session, JudgedProgram& program, const BankDraw& draw, double claimed_ms) {
+// A cold call is never much faster than a warm one, and warm calls back to back fill a span that
+// our own clock bounds: whoever shortens the claimed times falls short of that. A busy machine only
+// ever lengthens the span: what threads waited for a processor is taken off, and the shortest of a
+// few counts.
+std::optional<Trouble> audit(Session& session, JudgedProgram& program, const BankDraw& draw,
+                             double claimed_ms) {
   auto binding = program.binding(draw);
   if (!binding) return binding.error();
   const int calls = static_cast<int>(std::clamp(2.0 / std::max(claimed_ms, 1e-4), 1.0, 2000.0));
@@ -79,14 +87,18 @@ std::optional<Trouble> audit(Session& session, JudgedProgram& program, const Ban
     // Messages and scheduling cost us up to a millisecond or two that are not the candidate's.
     if (claimed_ms >= kTolerances.audit_share * (shortest - 2.0) / calls) return std::nullopt;
   }
-  return Trouble{VerdictKind::kCheated, fmt::format("claims {:.4f} ms a call, but {} calls took {:.2f} ms by our clock", claimed_ms, calls, shortest)};
+  return Trouble{VerdictKind::kCheated,
+                 fmt::format("claims {:.4f} ms a call, but {} calls took {:.2f} ms by our clock",
+                             claimed_ms, calls, shortest)};
 }
 
 std::optional<Trouble> too_fast(double ms, const TimingOptions& options) {
   const double light_ms = options.speed_of_light_s * 1e3;
   if (light_ms <= 0 || ms >= light_ms * kTolerances.light_share) return std::nullopt;
   return Trouble{VerdictKind::kCheated,
-                 fmt::format("{:.4f} ms is faster than this machine can be ({:.4f} ms): a cheat, or a fault of the referee", ms, light_ms)};
+                 fmt::format("{:.4f} ms is faster than this machine can be ({:.4f} ms): a cheat, "
+                             "or a fault of the referee",
+                             ms, light_ms)};
 }
 
 }  // namespace
@@ -112,7 +124,8 @@ Timing summarize(const PairedComparison& comparison, const std::string& referenc
 }
 
 Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedProgram* incumbent,
-                             const std::vector<const BankDraw*>& draws, const TimingOptions& options, uint64_t random) {
+                             const std::vector<const BankDraw*>& draws,
+                             const TimingOptions& options, uint64_t random) {
   std::vector<JudgedProgram*> contenders = {&candidate};
   if (incumbent) contenders.push_back(incumbent);
   std::mt19937_64 generator(random);
@@ -126,7 +139,8 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   Timing timing;
   if (incumbent) {
     PairedComparison comparison(plan_looks(round_s, options.bound_s));
-    const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable), stop_when_precise(0.005), stop_after(options.bound_s)});
+    const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable),
+                                  stop_when_precise(0.005), stop_after(options.bound_s)});
     const auto& first = warm->ms;
     // Clearly slower in both warm-up rounds: not worth a comparison.
     const bool hopeless = first[0][0] > 2 * first[1][0] && first[0][1] > 2 * first[1][1];
@@ -138,14 +152,16 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
       timing.speedup_high = 1;
       return timing;
     }
-    // A batch is a small share of the bound; its length varies, so that the verified call is not known.
+    // A batch is a small share of the bound; its length varies, so that the verified call is not
+    // known.
     const int most = static_cast<int>(std::clamp(options.bound_s / 8 / round_s, 1.0, 8.0));
     for (bool done = false; !done;) {
       const int rounds = 1 + static_cast<int>(generator() % static_cast<uint64_t>(most));
       auto batch = run_batch(session, contenders, draws, rounds, start);
       if (!batch) return tl::unexpected(batch.error());
       start += rounds;
-      for (size_t i = 0; i < static_cast<size_t>(rounds); ++i) comparison.add(batch->ms[1][i], batch->ms[0][i]);
+      for (size_t i = 0; i < static_cast<size_t>(rounds); ++i)
+        comparison.add(batch->ms[1][i], batch->ms[0][i]);
       const double elapsed = seconds_since(began);
       if (comparison.look_due()) done = stop(comparison.look(), elapsed) || comparison.exhausted();
       // Few rounds say nothing: at least the first look is waited for.
@@ -157,7 +173,8 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
     timing = summarize(comparison, "");
   } else {
     std::vector<double> samples;
-    while (samples.size() < 3 || (samples.size() < 15 && seconds_since(began) < options.bound_s / 2)) {
+    while (samples.size() < 3 ||
+           (samples.size() < 15 && seconds_since(began) < options.bound_s / 2)) {
       const int rounds = 1 + static_cast<int>(generator() % 3);
       auto batch = run_batch(session, contenders, draws, rounds, start);
       if (!batch) return tl::unexpected(batch.error());
@@ -169,14 +186,16 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
     timing.rounds = static_cast<int>(samples.size());
   }
   if (auto trouble = too_fast(timing.ms, options)) return tl::unexpected(*trouble);
-  if (auto trouble = audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()], timing.ms)) return tl::unexpected(*trouble);
+  if (auto trouble =
+          audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()], timing.ms))
+    return tl::unexpected(*trouble);
   return timing;
 }
 
-Result<Reply<std::vector<Timing>>> time_against_baselines(Session& session, JudgedProgram& candidate, DrawSource& source,
-                                                          const std::vector<std::string>& names,
-                                                          const std::vector<const BankDraw*>& draws,
-                                                          const TimingOptions& options, uint64_t random) {
+Result<Reply<std::vector<Timing>>> time_against_baselines(
+    Session& session, JudgedProgram& candidate, DrawSource& source,
+    const std::vector<std::string>& names, const std::vector<const BankDraw*>& draws,
+    const TimingOptions& options, uint64_t random) {
   std::mt19937_64 generator(random);
   int start = static_cast<int>(generator() % 64);
   // Contender 0 is the candidate, the rest are the baselines.
@@ -184,7 +203,8 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(Session& session, Judg
   bool in_trouble = false;
   auto sample = [&](size_t who, int calls) -> Result<double> {
     if (who > 0) {
-      KW_TRY(std::vector<double> times, source.time_baseline(names[who - 1], calls, options.flush_bytes));
+      KW_TRY(std::vector<double> times,
+             source.time_baseline(names[who - 1], calls, options.flush_bytes));
       if (times.empty()) return fail(ErrorKind::kInternal, "a baseline gave no times");
       return median(std::move(times));
     }
@@ -208,8 +228,10 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(Session& session, Judg
   const double warm_s = seconds_since(began);
   // Four looks' worth of rounds fit into the bound when two calls a round take a sixteenth of it.
   const int calls = static_cast<int>(std::clamp(options.bound_s / 16 / warm_s * 2, 1.0, 5.0));
-  std::vector<PairedComparison> comparisons(names.size(), PairedComparison(plan_looks(warm_s * calls / 2, options.bound_s)));
-  const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable), stop_after(options.bound_s)});
+  std::vector<PairedComparison> comparisons(
+      names.size(), PairedComparison(plan_looks(warm_s * calls / 2, options.bound_s)));
+  const StopRule stop =
+      any_of({stop_when_decided(kTolerances.noticeable), stop_after(options.bound_s)});
   for (bool done = names.empty(); !done;) {
     std::vector<double> ms(count);
     const size_t first = generator() % count;
@@ -232,15 +254,19 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(Session& session, Judg
     for (PairedComparison& comparison : comparisons) {
       const Interval& interval = comparison.look();
       const double elapsed = seconds_since(began);
-      const bool precise = stop_when_precise(0.01)(interval, elapsed) || elapsed > options.bound_s / 2;
+      const bool precise =
+          stop_when_precise(0.01)(interval, elapsed) || elapsed > options.bound_s / 2;
       done = done && ((stop(interval, elapsed) && precise) || comparison.exhausted());
     }
   }
   std::vector<Timing> timings;
+  timings.reserve(names.size());
   for (size_t i = 0; i < names.size(); ++i) timings.push_back(summarize(comparisons[i], names[i]));
   if (!timings.empty()) {
-    if (auto trouble = too_fast(timings[0].ms, options)) return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
-    if (auto trouble = audit(session, candidate, *draws[0], timings[0].ms)) return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
+    if (auto trouble = too_fast(timings[0].ms, options))
+      return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
+    if (auto trouble = audit(session, candidate, *draws[0], timings[0].ms))
+      return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
   }
   return Reply<std::vector<Timing>>(std::move(timings));
 }

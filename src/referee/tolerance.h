@@ -11,7 +11,8 @@ struct Tolerances {
   // rho(candidate) <= factor * rho(eager) + slack
   double rms_factor = 2, rms_slack = 1;
   double max_factor = 2, max_slack = 8;
-  // An answer of few elements says little about its own noise (four runs estimate it): both slacks grow.
+  // An answer of few elements says little about its own noise (four runs estimate it): both slacks
+  // grow.
   int64_t few_elements = 64;
   double few_factor = 8;
   // Exact draws: |difference| below this, so that a wrong index cannot pass as rounding.
@@ -21,8 +22,8 @@ struct Tolerances {
   // "Faster" means that the lower bound of the speed-up is above this.
   double noticeable = 1.01;
   double confidence = 0.95;
-  // A time below this share of the speed of light is a fault of ours or a cheat. The machine model is
-  // measured, so it has noise of its own.
+  // A time below this share of the speed of light is a fault of ours or a cheat. The machine model
+  // is measured, so it has noise of its own.
   double light_share = 0.5;
   // A worker's claimed cold time must be at least this share of the warm time per call that the
   // coordinator saw by its own clock.
@@ -32,7 +33,7 @@ inline constexpr Tolerances kTolerances;
 
 inline double allclose_tolerance(graph::DType dtype) {
   return dtype == graph::DType::kF16 || dtype == graph::DType::kBF16 ? kTolerances.allclose_half
-                                                                    : kTolerances.allclose_full;
+                                                                     : kTolerances.allclose_full;
 }
 
 }  // namespace kernelwright::referee

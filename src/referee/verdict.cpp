@@ -14,7 +14,9 @@ constexpr std::array<const char*, 8> kNames = {"build_failed", "refused", "crash
                                                "wrong",        "cheated", "slower",  "accepted"};
 
 // JSON has no infinity: an error beyond measure is written as null.
-json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+json number(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
 
 double number_from(const json& object, const char* key, double fallback = 0) {
   auto it = object.find(key);
@@ -67,7 +69,9 @@ Timing timing_from(const json& object) {
 
 }  // namespace
 
-const char* verdict_name(VerdictKind kind) { return kNames.at(static_cast<size_t>(kind)); }
+const char* verdict_name(VerdictKind kind) {
+  return kNames.at(static_cast<size_t>(kind));
+}
 
 std::optional<VerdictKind> verdict_from_name(const std::string& name) {
   for (size_t i = 0; i < kNames.size(); ++i) {
@@ -112,10 +116,12 @@ Result<Verdict> parse_verdict(const nlohmann::json& value) {
     verdict.build_s = number_from(value, "build_s");
     verdict.draws = value.value("draws", 0);
     if (auto error = value.find("error"); error != value.end()) {
-      if (error->contains("candidate")) verdict.candidate_error = error_from(error->at("candidate"));
+      if (error->contains("candidate"))
+        verdict.candidate_error = error_from(error->at("candidate"));
       if (error->contains("eager")) verdict.eager_error = error_from(error->at("eager"));
     }
-    if (auto timing = value.find("timing"); timing != value.end()) verdict.timing = timing_from(*timing);
+    if (auto timing = value.find("timing"); timing != value.end())
+      verdict.timing = timing_from(*timing);
     if (auto all = value.find("baselines"); all != value.end()) {
       for (const json& timing : *all) verdict.baselines.push_back(timing_from(timing));
     }

@@ -10,7 +10,16 @@
 
 namespace kernelwright::referee {
 
-enum class VerdictKind { kBuildFailed, kRefused, kCrashed, kTimedOut, kWrong, kCheated, kSlower, kAccepted };
+enum class VerdictKind {
+  kBuildFailed,
+  kRefused,
+  kCrashed,
+  kTimedOut,
+  kWrong,
+  kCheated,
+  kSlower,
+  kAccepted
+};
 const char* verdict_name(VerdictKind kind);  // "build_failed", ...
 std::optional<VerdictKind> verdict_from_name(const std::string& name);
 
@@ -21,18 +30,19 @@ enum class Tier { kSearch, kPromotion };
 struct ErrorFigures {
   double rho_rms = 0;
   double rho_max = 0;
-  double relative = 0;      // ||p - o|| / ||o||
-  bool allclose = false;    // KernelBench's own test, reported beside
+  double relative = 0;    // ||p - o|| / ||o||
+  bool allclose = false;  // KernelBench's own test, reported beside
 };
 
-// Paired comparison of two contenders; ratio = reference time / candidate time, so above 1 is faster.
+// Paired comparison of two contenders; ratio = reference time / candidate time, so above 1 is
+// faster.
 struct Timing {
   double ms = 0;            // candidate, median
   double spread = 0;        // (p90 - p10) / median of the candidate
   double reference_ms = 0;  // incumbent or baseline, median
   std::string reference;    // "eager", "compile", or the incumbent's id
   double speedup = 1, speedup_low = 1, speedup_high = 1;  // median of paired ratios, 95 % bounds
-  double latency_ms = 0;    // launch included (equal to ms on a CPU)
+  double latency_ms = 0;                                  // launch included (equal to ms on a CPU)
   int rounds = 0;
 };
 
@@ -43,8 +53,8 @@ struct Verdict {
   std::string detail;  // more lines: compiler message, first wrong elements
   std::optional<ErrorFigures> candidate_error;
   std::optional<ErrorFigures> eager_error;
-  std::optional<Timing> timing;           // against the reference of the tier
-  std::vector<Timing> baselines;          // promotion: every baseline
+  std::optional<Timing> timing;   // against the reference of the tier
+  std::vector<Timing> baselines;  // promotion: every baseline
   double prepare_ms = 0;
   double build_s = 0;
   int draws = 0;

@@ -39,13 +39,19 @@ Reply<void> Session::forget(const Arena& arena) {
   return client_.unmap(id);
 }
 
-Result<JudgedProgram> JudgedProgram::create(Session& session, int program, const program::Interface& interface, uint64_t seed) {
+Result<JudgedProgram> JudgedProgram::create(Session& session, int program,
+                                            const program::Interface& interface, uint64_t seed) {
   std::vector<uint64_t> sizes;
-  for (const auto& slot : interface.outputs) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
-  for (const auto& slot : interface.states) sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
+  sizes.reserve(interface.outputs.size() + interface.states.size());
+  for (const auto& slot : interface.outputs)
+    sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
+  for (const auto& slot : interface.states)
+    sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
   KW_TRY(Arena outputs, Arena::create("kw-outputs", sizes, Flush::kEnd, seed));
   std::vector<std::string> labels;
-  for (size_t i = 0; i < interface.outputs.size(); ++i) labels.push_back(fmt::format("output {}", i));
+  labels.reserve(sizes.size());
+  for (size_t i = 0; i < interface.outputs.size(); ++i)
+    labels.push_back(fmt::format("output {}", i));
   for (const auto& slot : interface.states) labels.push_back("state '" + slot.name + "'");
   outputs.set_labels(std::move(labels));
   return JudgedProgram(session, program, interface, std::move(outputs));
@@ -54,7 +60,8 @@ Result<JudgedProgram> JudgedProgram::create(Session& session, int program, const
 int JudgedProgram::region_of(const BankDraw::Expected& expected) const {
   if (expected.name.empty()) return expected.index;
   for (size_t i = 0; i < interface_.states.size(); ++i) {
-    if (interface_.states[i].name == expected.name) return static_cast<int>(interface_.outputs.size() + i);
+    if (interface_.states[i].name == expected.name)
+      return static_cast<int>(interface_.outputs.size() + i);
   }
   return -1;
 }
@@ -72,11 +79,15 @@ Reply<int> JudgedProgram::binding(const BankDraw& draw) {
   binding.program = program_;
   binding.scalars = draw.scalars;
   for (int region : draw.input_regions) binding.inputs.push_back({*given, region});
-  for (size_t i = 0; i < interface_.outputs.size(); ++i) binding.outputs.push_back({*outputs, static_cast<int>(i)});
-  for (const auto& [name, region] : draw.weight_regions) binding.weights.emplace_back(name, bench::TensorRef{*weights, region});
+  for (size_t i = 0; i < interface_.outputs.size(); ++i)
+    binding.outputs.push_back({*outputs, static_cast<int>(i)});
+  for (const auto& [name, region] : draw.weight_regions)
+    binding.weights.emplace_back(name, bench::TensorRef{*weights, region});
   for (size_t i = 0; i < interface_.states.size(); ++i) {
     const std::string& name = interface_.states[i].name;
-    binding.states.push_back({name, {*given, draw.state_regions.at(name)}, {*outputs, static_cast<int>(interface_.outputs.size() + i)}});
+    binding.states.push_back({name,
+                              {*given, draw.state_regions.at(name)},
+                              {*outputs, static_cast<int>(interface_.outputs.size() + i)}});
   }
   auto id = session_->client().bind(std::move(binding));
   if (id) bindings_[&draw] = *id;
@@ -89,13 +100,16 @@ void JudgedProgram::forget(const BankDraw& draw) {
 }
 
 void JudgedProgram::poison_outputs(int byte) {
-  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) outputs_->fill(region, byte);
+  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region)
+    outputs_->fill(region, byte);
 }
 
 std::optional<Trouble> JudgedProgram::check_bands() const {
   for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
     if (auto damage = outputs_->damage(region)) {
-      return Trouble{VerdictKind::kWrong, fmt::format("wrote out of bounds: {}, {}", outputs_->labels()[static_cast<size_t>(region)], *damage)};
+      return Trouble{VerdictKind::kWrong,
+                     fmt::format("wrote out of bounds: {}, {}",
+                                 outputs_->labels()[static_cast<size_t>(region)], *damage)};
     }
   }
   return std::nullopt;
@@ -104,15 +118,19 @@ std::optional<Trouble> JudgedProgram::check_bands() const {
 std::optional<Trouble> JudgedProgram::check_answers(const BankDraw& draw) {
   for (const BankDraw::Expected& expected : draw.answers) {
     const int region = region_of(expected);
-    if (region < 0 || outputs_->tensor_bytes(region) != static_cast<uint64_t>(expected.answer.type.bytes())) {
-      return Trouble{VerdictKind::kWrong, expected.label() + " has another size than the reference gives"};
+    if (region < 0 ||
+        outputs_->tensor_bytes(region) != static_cast<uint64_t>(expected.answer.type.bytes())) {
+      return Trouble{VerdictKind::kWrong,
+                     expected.label() + " has another size than the reference gives"};
     }
-    const Comparison comparison = compare(outputs_->tensor(region), expected.answer, expected.eager);
+    const Comparison comparison =
+        compare(outputs_->tensor(region), expected.answer, expected.eager);
     keep_worst(candidate_error_, comparison.candidate);
     keep_worst(eager_error_, comparison.eager);
     if (!comparison.accepted) {
       return Trouble{VerdictKind::kWrong,
-                     fmt::format("{} on the {} draw: {}", expected.label(), torch::draw_kind_name(draw.kind), comparison.reason)};
+                     fmt::format("{} on the {} draw: {}", expected.label(),
+                                 torch::draw_kind_name(draw.kind), comparison.reason)};
     }
   }
   return std::nullopt;
@@ -121,7 +139,8 @@ std::optional<Trouble> JudgedProgram::check_answers(const BankDraw& draw) {
 uint64_t JudgedProgram::hash() const {
   uint64_t all = 0;
   for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
-    all = all * 0x9e3779b97f4a7c15ull + base::fast_hash({outputs_->tensor(region), outputs_->tensor_bytes(region)});
+    all = all * 0x9e3779b97f4a7c15ull +
+          base::fast_hash({outputs_->tensor(region), outputs_->tensor_bytes(region)});
   }
   return all;
 }
@@ -135,16 +154,24 @@ Reply<JudgedProgram::Call> JudgedProgram::verify(const BankDraw& draw, int poiso
   if (!ran) return tl::unexpected(ran.error());
   if (ran->prepared) prepare_ms_ = std::max(prepare_ms_, ran->prepare_ms);
   if (auto trouble = check_bands()) return tl::unexpected(*trouble);
-  if (!ran->sync_is_zero) return tl::unexpected(Trouble{VerdictKind::kWrong, "a sync buffer is not zero again after the call"});
+  if (!ran->sync_is_zero)
+    return tl::unexpected(
+        Trouble{VerdictKind::kWrong, "a sync buffer is not zero again after the call"});
   Call call{ran->ms, hash()};
   auto before = hashes_.find(&draw);
   if (before != hashes_.end() && before->second == call.hash) return call;
   if (auto trouble = check_answers(draw)) {
-    if (before != hashes_.end()) trouble->reason = "right at first, then wrong on the same draw (a race, or state kept between calls): " + trouble->reason;
+    if (before != hashes_.end())
+      trouble->reason =
+          "right at first, then wrong on the same draw (a race, or state kept between calls): " +
+          trouble->reason;
     return tl::unexpected(*trouble);
   }
   if (before != hashes_.end()) {
-    return tl::unexpected(Trouble{VerdictKind::kWrong, fmt::format("two calls on the same {} draw differ (a race, or state kept between calls)", torch::draw_kind_name(draw.kind))});
+    return tl::unexpected(Trouble{
+        VerdictKind::kWrong,
+        fmt::format("two calls on the same {} draw differ (a race, or state kept between calls)",
+                    torch::draw_kind_name(draw.kind))});
   }
   hashes_[&draw] = call.hash;
   return call;
@@ -159,7 +186,10 @@ Reply<void> JudgedProgram::verify_left(const BankDraw& draw) {
     trouble->reason = "a timed call was wrong: " + trouble->reason;
     return tl::unexpected(*trouble);
   }
-  if (before != hashes_.end()) return tl::unexpected(Trouble{VerdictKind::kWrong, "a timed call differs from a judged call on the same draw (a race, or state kept between calls)"});
+  if (before != hashes_.end())
+    return tl::unexpected(Trouble{VerdictKind::kWrong,
+                                  "a timed call differs from a judged call on the same draw (a "
+                                  "race, or state kept between calls)"});
   hashes_[&draw] = now;
   return {};
 }

@@ -29,14 +29,15 @@ class Session {
 // coordinator's side of the shared memory.
 class JudgedProgram {
  public:
-  static Result<JudgedProgram> create(Session& session, int program, const program::Interface& interface, uint64_t seed);
+  static Result<JudgedProgram> create(Session& session, int program,
+                                      const program::Interface& interface, uint64_t seed);
 
   struct Call {
     double ms = 0;
     uint64_t hash = 0;  // of all outputs and states
   };
-  // One call over poisoned outputs and scratch (poison below 0: scratch as the last call left it, which is
-  // what a user's process does), compared with the oracle. A Trouble of kind kWrong says
+  // One call over poisoned outputs and scratch (poison below 0: scratch as the last call left it,
+  // which is what a user's process does), compared with the oracle. A Trouble of kind kWrong says
   // what is wrong. Calls on the same draw must agree bit for bit.
   Reply<Call> verify(const BankDraw& draw, int poison);
   // What a timed call left in the outputs must be what a verified call on that draw gave.
@@ -55,7 +56,10 @@ class JudgedProgram {
 
  private:
   JudgedProgram(Session& session, int program, program::Interface interface, Arena outputs)
-      : session_(&session), program_(program), interface_(std::move(interface)), outputs_(std::make_unique<Arena>(std::move(outputs))) {}
+      : session_(&session),
+        program_(program),
+        interface_(std::move(interface)),
+        outputs_(std::make_unique<Arena>(std::move(outputs))) {}
   std::optional<Trouble> check_bands() const;
   std::optional<Trouble> check_answers(const BankDraw& draw);
   int region_of(const BankDraw::Expected& expected) const;

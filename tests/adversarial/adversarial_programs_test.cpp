@@ -14,7 +14,8 @@ TEST_P(Adversarial, GetsItsVerdict) {
   EXPECT_EQ(unexpected(program, judge_program(program)), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Programs, Adversarial, testing::ValuesIn(judged_program_names("adversarial")),
+INSTANTIATE_TEST_SUITE_P(Programs, Adversarial,
+                         testing::ValuesIn(judged_program_names("adversarial")),
                          [](const auto& each) { return each.param; });
 
 }  // namespace

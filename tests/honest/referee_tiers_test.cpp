@@ -25,7 +25,8 @@ class Tiers : public testing::Test {
     options.promotion_time_s = 0.05;
     options.flush_bytes = 1 << 20;
     options.bench_worker = std::string(KW_BINARY_DIR) + "/bin/kernelwright";
-    auto opened = referee::Referee::open_with(subject, *target_, small_op_source(small_op("relu")), options);
+    auto opened =
+        referee::Referee::open_with(subject, *target_, small_op_source(small_op("relu")), options);
     ASSERT_TRUE(opened) << opened.error().text();
     referee_ = std::move(*opened);
   }
@@ -39,7 +40,8 @@ class Tiers : public testing::Test {
   }
   // Some milliseconds a call.
   static program::Candidate slow_relu() {
-    return relu("  for (volatile int spin = 0; spin < 200000 * (end > begin); spin = spin + 1) {\n  }\n");
+    return relu(
+        "  for (volatile int spin = 0; spin < 200000 * (end > begin); spin = spin + 1) {\n  }\n");
   }
 
   std::unique_ptr<target::Target> target_;
@@ -47,7 +49,8 @@ class Tiers : public testing::Test {
 };
 
 TEST_F(Tiers, ABatchGetsEarlyVerdictsInOrder) {
-  auto prepared = referee_->prepare({relu(""), relu("  nonsense;\n"), relu("  static int calls;\n  if (++calls > 9) return;\n")});
+  auto prepared = referee_->prepare(
+      {relu(""), relu("  nonsense;\n"), relu("  static int calls;\n  if (++calls > 9) return;\n")});
   ASSERT_TRUE(prepared);
   ASSERT_EQ(prepared->size(), 3u);
   EXPECT_FALSE((*prepared)[0].early);
@@ -89,7 +92,8 @@ TEST_F(Tiers, AMuchSlowerProgramIsSlowerEitherWay) {
 
 // A process that dies takes nothing with it.
 TEST_F(Tiers, ACrashLeavesTheNextVerdictAlone) {
-  auto prepared = referee_->prepare({relu("  *reinterpret_cast<volatile int*>(begin * 0) = 1;\n"), relu("")});
+  auto prepared =
+      referee_->prepare({relu("  *reinterpret_cast<volatile int*>(begin * 0) = 1;\n"), relu("")});
   ASSERT_TRUE(prepared);
   for (int run = 0; run < 2; ++run) {
     auto crashed = referee_->judge(prepared->at(0), &prepared->at(1));

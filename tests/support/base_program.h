@@ -3,7 +3,8 @@
 
 namespace kernelwright::testing {
 
-// A valid program with every role and most kinds of steps and arguments; tests change one thing in it.
+// A valid program with every role and most kinds of steps and arguments; tests change one thing in
+// it.
 inline constexpr const char* kBaseProgram = R"json({
   "format": 1, "target": "cpu", "source": "k.cpp",
   "flags": ["-funroll-loops", "-mprefer-vector-width=512"],

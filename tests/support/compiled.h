@@ -39,9 +39,9 @@ struct Case {
   program::Candidate candidate;
 };
 
-// Compiles all candidates as one object, runs each by a plain interpreter of the launch plan (two workers in
-// turn, odd ranges) on small random inputs and compares the outputs with graph::interpret(). Returns one line
-// per failure.
+// Compiles all candidates as one object, runs each by a plain interpreter of the launch plan (two
+// workers in turn, odd ranges) on small random inputs and compares the outputs with
+// graph::interpret(). Returns one line per failure.
 std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance = 2e-5);
 
 target::MachineModel plain_machine();

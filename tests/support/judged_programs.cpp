@@ -64,7 +64,8 @@ Result<referee::Verdict> judge_program(const JudgedProgram& program) {
   options.flush_bytes = 1 << 20;
   options.speed_of_light_s = program.speed_of_light_s;
   options.bench_worker = std::string(KW_BINARY_DIR) + "/bin/kernelwright";
-  KW_TRY(auto referee, referee::Referee::open_with(subject, *target, small_op_source(op, program.baseline_ms), options));
+  KW_TRY(auto referee, referee::Referee::open_with(
+                           subject, *target, small_op_source(op, program.baseline_ms), options));
   std::vector<program::Candidate> batch;
   batch.push_back(std::move(*candidate));
   KW_TRY(auto prepared, referee->prepare(std::move(batch)));
@@ -76,10 +77,11 @@ Result<referee::Verdict> judge_program(const JudgedProgram& program) {
 std::string unexpected(const JudgedProgram& program, const Result<referee::Verdict>& verdict) {
   if (!verdict) return "no verdict: " + verdict.error().text();
   const std::string got = referee::verdict_name(verdict->kind);
-  const bool right = std::find(program.verdicts.begin(), program.verdicts.end(), got) != program.verdicts.end();
+  const bool right =
+      std::find(program.verdicts.begin(), program.verdicts.end(), got) != program.verdicts.end();
   if (right && verdict->reason.find(program.reason) != std::string::npos) return "";
-  return fmt::format("got {} ({}), expected {} with '{}'\n{}", got, verdict->reason, fmt::join(program.verdicts, " or "), program.reason,
-                     verdict->detail);
+  return fmt::format("got {} ({}), expected {} with '{}'\n{}", got, verdict->reason,
+                     fmt::join(program.verdicts, " or "), program.reason, verdict->detail);
 }
 
 }  // namespace kernelwright::tests

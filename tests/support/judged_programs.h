@@ -9,10 +9,10 @@
 
 namespace kernelwright::tests {
 
-// A program on disk with the verdict that it must get: <folder>/{program.json, kernels.cpp, expect.json}.
-// expect.json: {"op": small op, "verdicts": [one of], "reason": part of the reason, "promote": bool,
-// "deadline_s": ..., "memory_bytes": ..., "threads": ..., "baseline_ms": ..., "speed_of_light_s": ...}; all but "op" and
-// "verdicts" may be left out.
+// A program on disk with the verdict that it must get: <folder>/{program.json, kernels.cpp,
+// expect.json}. expect.json: {"op": small op, "verdicts": [one of], "reason": part of the reason,
+// "promote": bool, "deadline_s": ..., "memory_bytes": ..., "threads": ..., "baseline_ms": ...,
+// "speed_of_light_s": ...}; all but "op" and "verdicts" may be left out.
 struct JudgedProgram {
   std::string name;
   std::filesystem::path folder;

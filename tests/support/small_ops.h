@@ -12,7 +12,8 @@
 namespace kernelwright::tests {
 
 // A small module spelled out in C++: stands in for the torch worker, so that programs are judged in
-// milliseconds. Values are doubles; `evaluate` computes in fp64 (the oracle) or in fp32 steps (eager).
+// milliseconds. Values are doubles; `evaluate` computes in fp64 (the oracle) or in fp32 steps
+// (eager).
 struct SmallOp {
   using Values = std::vector<double>;
   struct Call {
@@ -20,7 +21,9 @@ struct SmallOp {
     std::map<std::string, Values> weights, states;
     std::vector<double> scalars;
     bool in_float = false;  // round every intermediate to fp32
-    double round(double value) const { return in_float ? static_cast<double>(static_cast<float>(value)) : value; }
+    double round(double value) const {
+      return in_float ? static_cast<double>(static_cast<float>(value)) : value;
+    }
   };
   struct Results {
     std::vector<Values> outputs;
@@ -30,8 +33,8 @@ struct SmallOp {
   std::string name;
   program::Interface interface;
   Results (*evaluate)(const Call&) = nullptr;
-  bool exact = true;           // an exact draw makes sense (integers in, integers out)
-  bool exact_bits = false;     // outputs must equal eager
+  bool exact = true;        // an exact draw makes sense (integers in, integers out)
+  bool exact_bits = false;  // outputs must equal eager
   bool index_output = false;
   int scalars = 0;
 };

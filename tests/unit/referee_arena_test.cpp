@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "referee/arena.h"
-
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <cstring>
+
+#include "referee/arena.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -33,7 +33,8 @@ TEST(RefereeArena, FindsStrayWrites) {
     auto view = ArenaView::map(arena->fd(), arena->layout(), true);
     ASSERT_TRUE(view);
     view->tensor(0)[flush == Flush::kEnd ? -3 : 102] ^= std::byte{1};
-    EXPECT_EQ(arena->damage(0), flush == Flush::kEnd ? "3 byte(s) before its start" : "3 byte(s) past its end");
+    EXPECT_EQ(arena->damage(0),
+              flush == Flush::kEnd ? "3 byte(s) before its start" : "3 byte(s) past its end");
     EXPECT_FALSE(arena->damage(1));
     view->tensor(1)[7] ^= std::byte{0x80};
     EXPECT_EQ(arena->damage(1), "1 byte(s) past its end");
@@ -50,7 +51,10 @@ TEST(RefereeArena, FrozenMemoryCannotBeMappedForWriting) {
   // Ours stays writable, and the reader sees it.
   std::memset(arena->tensor(0), 42, 100);
   EXPECT_EQ(view->tensor(0)[99], std::byte{42});
-  EXPECT_NE(mprotect(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(view->tensor(0)) & ~uintptr_t{4095}), 4096, PROT_READ | PROT_WRITE), 0);
+  EXPECT_NE(mprotect(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(view->tensor(0)) &
+                                             ~uintptr_t{4095}),
+                     4096, PROT_READ | PROT_WRITE),
+            0);
 }
 
 TEST(RefereeArenaDeathTest, GuardPagesAreOutOfReach) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "referee/compare.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
+
+#include "referee/compare.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -37,7 +37,8 @@ struct Problem {
     answer.mask = mask.data();
   }
   Comparison judge() const {
-    return compare(reinterpret_cast<const std::byte*>(candidate.data()), answer, measure(answer.eager, answer));
+    return compare(reinterpret_cast<const std::byte*>(candidate.data()), answer,
+                   measure(answer.eager, answer));
   }
 };
 
@@ -65,7 +66,8 @@ TEST(RefereeCompare, NamesTheFirstWrongElement) {
 // Too small for allclose, but no rounding of fp32: what a fixed tolerance lets through.
 TEST(RefereeCompare, RefusesLowPrecisionThatAllclosePasses) {
   Problem p(5000);
-  for (size_t i = 0; i < p.candidate.size(); ++i) p.candidate[i] = static_cast<float>(p.oracle[i] * (1 + (i % 2 ? 1 : -1) * 0x1p-20));
+  for (size_t i = 0; i < p.candidate.size(); ++i)
+    p.candidate[i] = static_cast<float>(p.oracle[i] * (1 + (i % 2 ? 1 : -1) * 0x1p-20));
   const Comparison c = p.judge();
   EXPECT_TRUE(c.candidate.allclose);
   EXPECT_FALSE(c.accepted);
@@ -137,7 +139,8 @@ TEST(RefereeCompare, IndicesMayBeTheOraclesOrEagers) {
   answer.scale = scale.data();
   answer.index_output = true;
   const auto judge = [&] {
-    return compare(reinterpret_cast<const std::byte*>(candidate.data()), answer, measure(answer.eager, answer));
+    return compare(reinterpret_cast<const std::byte*>(candidate.data()), answer,
+                   measure(answer.eager, answer));
   };
   EXPECT_TRUE(judge().accepted) << judge().reason;
   candidate[2] = 4;

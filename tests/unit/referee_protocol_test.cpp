@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "referee/bench_protocol.h"
-
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+
+#include "referee/bench_protocol.h"
 
 namespace kernelwright::referee::bench {
 namespace {
@@ -42,10 +42,12 @@ TEST(RefereeProtocol, NonsenseIsAnError) {
   Ran ran;
   Timed timed;
   Repeated repeated;
-  for (const char* text : {"[]", "{}", "3", R"({"ms": "fast", "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
-                           R"({"ms": -1, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
-                           R"({"ms": 1e300, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
-                           R"({"ms": null, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})"}) {
+  for (const char* text :
+       {"[]", "{}", "3",
+        R"({"ms": "fast", "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
+        R"({"ms": -1, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
+        R"({"ms": 1e300, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})",
+        R"({"ms": null, "prepare_ms": 0, "prepared": true, "sync_is_zero": true})"}) {
     EXPECT_FALSE(decode(nlohmann::json::parse(text), ran)) << text;
   }
   EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": [[1], [-2]], "last": [0, 1]})"), timed));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "referee/verdict.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "referee/verdict.h"
 
 namespace kernelwright::referee {
 namespace {
