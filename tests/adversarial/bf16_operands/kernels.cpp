@@ -2,7 +2,9 @@
 // Operands rounded to bf16 under a strict policy.
 #include "kernelwright/kernel_abi.h"
 
-static float cut(float v) { return __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, v) + 0x8000u) & 0xffff0000u); }
+static float cut(float v) {
+  return __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, v) + 0x8000u) & 0xffff0000u);
+}
 
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);

@@ -2,7 +2,9 @@
 // Runs code when it is loaded.
 #include "kernelwright/kernel_abi.h"
 
-__attribute__((constructor)) static void early() { *reinterpret_cast<volatile int*>(16) = 1; }
+__attribute__((constructor)) static void early() {
+  *reinterpret_cast<volatile int*>(16) = 1;
+}
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);
   float* y = static_cast<float*>(a->buffers[1]);

@@ -2,7 +2,9 @@
 // An exponential of eleven good bits.
 #include "kernelwright/kernel_abi.h"
 
-static float rough(float v) { return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, __builtin_expf(v)) & 0xfffff000u); }
+static float rough(float v) {
+  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, __builtin_expf(v)) & 0xfffff000u);
+}
 
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);

@@ -2,7 +2,9 @@
 // Operands rounded to TF32 under a strict policy.
 #include "kernelwright/kernel_abi.h"
 
-static float cut(float v) { return __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, v) + 0x1000u) & 0xffffe000u); }
+static float cut(float v) {
+  return __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, v) + 0x1000u) & 0xffffe000u);
+}
 
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);

@@ -8,6 +8,7 @@ extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   float* y = static_cast<float*>(a->buffers[2]);
 
   for (int64_t r = begin; r < end; ++r) {
-    for (int64_t i = 0; i < COLUMNS; ++i) y[r * COLUMNS + i] = x[r * COLUMNS + i] + z[r * COLUMNS + i];
+    for (int64_t i = 0; i < COLUMNS; ++i)
+      y[r * COLUMNS + i] = x[r * COLUMNS + i] + z[r * COLUMNS + i];
   }
 }

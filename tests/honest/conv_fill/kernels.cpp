@@ -4,7 +4,8 @@
 
 extern "C" void pad(const kw_args* a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    static_cast<float*>(a->buffers[1])[i / 50 * 54 + i % 50 + 2] = static_cast<const float*>(a->buffers[0])[i];
+    static_cast<float*>(a->buffers[1])[i / 50 * 54 + i % 50 + 2] =
+        static_cast<const float*>(a->buffers[0])[i];
   }
 }
 

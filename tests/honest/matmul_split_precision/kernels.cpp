@@ -2,7 +2,9 @@
 // Operands split into bf16 parts, three products each.
 #include "kernelwright/kernel_abi.h"
 
-static float high(float v) { return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, v) & 0xffff0000u); }
+static float high(float v) {
+  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, v) & 0xffff0000u);
+}
 
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);

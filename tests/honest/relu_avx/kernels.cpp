@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vector code with a scalar tail inside the bounds.
-#include "kernelwright/kernel_abi.h"
 #include <immintrin.h>
+
+#include "kernelwright/kernel_abi.h"
 
 extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(a->buffers[0]);

@@ -11,5 +11,6 @@ extern "C" void step(const kw_args* a, int64_t begin, int64_t end) {
 }
 
 extern "C" void load(const kw_args* a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) static_cast<float*>(a->buffers[1])[i] = static_cast<const float*>(a->buffers[0])[i];
+  for (int64_t i = begin; i < end; ++i)
+    static_cast<float*>(a->buffers[1])[i] = static_cast<const float*>(a->buffers[0])[i];
 }
