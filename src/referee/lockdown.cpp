@@ -113,8 +113,8 @@ Result<Filter> new_filter() {
       return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
   }
   // abort() signals itself; other processes are out of reach.
-  seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                   SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
+  const scmp_arg_cmp ourselves{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0};
+  seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &ourselves);
   return filter;
 }
 
@@ -146,8 +146,8 @@ Status lock_before_running() {
   KW_TRY(Filter filter, new_filter());
   for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     // No memory becomes executable any more.
-    if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
-                         SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0) {
+    const scmp_arg_cmp not_executable{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
+    if (seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &not_executable) != 0) {
       return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
     }
   }

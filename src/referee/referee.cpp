@@ -187,14 +187,14 @@ Status RefereeImpl::fill_bank() {
 
 void RefereeImpl::make_pool() {
   if (pool_) return;
-    BenchOptions options;
-    options.executable = options_.bench_worker;
-    options.memory_bytes =
-        options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + shared_bytes();
+  BenchOptions options;
+  options.executable = options_.bench_worker;
+  options.memory_bytes =
+      options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + shared_bytes();
 #if defined(__SANITIZE_ADDRESS__)
-    options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
+  options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
 #endif
-    pool_.emplace(options);
+  pool_.emplace(options);
 }
 
 Result<Session> RefereeImpl::start_session() {

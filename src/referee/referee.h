@@ -69,7 +69,8 @@ class Referee {
                                                     RefereeOptions options);
   virtual ~Referee() = default;
 
-  // Draws the bank and starts the bench workers; otherwise done by the first judge(). Set-up, outside any budget.
+  // Draws the bank and starts the bench workers; otherwise done by the first judge(). Set-up,
+  // outside any budget.
   virtual Status get_ready() = 0;
   // Validates, builds (in parallel processes) and screens a batch. Never runs beside a timing.
   virtual Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) = 0;

@@ -177,11 +177,11 @@ Results add_int(const Call& c) {
 Results conv_pad(const Call& c) {
   const Values& w = c.weights.at("weight");
   Values y(4 * 50);
-  for (int r = 0; r < 4; ++r) {
-    for (int i = 0; i < 50; ++i) {
+  for (int64_t r = 0; r < 4; ++r) {
+    for (int64_t i = 0; i < 50; ++i) {
       double sum = 0;
-      for (int k = 0; k < 5; ++k) {
-        const int at = i + k - 2;
+      for (int64_t k = 0; k < 5; ++k) {
+        const int64_t at = i + k - 2;
         if (at >= 0 && at < 50)
           sum = c.round(sum + c.round(w[static_cast<size_t>(k)] *
                                       c.inputs[0][static_cast<size_t>(r * 50 + at)]));
