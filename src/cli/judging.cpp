@@ -61,7 +61,7 @@ json check_json(const referee::Verdict& verdict) {
     out["reference_ms"] = verdict.timing->reference_ms;
   }
   const json full = referee::verdict_json(verdict);
-  if (full.contains("candidate_error")) out["error"] = {{"candidate", full["candidate_error"]}, {"eager", full.value("eager_error", json())}};
+  out["error"] = full.value("error", json());
   return out;
 }
 

@@ -102,9 +102,9 @@ std::string result_table(const json& result) {
                      "original in one process\n", baseline.value("best_name", ""));
   if (result.contains("final") && result.at("final").is_object() && result.at("final").contains("fresh"))
     out += fmt::format("  fresh     {} with fresh output memory on both sides (original eager {}, drop-in {})\n",
-                       ratio_text(result["final"]["fresh"].value("speedup", 1.0)),
-                       ms_text(result["final"]["fresh"].value("original_ms", 0.0)),
-                       ms_text(result["final"]["fresh"].value("dropin_ms", 0.0)));
+                       ratio_text(result.at("final").at("fresh").value("speedup", 1.0)),
+                       ms_text(result.at("final").at("fresh").value("original_ms", 0.0)),
+                       ms_text(result.at("final").at("fresh").value("dropin_ms", 0.0)));
   out += fmt::format("  coverage  {:.0f} % of eager time inside generated regions; speed of light {} ({}-bound)\n",
                      100 * result.value("coverage", 0.0), ms_text(light_ms),
                      result.at("speed_of_light").value("bound", ""));

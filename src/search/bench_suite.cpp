@@ -20,16 +20,16 @@ using nlohmann::json;
 constexpr double kThresholds[] = {1.0, 1.2, 1.5, 2.0};
 
 double best_speedup(const json& row) {
-  return row.contains("best") && row["best"].is_object() ? row["best"].value("speedup", 1.0) : 1.0;
+  return row.contains("best") && row.at("best").is_object() ? row.at("best").value("speedup", 1.0) : 1.0;
 }
 
 double eager_speedup(const json& row) {
-  if (!row.contains("baseline") || !row["baseline"].is_object()) return 1.0;
-  const auto& baseline = row["baseline"];
+  if (!row.contains("baseline") || !row.at("baseline").is_object()) return 1.0;
+  const auto& baseline = row.at("baseline");
   const double eager = baseline.value("eager_ms", 0.0);
-  const double ms = row["best"].is_object() ? row["best"].value("ms", 0.0) : baseline.value("best_ms", 0.0);
+  const double ms = row.at("best").is_object() ? row.at("best").value("ms", 0.0) : baseline.value("best_ms", 0.0);
   // A kept baseline is eager itself, unless the user compiles on their own.
-  if (!row["best"].is_object()) return 1.0;
+  if (!row.at("best").is_object()) return 1.0;
   return ms > 0 && eager > 0 ? eager / ms : 1.0;
 }
 
@@ -132,16 +132,16 @@ std::vector<std::string> suite_row(const json& row) {
   const std::string status = row.value("status", "error");
   if (status == "error")
     return {row.value("workload", ""), "–", "–", "–", "–", "", "–", "–",
-            "error: " + (row.contains("error") && row["error"].is_object() ? row["error"].value("message", "") : "")};
-  const auto& baseline = row["baseline"];
-  const bool improved = row["best"].is_object();
+            "error: " + (row.contains("error") && row.at("error").is_object() ? row.at("error").value("message", "") : "")};
+  const auto& baseline = row.at("baseline");
+  const bool improved = row.at("best").is_object();
   return {row.value("workload", ""),
           report::ms_text(baseline.value("eager_ms", 0.0)),
-          baseline.contains("compile_ms") && baseline["compile_ms"].is_number() ? report::ms_text(baseline["compile_ms"].get<double>()) : "–",
-          improved ? report::ms_text(row["best"].value("ms", 0.0)) : "–",
+          baseline.contains("compile_ms") && baseline.at("compile_ms").is_number() ? report::ms_text(baseline.at("compile_ms").get<double>()) : "–",
+          improved ? report::ms_text(row.at("best").value("ms", 0.0)) : "–",
           report::ratio_text(best_speedup(row)),
-          improved ? fmt::format("{:.2f}–{:.2f}", row["best"].value("speedup_low", 0.0), row["best"].value("speedup_high", 0.0)) : "",
-          fmt::format("{:.0f} %", 100 * row["speed_of_light"].value("fraction", 0.0)),
+          improved ? fmt::format("{:.2f}–{:.2f}", row.at("best").value("speedup_low", 0.0), row.at("best").value("speedup_high", 0.0)) : "",
+          fmt::format("{:.0f} %", 100 * row.at("speed_of_light").value("fraction", 0.0)),
           fmt::format("{:.2f}", row.value("coverage", 0.0)),
           status};
 }

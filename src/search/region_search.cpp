@@ -13,6 +13,7 @@ namespace {
 constexpr double kFirstTiming = 0.1;  // seconds, rung 0; doubled per rung
 constexpr int kRungs = 3;
 constexpr size_t kRunnersUp = 3;
+constexpr int kFirstBatch = 2;
 
 // A candidate that proved right, with its time on the incumbent's clock.
 struct Member {
@@ -38,7 +39,8 @@ class RegionSearch {
       std::vector<program::Proposal> batch = std::move(first);
       first.clear();
       if (batch.empty()) {
-        KW_TRY(batch, proposer_.propose(options_.batch));
+        // A small first batch, so that there soon is a best so far.
+        KW_TRY(batch, proposer_.propose(result_.tried == 0 ? kFirstBatch : options_.batch));
       }
       if (batch.empty()) {
         result_.stop_reason = "ideas exhausted";
@@ -54,7 +56,8 @@ class RegionSearch {
  private:
   std::optional<std::string> stop_reason(int without_gain) const {
     if (interrupted()) return "interrupted";
-    if (budget_.spent()) return "budget";
+    // However small the budget, the first batch is judged.
+    if (budget_.spent() && result_.tried > 0) return "budget";
     if (incumbent_ && options_.speed_of_light_s > 0 &&
         options_.speed_of_light_s * 1e3 >= options_.near_speed_of_light * incumbent_->ms)
       return "near the speed of light";
@@ -97,7 +100,7 @@ class RegionSearch {
       return *verdict;
     };
     successive_halving(alive.size(), kFirstTiming, kRungs, measure,
-                       [&] { return !trouble || budget_.spent(); });
+                       [&] { return !trouble || (incumbent_ && budget_.spent()) || interrupted(); });
     return trouble;
   }
 

@@ -176,12 +176,23 @@ TEST_F(RegionSearchTest, StopsNearTheSpeedOfLight) {
   EXPECT_LE(result.tried, options_.batch);
 }
 
+TEST_F(RegionSearchTest, ABudgetTooSmallStillGivesOneVerdict) {
+  options_.budget_s = 1e-9;
+  Counting proposer(100);
+  // Nothing was judged yet, so the search has no best; what was proposed first is judged all the same.
+  FakeReferee referee([](int) { return 1.0; });
+  auto result = search_region(proposer, referee, *archive_, {proposal(1)}, options_, nullptr);
+  ASSERT_TRUE(result) << result.error().text();
+  ASSERT_TRUE(result->best);
+  EXPECT_EQ(result->stop_reason, "budget");
+}
+
 TEST_F(RegionSearchTest, StopsWhenNothingImproves) {
   options_.patience = 2;
   Counting proposer(1000);
   const auto result = search(proposer, [](int n) { return n == 1 ? 1.0 : 2.0; });
   EXPECT_EQ(result.stop_reason, "no gain");
-  EXPECT_EQ(result.tried, 3 * options_.batch);
+  EXPECT_EQ(result.tried, 2 + 2 * options_.batch);
 }
 
 TEST(ArtifactFolder, AppearsWholeOrNotAtAll) {
