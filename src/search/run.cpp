@@ -342,7 +342,7 @@ class Run {
   Status take_final_check(const FinalCheck& check, const std::string& programs) {
     result_.candidate_error = check.candidate_error;
     result_.eager_error = check.eager_error;
-    if (!check.right) return keep_baseline("the final check found the drop-in wrong: " + check.reason);
+    if (!check.right) return keep_baseline("the final check did not accept the drop-in: " + check.reason);
     result_.baseline = check.baseline;
     result_.prepare_ms = check.prepare_ms;
     if (!check.faster())
