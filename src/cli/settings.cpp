@@ -88,7 +88,9 @@ std::string setting_variable(const std::string& name) {
 Result<Settings> Settings::load() {
   Settings settings;
   KW_TRY(settings.path_, file_path());
-  const bool named = std::getenv("KERNELWRIGHT_CONFIG") != nullptr;
+  const char* own = std::getenv("KERNELWRIGHT_CONFIG");
+  const bool named = own != nullptr;
+  if (named && *own == '\0') return settings;  // set but empty: no file at all
   std::error_code ec;
   if (!named && !std::filesystem::exists(settings.path_, ec)) return settings;
   auto content = base::read_file(settings.path_, 1 << 20);

@@ -125,7 +125,7 @@ std::string refusals(const ReportInput& input) {
   for (const auto& line : input.verdict_lines) {
     const json entry = json::parse(line, nullptr, false);
     if (!entry.is_object() || !entry.contains("verdict") || !entry.at("verdict").is_object()) continue;
-    const std::string kind = entry.at("verdict").value("kind", "");
+    const std::string kind = entry.at("verdict").value("verdict", "");
     if (kind == "accepted" || kind == "slower" || ++shown > 60) continue;
     rows += fmt::format("<tr><td><span class=\"bad\">{}</span></td><td>{}</td><td>{}</td></tr>", escape_html(kind), at(entry, "idea"), at(entry.at("verdict"), "reason"));
   }

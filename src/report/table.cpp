@@ -92,9 +92,8 @@ std::string result_table(const json& result) {
                     fmt::format("{:.2f} – {:.2f}", best.value("speedup_low", 1.0), best.value("speedup_high", 1.0)),
                     share(ms), error_cell(error.at("candidate"))});
   }
-  std::string out = fmt::format("\n  {} on {} ({}, {} threads, policy {})\n\n", result.value("workload", ""),
-                                result.value("target", ""), result.value("device", ""),
-                                result.value("threads", 0), result.value("policy", ""));
+  std::string out = fmt::format("\n  {} on {} ({}, policy {})\n\n", result.value("workload", ""),
+                                result.value("target", ""), result.value("device", ""), result.value("policy", ""));
   out += text_table(rows);
   out += fmt::format("\n  status    {}{}\n", result.value("status", ""),
                      result.value("reason", "").empty() ? "" : ": " + result.value("reason", ""));

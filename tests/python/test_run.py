@@ -95,7 +95,7 @@ def test_result_has_the_promised_fields(relu):
     assert relu["status"] in ("improved", "baseline_kept")
     assert relu["policy"] == "strict" and relu["target"] == "cpu"
     promoted = [r["promotion"] for r in relu["regions"]]
-    assert promoted[0]["kind"] in ("accepted", "slower"), promoted
+    assert promoted[0]["verdict"] in ("accepted", "slower"), promoted
     if relu["status"] == "improved":
         assert relu["best"]["speedup_low"] > 1 and relu["coverage"] == 1
         assert {"ms", "latency_ms", "speedup", "speedup_low", "speedup_high", "program"} <= relu["best"].keys()
@@ -137,7 +137,7 @@ def test_verify_judges_again_and_rejects_what_is_wrong(home, relu):
 def test_check_judges_one_program(home, relu):
     listed = json.loads(run(home, "archive", "list", "--json").stdout)
     verdicts = json.loads(run(home, "archive", "show", listed[0]["run"], "--json").stdout)
-    correct = [v for v in verdicts if v["verdict"]["kind"] in ("accepted", "slower")]
+    correct = [v for v in verdicts if v["verdict"]["verdict"] in ("accepted", "slower")]
     run(home, "archive", "export", correct[-1]["program"], "--out", "candidate")
     done = subprocess.run([binary(), "check", "relu.py", "candidate", "--json"], cwd=home, capture_output=True, text=True,
                           env=dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG=""), timeout=300)

@@ -47,7 +47,7 @@ TEST(ReportHtml, IsOneOfflinePageWithEverythingEscaped) {
   ReportInput input;
   input.result = &result;
   input.sources.push_back({"r0", "{}", "if (a < b && c > d) \"</pre><script>\""});
-  input.verdict_lines.push_back(R"({"idea":"<b>x</b>","verdict":{"kind":"wrong","reason":"<img src=x onerror=y>"}})");
+  input.verdict_lines.push_back(R"({"idea":"<b>x</b>","verdict":{"verdict":"wrong","reason":"<img src=x onerror=y>"}})");
   input.verdict_lines.push_back("not json");
   const std::string page = report_html(input);
   EXPECT_EQ(page.find("<script"), std::string::npos);
@@ -56,6 +56,7 @@ TEST(ReportHtml, IsOneOfflinePageWithEverythingEscaped) {
   EXPECT_NE(page.find("a &lt; b"), std::string::npos);
   EXPECT_NE(page.find("prefers-color-scheme:dark"), std::string::npos);
   EXPECT_NE(page.find("vectors of 16"), std::string::npos);
+  EXPECT_NE(page.find("&lt;b&gt;x"), std::string::npos);
 }
 
 TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
