@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times the expert's proposals for one op, without the referee: bench_expert CASE [COUNT] [THREADS], or
-// bench_expert FILE/graph.json. Prints seconds (median), GFLOP/s, share of the measured peak, and the idea.
-// KW_BENCH_SAVE=DIR keeps the fastest candidate, KW_BENCH_SHOW=1 prints the fused ops, KW_BENCH_CPU=1 counts
-// processor time (for one thread on a busy machine).
+// Times the expert's proposals for one op, without the referee: bench_expert CASE [COUNT]
+// [THREADS], or bench_expert FILE/graph.json. Prints seconds (median), GFLOP/s, share of the
+// measured peak, and the idea. KW_BENCH_SAVE=DIR keeps the fastest candidate, KW_BENCH_SHOW=1
+// prints the fused ops, KW_BENCH_CPU=1 counts processor time (for one thread on a busy machine).
+#include "expert/expert.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include <ctime>
 #include <random>
 
-#include "expert/expert.h"
 #include "graph/analysis.h"
 #include "graph/import.h"
 #include "kernelwright/runtime.h"
@@ -41,13 +42,24 @@ int tensor(graph::Shape shape, graph::TensorRole role) {
   g.tensors.push_back(t);
   return static_cast<int>(g.tensors.size()) - 1;
 }
-int input(graph::Shape shape) { return tensor(std::move(shape), graph::TensorRole::kInput); }
-int weight(graph::Shape shape) { return tensor(std::move(shape), graph::TensorRole::kWeight); }
-int temporary(graph::Shape shape) { return tensor(std::move(shape), graph::TensorRole::kTemporary); }
-int output(graph::Shape shape) { return tensor(std::move(shape), graph::TensorRole::kOutput); }
-Expr at(int t, std::vector<Expr> index) { return graph::load(t, graph::ScalarKind::kReal, std::move(index)); }
+int input(graph::Shape shape) {
+  return tensor(std::move(shape), graph::TensorRole::kInput);
+}
+int weight(graph::Shape shape) {
+  return tensor(std::move(shape), graph::TensorRole::kWeight);
+}
+int temporary(graph::Shape shape) {
+  return tensor(std::move(shape), graph::TensorRole::kTemporary);
+}
+int output(graph::Shape shape) {
+  return tensor(std::move(shape), graph::TensorRole::kOutput);
+}
+Expr at(int t, std::vector<Expr> index) {
+  return graph::load(t, graph::ScalarKind::kReal, std::move(index));
+}
 
-int stage(int to, Expr body, Combiner combiner = Combiner::kNone, std::vector<int64_t> reduce = {}, Expr finish = nullptr) {
+int stage(int to, Expr body, Combiner combiner = Combiner::kNone, std::vector<int64_t> reduce = {},
+          Expr finish = nullptr) {
   graph::Stage s;
   s.output = to;
   s.body = std::move(body);
@@ -59,7 +71,9 @@ int stage(int to, Expr body, Combiner combiner = Combiner::kNone, std::vector<in
   return to;
 }
 
-Expr exp_of(Expr x) { return graph::unary(ExprOp::kExp, std::move(x)); }
+Expr exp_of(Expr x) {
+  return graph::unary(ExprOp::kExp, std::move(x));
+}
 
 bool make_case(const std::string& name) {
   const Expr i = axis(0), j = axis(1), k = axis(2);
@@ -75,46 +89,61 @@ bool make_case(const std::string& name) {
     const int x = input({8, 32, 48, 48}), w = weight({64, 32, 3, 3});
     const Expr h = axis(2) + axis(5) - integer(1), v = axis(3) + axis(6) - integer(1);
     auto in = [](const Expr& e) {
-      return graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, e, integer(0)), graph::binary(ExprOp::kLt, e, integer(48)));
+      return graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, e, integer(0)),
+                           graph::binary(ExprOp::kLt, e, integer(48)));
     };
-    const Expr load = graph::select(graph::binary(ExprOp::kAnd, in(h), in(v)), at(x, {i, axis(4), h, v}), constant(0));
-    stage(output({8, 64, 48, 48}), load * at(w, {j, axis(4), axis(5), axis(6)}), Combiner::kSum, {32, 3, 3});
+    const Expr load = graph::select(graph::binary(ExprOp::kAnd, in(h), in(v)),
+                                    at(x, {i, axis(4), h, v}), constant(0));
+    stage(output({8, 64, 48, 48}), load * at(w, {j, axis(4), axis(5), axis(6)}), Combiner::kSum,
+          {32, 3, 3});
   } else if (name == "relu") {
     const int x = input({4096, 4096});
     stage(output({4096, 4096}), graph::binary(ExprOp::kMax, at(x, {i, j}), constant(0)));
   } else if (name == "gelu") {
     const int x = input({2048, 2048});
     const Expr v = at(x, {i, j});
-    stage(output({2048, 2048}), v * constant(0.5) * (constant(1) + graph::unary(ExprOp::kErf, v * constant(0.70710678118654752))));
+    stage(output({2048, 2048}),
+          v * constant(0.5) *
+              (constant(1) + graph::unary(ExprOp::kErf, v * constant(0.70710678118654752))));
   } else if (name == "softmax") {
-    const int x = input({512, 8192}), m = temporary({512, 1}), e = temporary({512, 8192}), s = temporary({512, 1});
+    const int x = input({512, 8192}), m = temporary({512, 1}), e = temporary({512, 8192}),
+              s = temporary({512, 1});
     stage(m, at(x, {i, k}), Combiner::kMax, {8192});
     stage(e, exp_of(at(x, {i, j}) - at(m, {i, integer(0)})));
     stage(s, at(e, {i, k}), Combiner::kSum, {8192});
     stage(output({512, 8192}), graph::binary(ExprOp::kDiv, at(e, {i, j}), at(s, {i, integer(0)})));
   } else if (name == "channel_softmax") {
-    const int x = input({8, 64, 46, 46}), m = temporary({8, 46, 46}), e = temporary({8, 64, 46, 46}), s = temporary({8, 46, 46});
+    const int x = input({8, 64, 46, 46}), m = temporary({8, 46, 46}),
+              e = temporary({8, 64, 46, 46}), s = temporary({8, 46, 46});
     stage(m, at(x, {i, axis(3), axis(1), axis(2)}), Combiner::kMax, {64});
     stage(e, exp_of(at(x, {i, j, axis(2), axis(3)}) - at(m, {i, axis(2), axis(3)})));
     stage(s, at(e, {i, axis(3), axis(1), axis(2)}), Combiner::kSum, {64});
-    stage(output({8, 64, 46, 46}), graph::binary(ExprOp::kDiv, at(e, {i, j, axis(2), axis(3)}), at(s, {i, axis(2), axis(3)})));
+    stage(output({8, 64, 46, 46}), graph::binary(ExprOp::kDiv, at(e, {i, j, axis(2), axis(3)}),
+                                                 at(s, {i, axis(2), axis(3)})));
   } else if (name == "layernorm") {
     const int64_t n = 16 * 128 * 128;
-    const int x = input({16, n}), w = weight({n}), b = weight({n}), mean = temporary({16}), var = temporary({16});
-    const Expr total = graph::reduced(graph::ScalarKind::kReal) * constant(1.0 / static_cast<double>(n));
+    const int x = input({16, n}), w = weight({n}), b = weight({n}), mean = temporary({16}),
+              var = temporary({16});
+    const Expr total =
+        graph::reduced(graph::ScalarKind::kReal) * constant(1.0 / static_cast<double>(n));
     stage(mean, at(x, {i, j}), Combiner::kSum, {n}, total);
     const Expr d = at(x, {i, j}) - at(mean, {i});
     stage(var, d * d, Combiner::kSum, {n}, total);
-    stage(output({16, n}), d * graph::unary(ExprOp::kRsqrt, at(var, {i}) + constant(1e-5)) * at(w, {j}) + at(b, {j}));
+    stage(
+        output({16, n}),
+        d * graph::unary(ExprOp::kRsqrt, at(var, {i}) + constant(1e-5)) * at(w, {j}) + at(b, {j}));
   } else if (name == "avgpool") {
     const int x = input({16, 64, 4096});
     const Expr at_in = axis(2) + axis(3) - integer(4);
-    const Expr in = graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, at_in, integer(0)), graph::binary(ExprOp::kLt, at_in, integer(4096)));
-    stage(output({16, 64, 4097}), graph::select(in, at(x, {i, j, at_in}), constant(0)), Combiner::kSum, {8},
-          graph::reduced(graph::ScalarKind::kReal) * constant(0.125));
+    const Expr in = graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, at_in, integer(0)),
+                                  graph::binary(ExprOp::kLt, at_in, integer(4096)));
+    stage(output({16, 64, 4097}), graph::select(in, at(x, {i, j, at_in}), constant(0)),
+          Combiner::kSum, {8}, graph::reduced(graph::ScalarKind::kReal) * constant(0.125));
   } else if (name == "maxpool") {
     const int x = input({8, 64, 48, 48});
-    stage(output({8, 64, 24, 24}), at(x, {i, j, axis(2) * integer(2) + axis(4), axis(3) * integer(2) + axis(5)}), Combiner::kMax, {2, 2});
+    stage(output({8, 64, 24, 24}),
+          at(x, {i, j, axis(2) * integer(2) + axis(4), axis(3) * integer(2) + axis(5)}),
+          Combiner::kMax, {2, 2});
   } else {
     return false;
   }
@@ -132,7 +161,9 @@ T must(Result<T> result) {
 
 struct Block {
   std::vector<float> data;
-  float* get() { return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(data.data()) + 63) / 64 * 64); }
+  float* get() {
+    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(data.data()) + 63) / 64 * 64);
+  }
 };
 
 double now() {
@@ -200,7 +231,8 @@ int main(int argc, char** argv) {
     fmt::print("{}\n--- fused\n", g.text());
     for (const auto& op : rewrite::fuse(g).ops) {
       graph::StageGraph one{g.tensors, op.stages};
-      fmt::print("anchor {}\n{}\n", static_cast<int>(op.anchor), one.text().substr(one.text().find("\n") + 1));
+      fmt::print("anchor {}\n{}\n", static_cast<int>(op.anchor),
+                 one.text().substr(one.text().find("\n") + 1));
     }
   }
   auto cpu = must(target::open_target("cpu"));
@@ -211,8 +243,9 @@ int main(int argc, char** argv) {
   const graph::Work work = graph::count_work(g);
   const double flops = work.contraction_flops + work.other_flops;
   const double peak = model.peak(graph::DType::kF32);
-  fmt::print("{:.3f} GFLOP, {:.1f} MB, peak {:.0f} GFLOP/s, {:.1f} GB/s, at best {:.3f} ms\n", flops * 1e-9, work.bytes * 1e-6, peak * 1e-9,
-             model.memory_bytes_per_s() * 1e-9, 1e3 * std::max(flops / peak, work.bytes / model.memory_bytes_per_s()));
+  fmt::print("{:.3f} GFLOP, {:.1f} MB, peak {:.0f} GFLOP/s, {:.1f} GB/s, at best {:.3f} ms\n",
+             flops * 1e-9, work.bytes * 1e-6, peak * 1e-9, model.memory_bytes_per_s() * 1e-9,
+             1e3 * std::max(flops / peak, work.bytes / model.memory_bytes_per_s()));
   double best = 0;
   for (int round = 0; round < count; ++round) {
     const auto proposals = must(proposer->propose(1));
@@ -225,14 +258,17 @@ int main(int argc, char** argv) {
       fmt::print("does not build: {}\n{}\n", proposal.idea, built.error().log.substr(0, 1500));
       continue;
     }
-    outcome.seconds = time_program(program::print_program(proposal.candidate.program), built->path, threads);
+    outcome.seconds =
+        time_program(program::print_program(proposal.candidate.program), built->path, threads);
     outcome.correct = outcome.seconds > 0;
     proposer->learn(outcome);
-    fmt::print("{:9.3f} ms  predicted {:9.3f}  {:7.1f} GFLOP/s  {:3.0f} %  {:.1f} s  {}\n", 1e3 * outcome.seconds, 1e3 * proposal.predicted_s,
-               flops / outcome.seconds * 1e-9, 100 * flops / outcome.seconds / peak, built->seconds, proposal.idea);
+    fmt::print("{:9.3f} ms  predicted {:9.3f}  {:7.1f} GFLOP/s  {:3.0f} %  {:.1f} s  {}\n",
+               1e3 * outcome.seconds, 1e3 * proposal.predicted_s, flops / outcome.seconds * 1e-9,
+               100 * flops / outcome.seconds / peak, built->seconds, proposal.idea);
     const char* save = std::getenv("KW_BENCH_SAVE");
     if (save != nullptr && outcome.correct && (best == 0 || outcome.seconds < best)) {
-      if (auto written = program::write_candidate(proposal.candidate, save); !written) fmt::print(stderr, "{}\n", written.error().text());
+      if (auto written = program::write_candidate(proposal.candidate, save); !written)
+        fmt::print(stderr, "{}\n", written.error().text());
     }
     if (outcome.correct && (best == 0 || outcome.seconds < best)) best = outcome.seconds;
     std::fflush(stdout);

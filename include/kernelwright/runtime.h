@@ -24,12 +24,12 @@ KW_EXPORT const char* kw_last_error(void);
 // "x86_64 avx512f ..." : the instruction sets an object built here with -march=native may use.
 KW_EXPORT const char* kw_cpu_features(void);
 
-// A child of fork() has a pool of its own; a program that another thread was running then is unusable there.
-// Worker threads for all programs of this process, the caller included. Default: 1.
+// A child of fork() has a pool of its own; a program that another thread was running then is
+// unusable there. Worker threads for all programs of this process, the caller included. Default: 1.
 KW_EXPORT kw_status kw_set_threads(int count);
 KW_EXPORT int kw_get_threads(void);
-// Starts the workers now; without it they start with the first launch that needs them. For a process that
-// is about to give up the right to make threads.
+// Starts the workers now; without it they start with the first launch that needs them. For a
+// process that is about to give up the right to make threads.
 KW_EXPORT kw_status kw_start_threads(void);
 // Puts idle workers to sleep at once instead of letting them spin for the next launch.
 KW_EXPORT void kw_park(void);
@@ -38,30 +38,33 @@ KW_EXPORT void kw_park(void);
 KW_EXPORT kw_status kw_open(const char* program_json, const char* object_path, kw_program** out);
 KW_EXPORT void kw_close(kw_program* program);
 
-// Buffers by role: "input" and "output" in the order of their index in the region (indices a program does not
-// use are left out), "weight" and "state" in the order written. Counts and indices are -1 and names null
-// where there is none.
+// Buffers by role: "input" and "output" in the order of their index in the region (indices a
+// program does not use are left out), "weight" and "state" in the order written. Counts and indices
+// are -1 and names null where there is none.
 KW_EXPORT int kw_buffer_count(const kw_program* program, const char* role);
-KW_EXPORT const char* kw_buffer_name(const kw_program* program, const char* role, int i);  // weight or state name, else buffer name
-KW_EXPORT int kw_buffer_index(const kw_program* program, const char* role, int i);  // of an input or output
+KW_EXPORT const char* kw_buffer_name(const kw_program* program, const char* role,
+                                     int i);  // weight or state name, else buffer name
+KW_EXPORT int kw_buffer_index(const kw_program* program, const char* role,
+                              int i);  // of an input or output
 // -1 when the program leaves the shape to the region.
 KW_EXPORT int64_t kw_buffer_bytes(const kw_program* program, const char* role, int i);
 // Bytes of scratch, packed and sync memory that the program holds once prepared.
 KW_EXPORT int64_t kw_workspace_bytes(const kw_program* program);
 
-// Runs the `prepare` steps over the weights (pointers in kw_buffer_name order). Must be called before
-// the first kw_run of a program that has weights or prepare steps, and whenever a weight's content or address
-// changed. The pointers must stay valid. Weights that are not 64-byte aligned are copied.
+// Runs the `prepare` steps over the weights (pointers in kw_buffer_name order). Must be called
+// before the first kw_run of a program that has weights or prepare steps, and whenever a weight's
+// content or address changed. The pointers must stay valid. Weights that are not 64-byte aligned
+// are copied.
 KW_EXPORT kw_status kw_prepare(kw_program* program, const void* const* weights);
 
 // Runs the plan: pointers in buffer order by role; `scalars` are the scalar inputs by index (may be
-// null). Every pointer is 64-byte aligned. No allocation (but once after kw_set_threads); returns when the outputs are complete (CPU). One call at a time per program: a
-// concurrent call waits.
+// null). Every pointer is 64-byte aligned. No allocation (but once after kw_set_threads); returns
+// when the outputs are complete (CPU). One call at a time per program: a concurrent call waits.
 KW_EXPORT kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                            void* const* states, const double* scalars);
 
-// For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync buffer is
-// zero again (1) or not (0).
+// For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync
+// buffer is zero again (1) or not (0).
 KW_EXPORT void kw_poison_scratch(kw_program* program, int byte);
 KW_EXPORT int kw_sync_is_zero(const kw_program* program);
 

@@ -57,8 +57,9 @@ class ArtifactCheck:
         self._call(self._dropin, self._example)
         for engine in self._engines():
             if engine.prepare_count == 0:
-                raise KernelwrightError("the drop-in does not take the call it was judged on",
-                                        artifact=str(self._artifact.folder))
+                raise KernelwrightError(
+                    "the drop-in does not take the call it was judged on", artifact=str(self._artifact.folder)
+                )
             engine.refresh()
         begin = time.perf_counter()
         for engine in self._engines():

@@ -81,8 +81,11 @@ class Baselines:
         begin = time.perf_counter()
         if name not in self._ready and name not in self._notes:
             self._make(name)
-        return {"available": name in self._ready, "note": self._notes.get(name, ""),
-                "seconds": time.perf_counter() - begin}
+        return {
+            "available": name in self._ready,
+            "note": self._notes.get(name, ""),
+            "seconds": time.perf_counter() - begin,
+        }
 
     def _make(self, name):
         subject = self._drawer.subject

@@ -9,7 +9,8 @@ from torch.utils import _pytree as pytree
 def of(exported) -> dict:
     """The "call" object of an exported module or part."""
     return {
-        "in_spec": _dumps(exported.in_spec), "out_spec": _dumps(exported.out_spec),
+        "in_spec": _dumps(exported.in_spec),
+        "out_spec": _dumps(exported.out_spec),
         "input_leaves": list(exported.input_leaves),
         "baked": [[position, _constant(value)] for position, value in sorted(exported.baked.items())],
         "aliases": list(exported.output_aliases),
@@ -30,13 +31,17 @@ def add_to(exported) -> None:
 def write_constants(exported, folder, module=None) -> None:
     """constants.safetensors: the tensors of the graph that no state_dict holds."""
     kept = module.state_dict() if module is not None else {}
-    names = [w["name"] for w in exported.graph["weights"]
-             if w["kind"] == "constant" or (module is not None and w["name"] not in kept)]
+    names = [
+        w["name"]
+        for w in exported.graph["weights"]
+        if w["kind"] == "constant" or (module is not None and w["name"] not in kept)
+    ]
     if names:
         from safetensors.torch import save_file
 
-        save_file({n: exported.weights[n].detach().contiguous().clone() for n in names},
-                  str(folder / "constants.safetensors"))
+        save_file(
+            {n: exported.weights[n].detach().contiguous().clone() for n in names}, str(folder / "constants.safetensors")
+        )
 
 
 def _dumps(spec):

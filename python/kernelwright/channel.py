@@ -18,9 +18,17 @@ MAX_FDS = 64
 ALIGNMENT = 64
 
 DTYPE_NAMES = {
-    torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
-    torch.int64: "i64", torch.int32: "i32", torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8",
-    torch.uint32: "u32", torch.bool: "bool",
+    torch.float64: "f64",
+    torch.float32: "f32",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.int64: "i64",
+    torch.int32: "i32",
+    torch.int16: "i16",
+    torch.int8: "i8",
+    torch.uint8: "u8",
+    torch.uint32: "u32",
+    torch.bool: "bool",
 }
 DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 

@@ -208,8 +208,9 @@ class Drawer:
         unit = policies.unit(self.subject.policy, [*inputs, *self.subject.weights.values()])
         self.subject.ready_precise()
         try:
-            return oracles.judge(self.subject.precise, eager, inputs, self.subject.all_weights(weights), unit,
-                                 seed, exact_limit)
+            return oracles.judge(
+                self.subject.precise, eager, inputs, self.subject.all_weights(weights), unit, seed, exact_limit
+            )
         except oracles.RandomOp as error:
             raise Skip(f"it draws random numbers ({error})") from error
 
@@ -219,16 +220,30 @@ class Drawer:
         outputs = len(verified.answers) - len(self.subject.states)
         for i, answer in enumerate(verified.answers):
             key = {"index": i} if i < outputs else {"name": self.subject.states[i - outputs]}
-            answers.append({
-                **key, "eager": expected.add(answer.eager), "oracle": expected.add(answer.oracle),
-                "scale": expected.add(answer.scale), "mask": expected.add(answer.mask),
-                "exact_bits": answer.exact_bits, "index_output": answer.index_output})
+            answers.append(
+                {
+                    **key,
+                    "eager": expected.add(answer.eager),
+                    "oracle": expected.add(answer.oracle),
+                    "scale": expected.add(answer.scale),
+                    "mask": expected.add(answer.mask),
+                    "exact_bits": answer.exact_bits,
+                    "index_output": answer.index_output,
+                }
+            )
         before = self.subject.all_weights(weights)
         draw = {
-            "kind": kind, "seed": seed, "exact": kind == "exact", "ill_conditioned": verified.ill_conditioned,
+            "kind": kind,
+            "seed": seed,
+            "exact": kind == "exact",
+            "ill_conditioned": verified.ill_conditioned,
             "median_relative_noise": verified.median_relative_noise,
             "inputs": [given.add(t) for t in inputs],
             "weights": [{"name": n, **given.add(t)} for n, t in weights.items()],
             "states": [{"name": n, **given.add(before[n])} for n in self.subject.states],
-            "scalars": [], "answers": answers, "given_bytes": given.size, "expected_bytes": expected.size}
+            "scalars": [],
+            "answers": answers,
+            "given_bytes": given.size,
+            "expected_bytes": expected.size,
+        }
         return draw, [given.write("kw-given"), expected.write("kw-expected")]

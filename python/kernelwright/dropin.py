@@ -35,6 +35,7 @@ def load_artifact(path):
         where = str(artifact.folder / where)
     workload = open_workload(where, spec.get("size", "cpu"), "strict")
     if workload.kind == "pt2":
+
         def construct():
             return attach(workload._construct(), artifact)
 
@@ -139,21 +140,29 @@ class Artifact:
         remedy = "`kernelwright verify` rebuilds it here"
         abi = self.result.get("abi")
         if abi != native.ABI:
-            raise EnvironmentError_(f"the artifact {self.folder.name} has runtime ABI {abi}, this kernelwright has "
-                                    f"{native.ABI}: {remedy}")
+            raise EnvironmentError_(
+                f"the artifact {self.folder.name} has runtime ABI {abi}, this kernelwright has {native.ABI}: {remedy}"
+            )
         missing = sorted(set(self.result.get("cpu_features", "").split()) - set(native.cpu_features().split()))
         if missing:
-            raise EnvironmentError_(f"the artifact {self.folder.name} was built for another CPU (here without "
-                                    f"{' '.join(missing)}): {remedy}")
+            raise EnvironmentError_(
+                f"the artifact {self.folder.name} was built for another CPU (here without "
+                f"{' '.join(missing)}): {remedy}"
+            )
 
     def part_graph(self, part):
         """Graph of the whole, or of one part, with its "call"."""
         if part is None:
             return self.graph
         entry = self.parts[part]
-        return {**self.graph, "nodes": [n for n in self.graph["nodes"] if n.get("part") == part],
-                "inputs": entry["inputs"], "outputs": entry["outputs"], "mutations": entry.get("mutations", []),
-                "call": entry.get("call")}
+        return {
+            **self.graph,
+            "nodes": [n for n in self.graph["nodes"] if n.get("part") == part],
+            "inputs": entry["inputs"],
+            "outputs": entry["outputs"],
+            "mutations": entry.get("mutations", []),
+            "call": entry.get("call"),
+        }
 
     def regions_of(self, part):
         if part is None:
@@ -223,8 +232,15 @@ class Engine:
                 return None
         grad = torch.is_grad_enabled()
         for tensor, (dtype, shape) in zip(tensors, self._types, strict=True):
-            if (type(tensor) not in _PLAIN or tensor.dtype is not dtype or tensor.shape != shape or not tensor.is_cpu
-                    or (grad and tensor.requires_grad) or tensor.layout is not torch.strided or tensor.is_neg()):
+            if (
+                type(tensor) not in _PLAIN
+                or tensor.dtype is not dtype
+                or tensor.shape != shape
+                or not tensor.is_cpu
+                or (grad and tensor.requires_grad)
+                or tensor.layout is not torch.strided
+                or tensor.is_neg()
+            ):
                 return None
         if self._changed():
             self._prepare()
@@ -234,8 +250,12 @@ class Engine:
             return None
         for store, key, inner, flag in self._inner:
             # Another submodule, another mode, or somebody who listens in.
-            if (store.get(key) is not inner or inner.training is not flag or inner._forward_hooks
-                    or inner._forward_pre_hooks):
+            if (
+                store.get(key) is not inner
+                or inner.training is not flag
+                or inner._forward_hooks
+                or inner._forward_pre_hooks
+            ):
                 return None
         if grad:
             for entry in self._watch:
@@ -305,8 +325,12 @@ class Engine:
                 suited = suited and weight["value"] not in self._needed
                 continue
             plain = tensor.detach()
-            if (plain.dtype is not DTYPES[declared["dtype"]] or list(plain.shape) != declared["shape"]
-                    or not plain.is_cpu or type(plain) not in _PLAIN):
+            if (
+                plain.dtype is not DTYPES[declared["dtype"]]
+                or list(plain.shape) != declared["shape"]
+                or not plain.is_cpu
+                or type(plain) not in _PLAIN
+            ):
                 suited = False
                 continue
             template[self._plan.slot[weight["value"]]] = tensor
@@ -342,9 +366,12 @@ class Engine:
         self._views = self._view_steps(graph, slot)
         flags = dict(self.flags)
         self._training = flags[""]
-        self._inner = [(outer._modules, key, inner, flags.get(f"{name}.{key}" if name else key))
-                       for name, outer in self.module.named_modules()
-                       for key, inner in outer._modules.items() if inner is not None]
+        self._inner = [
+            (outer._modules, key, inner, flags.get(f"{name}.{key}" if name else key))
+            for name, outer in self.module.named_modules()
+            for key, inner in outer._modules.items()
+            if inner is not None
+        ]
         groups = {}
         for name, (place, key) in _places(self.module).items():
             groups.setdefault(id(place[key]), []).append(name)
@@ -432,8 +459,9 @@ class Engine:
                 self._buffers[name].copy_(slots[self._plan.slot[value]])
         # Our own writes are no news.
         mutated = {id(t) for t in self._buffers.values()}
-        self._watch = [(p, k, t, a, t._version if id(t) in mutated and v is not None else v)
-                       for p, k, t, a, v in self._watch]
+        self._watch = [
+            (p, k, t, a, t._version if id(t) in mutated and v is not None else v) for p, k, t, a, v in self._watch
+        ]
 
 
 def _aligned(tensor):
@@ -459,4 +487,3 @@ def _watched(place, key):
 
 def _reopen(folder, part, flags):
     return Engine(Artifact(folder), part, flags, None)
-

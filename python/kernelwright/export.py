@@ -36,8 +36,13 @@ def export(workload):
 
 
 def _header(workload):
-    return {"format": FORMAT, "workload": workload.name, "class": workload.class_name,
-            "training": bool(workload.module.training), "torch": str(torch.__version__)}
+    return {
+        "format": FORMAT,
+        "workload": workload.name,
+        "class": workload.class_name,
+        "training": bool(workload.module.training),
+        "torch": str(torch.__version__),
+    }
 
 
 def write(exported, out_dir):

@@ -140,6 +140,7 @@ def capture_inputs(module, paths, args, kwargs):
         def remember(_, args, kwargs):
             if path not in seen:
                 seen[path] = (own_copies(args), own_copies(kwargs))
+
         return remember
 
     for path in paths:
@@ -169,8 +170,14 @@ def changing_attributes(module, args, kwargs):
                 buffer.copy_(content)
             torch.manual_seed(0)
             results.append(own_copies(module(*own_copies(args), **own_copies(kwargs))))
-            snapshots.append({(path, name): _state(value) for path, inner in module.named_modules()
-                              for name, value in vars(inner).items() if name not in _OWN})
+            snapshots.append(
+                {
+                    (path, name): _state(value)
+                    for path, inner in module.named_modules()
+                    for name, value in vars(inner).items()
+                    if name not in _OWN
+                }
+            )
     before, after = snapshots
     changed = [key for key, value in after.items() if before.get(key) != value]
     if _alike(*results):
@@ -180,8 +187,11 @@ def changing_attributes(module, args, kwargs):
 
 def _alike(first, second):
     pairs = list(zip(pytree.tree_leaves(first), pytree.tree_leaves(second), strict=False))
-    return all(torch.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
-               for a, b in pairs if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape)
+    return all(
+        torch.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
+        for a, b in pairs
+        if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape
+    )
 
 
 def _is_tensor_state(state):

@@ -225,13 +225,32 @@ def _canonical(result):
             node.kwargs = {"dtype": value.dtype}
         elif op is aten._native_batch_norm_legit_no_training.default and used <= {0}:
             a = bound_arguments(node)
-            _replace(result, node, aten.batch_norm.default,
-                     (a["input"], a["weight"], a["bias"], a["running_mean"], a["running_var"], False,
-                      a["momentum"], a["eps"], False), take=0)
+            _replace(
+                result,
+                node,
+                aten.batch_norm.default,
+                (
+                    a["input"],
+                    a["weight"],
+                    a["bias"],
+                    a["running_mean"],
+                    a["running_var"],
+                    False,
+                    a["momentum"],
+                    a["eps"],
+                    False,
+                ),
+                take=0,
+            )
         elif op is aten._native_batch_norm_legit.no_stats and used <= {0}:
             a = bound_arguments(node)
-            _replace(result, node, aten.batch_norm.default,
-                     (a["input"], a["weight"], a["bias"], None, None, True, a["momentum"], a["eps"], False), take=0)
+            _replace(
+                result,
+                node,
+                aten.batch_norm.default,
+                (a["input"], a["weight"], a["bias"], None, None, True, a["momentum"], a["eps"], False),
+                take=0,
+            )
         elif op is aten.copy.default:
             _replace_copy(result, node)
         elif op in (aten.max.dim, aten.min.dim) and used == {0}:
@@ -323,8 +342,13 @@ def _fold_constants(result):
             except Exception:  # an op that does not run here stays a node
                 continue
     handed_back = {base_of(value) for value in result.outputs if isinstance(value, torch.fx.Node)}
-    folded = {node: tensor for node, tensor in known.items() if not tensor.dtype.is_floating_point
-              and base_of(node) not in handed_back and node.target is not aten.full.default}
+    folded = {
+        node: tensor
+        for node, tensor in known.items()
+        if not tensor.dtype.is_floating_point
+        and base_of(node) not in handed_back
+        and node.target is not aten.full.default
+    }
     taken = {name for name, kind, _ in result.weights.values() if kind == "constant"}
     for node, tensor in folded.items():
         if all(user in folded for user in node.users):

@@ -10,10 +10,12 @@ from kernelwright.errors import InputError
 
 # ATen's view presumes strides that a native result or a copied input need not have.
 _INSTEAD = {"aten.view.default": "aten.reshape.default"}
-_VIEWS = frozenset("""aten.view.default aten.permute.default aten.transpose.int aten.slice.Tensor aten.select.int
+_VIEWS = frozenset(
+    """aten.view.default aten.permute.default aten.transpose.int aten.slice.Tensor aten.select.int
     aten.unsqueeze.default aten.squeeze.dims aten.squeeze.dim aten.squeeze.default aten.expand.default aten.t.default
     aten.alias.default aten.detach.default aten.split_with_sizes.default aten.split.Tensor aten.unbind.int
-    aten.diagonal.default aten.as_strided.default aten.reshape.default aten.chunk.default""".split())
+    aten.diagonal.default aten.as_strided.default aten.reshape.default aten.chunk.default""".split()
+)
 
 
 def references(argument):
@@ -126,8 +128,9 @@ def node_call(node, slot):
     packet = torch.ops
     for part in name.split("."):
         packet = getattr(packet, part)
-    arguments = {("shape" if key == "size" and name != node["op"] else key): value
-                 for key, value in node["args"].items()}
+    arguments = {
+        ("shape" if key == "size" and name != node["op"] else key): value for key, value in node["args"].items()
+    }
     positional, keywords = [], {}
     for argument in packet._schema.arguments:
         if argument.name not in arguments:

@@ -15,9 +15,17 @@ import torch
 from kernelwright.errors import InputError
 
 DTYPES = {
-    "f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16,
-    "i64": torch.int64, "i32": torch.int32, "i16": torch.int16, "i8": torch.int8, "u8": torch.uint8,
-    "u32": torch.uint32, "bool": torch.bool,
+    "f64": torch.float64,
+    "f32": torch.float32,
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "i64": torch.int64,
+    "i32": torch.int32,
+    "i16": torch.int16,
+    "i8": torch.int8,
+    "u8": torch.uint8,
+    "u32": torch.uint32,
+    "bool": torch.bool,
 }  # docs/graph-format.md
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MAX_ELEMENTS = 1 << 34

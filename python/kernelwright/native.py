@@ -134,9 +134,14 @@ class Program:
 
     def _read_ports(self, role):
         lib, key = library(), role.encode()
-        return [(lib.kw_buffer_name(self._handle, key, i).decode(), lib.kw_buffer_index(self._handle, key, i),
-                 lib.kw_buffer_bytes(self._handle, key, i))
-                for i in range(lib.kw_buffer_count(self._handle, key))]
+        return [
+            (
+                lib.kw_buffer_name(self._handle, key, i).decode(),
+                lib.kw_buffer_index(self._handle, key, i),
+                lib.kw_buffer_bytes(self._handle, key, i),
+            )
+            for i in range(lib.kw_buffer_count(self._handle, key))
+        ]
 
     def ports(self, role):
         """[(name, index in the region or -1, bytes or -1)] of one role."""

@@ -38,8 +38,19 @@ def find_program() -> Path:
     raise EnvironmentError_("the kernelwright program is not there: build it, or name it in KERNELWRIGHT_PROGRAM")
 
 
-def optimize(module, example_inputs=(), *, example_kwargs=None, target=None, policy=None, budget=None, threads=None,
-             seed=None, out=None, quiet=False):
+def optimize(
+    module,
+    example_inputs=(),
+    *,
+    example_kwargs=None,
+    target=None,
+    policy=None,
+    budget=None,
+    threads=None,
+    seed=None,
+    out=None,
+    quiet=False,
+):
     """A module with the same state_dict keys that shares `module`'s parameters and runs what was found for calls like
     the example; every other call, and every call that needs gradients, goes to `module`'s own forward.
 
@@ -54,8 +65,14 @@ def optimize(module, example_inputs=(), *, example_kwargs=None, target=None, pol
         saved = Path(folder) / f"{_file_name(module)}.pt2"
         _save(module, args, dict(example_kwargs or {}), saved)
         artifact = Path(out) if out is not None else _temporary_folder() / "artifact"
-        options = {"--target": target, "--policy": policy, "--budget": budget, "--threads": threads, "--seed": seed,
-                   "--out": artifact}
+        options = {
+            "--target": target,
+            "--policy": policy,
+            "--budget": budget,
+            "--threads": threads,
+            "--seed": seed,
+            "--out": artifact,
+        }
         command = [str(program), "--json", *(["--quiet"] if quiet else []), "optimize", str(saved)]
         for name, value in options.items():
             if value is not None:

@@ -23,7 +23,8 @@ ILL_CONDITIONED = 1e-2
 CHUNK = 1 << 20
 
 # Ops that only move elements: no rounding, so no noise. Views are recognized by their schema.
-MOVES = frozenset("""
+MOVES = frozenset(
+    """
     clone copy_ copy _to_copy to contiguous cat stack index index_select gather embedding constant_pad_nd pad
     select_copy slice_copy permute_copy transpose_copy view_copy expand_copy unbind_copy split_copy
     reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
@@ -33,26 +34,41 @@ MOVES = frozenset("""
     index_fill tril triu masked_select sort topk arange lift_fresh_copy lift_fresh detach_copy alias_copy
     pixel_shuffle pixel_unshuffle channel_shuffle take take_along_dim diagonal_copy im2col convert_element_type
     eye scalar_tensor _local_scalar_dense bernoulli rand randn rand_like randn_like set_ resize_ squeeze_ unsqueeze_ t_
-""".split())
+""".split()
+)
 
 # Ops without rounding: bit-exact in any order of evaluation.
-EXACT = frozenset("""
+EXACT = frozenset(
+    """
     relu relu_ neg neg_ abs abs_ max min amax amin maximum minimum clamp clamp_ clamp_min clamp_max hardtanh
     max_pool2d_with_indices max_pool3d_with_indices max_pool2d max_pool1d max_pool1d_with_indices
     adaptive_max_pool2d sign floor ceil round trunc relu6 cummax cummin
     aminmax max_unpool2d argmax argmin isnan isinf
-""".split())
+""".split()
+)
 
 # Continuous inputs, jumping outputs: a branch as much as a comparison is.
 JUMPS = frozenset("floor ceil round trunc sign frac remainder fmod floor_divide heaviside".split())
 
 # Index results judged by the value they point at: op -> position of its index output.
 INDEX_OUTPUTS = {
-    "argmax": 0, "argmin": 0, "max": 1, "min": 1, "topk": 1, "sort": 1, "max_pool2d_with_indices": 1,
-    "max_pool3d_with_indices": 1, "max_pool1d_with_indices": 1, "adaptive_max_pool2d": 1, "cummax": 1,
-    "cummin": 1, "median": 1, "mode": 1, "kthvalue": 1, "argsort": 0,
+    "argmax": 0,
+    "argmin": 0,
+    "max": 1,
+    "min": 1,
+    "topk": 1,
+    "sort": 1,
+    "max_pool2d_with_indices": 1,
+    "max_pool3d_with_indices": 1,
+    "max_pool1d_with_indices": 1,
+    "adaptive_max_pool2d": 1,
+    "cummax": 1,
+    "cummin": 1,
+    "median": 1,
+    "mode": 1,
+    "kthvalue": 1,
+    "argsort": 0,
 }
-
 
 
 def _gelu(x, approximate="none"):

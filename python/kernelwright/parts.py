@@ -49,8 +49,16 @@ def _worthwhile(part):
 
 
 def _union(parts, notes):
-    graph = {"values": {}, "inputs": [], "weights": [], "nodes": [], "outputs": [], "mutations": [],
-             "eager": list(notes), "parts": []}
+    graph = {
+        "values": {},
+        "inputs": [],
+        "weights": [],
+        "nodes": [],
+        "outputs": [],
+        "mutations": [],
+        "eager": list(notes),
+        "parts": [],
+    }
     weights = set()
     for index, (path, part) in enumerate(parts):
         for node in part.graph["nodes"]:
@@ -64,7 +72,13 @@ def _union(parts, notes):
         changed = {mutation["name"] for mutation in graph["mutations"]}
         graph["mutations"] += [m for m in part.graph["mutations"] if m["name"] not in changed]
         graph["outputs"] += [output for output in part.graph["outputs"] if "value" in output]
-        graph["parts"].append({"module_path": path, "inputs": part.graph["inputs"],
-                               "outputs": part.graph["outputs"], "mutations": part.graph["mutations"],
-                               "training": part.training})
+        graph["parts"].append(
+            {
+                "module_path": path,
+                "inputs": part.graph["inputs"],
+                "outputs": part.graph["outputs"],
+                "mutations": part.graph["mutations"],
+                "training": part.training,
+            }
+        )
     return graph

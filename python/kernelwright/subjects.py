@@ -50,9 +50,13 @@ def whole_region(graph: dict) -> dict:
     """The region of everything, outputs once each."""
     produced = list(dict.fromkeys(o["value"] for o in graph["outputs"] if "value" in o))
     return {
-        "id": "whole", "whole": True, "nodes": [n["name"] for n in graph["nodes"]],
-        "inputs": list(graph["inputs"]), "weights": [w["value"] for w in graph["weights"]],
-        "outputs": produced, "mutations": list(graph["mutations"]),
+        "id": "whole",
+        "whole": True,
+        "nodes": [n["name"] for n in graph["nodes"]],
+        "inputs": list(graph["inputs"]),
+        "weights": [w["value"] for w in graph["weights"]],
+        "outputs": produced,
+        "mutations": list(graph["mutations"]),
     }
 
 
@@ -123,8 +127,11 @@ class WholeSubject(Subject):
             return
         graph_inputs = exported.graph["inputs"]
         if len(leaves) != len(graph_inputs):
-            raise InputError("the exported inputs are not the tensors that the user passes",
-                             exported=str(len(graph_inputs)), passed=str(len(leaves)))
+            raise InputError(
+                "the exported inputs are not the tensors that the user passes",
+                exported=str(len(graph_inputs)),
+                passed=str(len(leaves)),
+            )
         self._positions = [graph_inputs.index(name) for name in region["inputs"]]
         whole = whole_region(exported.graph)["outputs"]
         self._outputs = [whole.index(name) for name in region["outputs"]]
@@ -204,15 +211,22 @@ class RegionSubject(Subject):
         outer = self._whole.own_inputs(seed)
         if self._prefix is None:
             graph = self.exported.graph
-            self._prefix = self.exported.region_module({
-                **whole_region(graph), "id": f"{self.id}.inputs", "whole": False,
-                "nodes": _ancestors(graph, self.region["inputs"]),
-                "outputs": list(self.region["inputs"]), "mutations": []})
+            self._prefix = self.exported.region_module(
+                {
+                    **whole_region(graph),
+                    "id": f"{self.id}.inputs",
+                    "whole": False,
+                    "nodes": _ancestors(graph, self.region["inputs"]),
+                    "outputs": list(self.region["inputs"]),
+                    "mutations": [],
+                }
+            )
         weights = self._whole.all_weights()
         names = [w["name"] for w in self.exported.graph["weights"]]
         with torch.inference_mode(), policies.context(self.policy):
-            values = self._prefix(*outer, *[weights[n].clone() if n in self._whole.states else weights[n]
-                                            for n in names])
+            values = self._prefix(
+                *outer, *[weights[n].clone() if n in self._whole.states else weights[n] for n in names]
+            )
         return [t.detach().contiguous() for t in values]
 
     def _captured(self, seed):

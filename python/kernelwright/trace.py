@@ -73,8 +73,11 @@ def _quiet():
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), \
-                contextlib.redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -181,9 +184,13 @@ def _node_json(node, add_value):
         outputs = [node.name]
         add_value(node, val)
     stack = list((node.meta.get("nn_module_stack") or {}).values())
-    return {"name": node.name, "op": op,
-            "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in arguments.items()},
-            "outputs": outputs, "module": _module_path(stack)}
+    return {
+        "name": node.name,
+        "op": op,
+        "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in arguments.items()},
+        "outputs": outputs,
+        "module": _module_path(stack),
+    }
 
 
 def _module_path(stack):

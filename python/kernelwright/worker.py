@@ -54,8 +54,13 @@ class Worker:
         name = _text(request, "policy", "strict")
         target = _text(request, "target", "cpu")
         out = Path(_text(request, "out"))
-        self.workload = workload.load(_text(request, "path"), _text(request, "init", ""), _text(request, "inputs", ""),
-                                      _text(request, "size", "cpu"), name)
+        self.workload = workload.load(
+            _text(request, "path"),
+            _text(request, "init", ""),
+            _text(request, "inputs", ""),
+            _text(request, "size", "cpu"),
+            name,
+        )
         if target != "cpu" and not target.startswith("cuda"):
             raise InputError(f"this worker knows no target '{target}'")
         policy.apply(name)
@@ -64,8 +69,11 @@ class Worker:
         export.write(self.exported, out)
         call_spec.write_constants(self.exported, out, self.workload.module)
         self._regions, self._drawers, self._baselines = {}, {}, {}
-        return {"graph": str(out / "graph.json"), "weights": str(out / "weights.safetensors"),
-                "name": self.workload.name}, []
+        return {
+            "graph": str(out / "graph.json"),
+            "weights": str(out / "weights.safetensors"),
+            "name": self.workload.name,
+        }, []
 
     def op_regions(self, request, fds):
         self._need_import()
@@ -92,7 +100,8 @@ class Worker:
 
     def op_time(self, request, fds):
         ms = self._baselines_of(_text(request, "region")).time(
-            _text(request, "name", "eager"), _integer(request, "calls", 1), _integer(request, "flush_bytes", 0))
+            _text(request, "name", "eager"), _integer(request, "calls", 1), _integer(request, "flush_bytes", 0)
+        )
         return {"ms": ms}, []
 
     def op_artifact_open(self, request, fds):
@@ -112,8 +121,12 @@ class Worker:
     def op_artifact_time(self, request, fds):
         if self._check is None:
             raise ProtocolError("artifact_time before artifact_open")
-        return self._check.time(float(request.get("seconds", 1.0)), _integer(request, "flush_bytes", 0),
-                                bool(request.get("fresh_memory", False)), bool(request.get("with_compile", False))), []
+        return self._check.time(
+            float(request.get("seconds", 1.0)),
+            _integer(request, "flush_bytes", 0),
+            bool(request.get("fresh_memory", False)),
+            bool(request.get("with_compile", False)),
+        ), []
 
     def _need_import(self):
         if self.exported is None:
@@ -232,8 +245,16 @@ def _refuse(sock, error):
     import json
     import struct
 
-    body = json.dumps({"ok": False, "error": {"kind": "environment", "context": {"python": sys.executable},
-                                              "message": f"PyTorch cannot be loaded: {last_line(error)}"}}).encode()
+    body = json.dumps(
+        {
+            "ok": False,
+            "error": {
+                "kind": "environment",
+                "context": {"python": sys.executable},
+                "message": f"PyTorch cannot be loaded: {last_line(error)}",
+            },
+        }
+    ).encode()
     sock.recv(8)
     sock.sendall(struct.pack("<II", len(body), 0) + body)
 

@@ -36,8 +36,9 @@ def require_torch(version=None):
 class Workload:
     """A loaded workload. `module` is pristine: whoever runs it in training mode takes `build()`."""
 
-    def __init__(self, name, kind, *, source_file=None, class_name="", module_globals=None, size="cpu",
-                 policy="strict"):
+    def __init__(
+        self, name, kind, *, source_file=None, class_name="", module_globals=None, size="cpu", policy="strict"
+    ):
         self.name = name
         self.kind = kind  # "file", "module" or "pt2"
         self.source_file = source_file
@@ -170,8 +171,15 @@ def _load_file(path, class_name, size, policy):
     _apply_sizes(namespace, size, file)
     class_name = class_name or _default_class(namespace, name, file)
     short = file.stem if class_name == "Model" else f"{file.stem}_{class_name}"
-    workload = Workload(_safe_name(short), "file", source_file=file, class_name=class_name,
-                        module_globals=namespace, size=size, policy=policy)
+    workload = Workload(
+        _safe_name(short),
+        "file",
+        source_file=file,
+        class_name=class_name,
+        module_globals=namespace,
+        size=size,
+        policy=policy,
+    )
     workload._construct = _constructor(workload, path.name)
     return workload
 
@@ -181,8 +189,7 @@ def _load_module(location, class_name, size, policy):
         if Path(location).suffix or "/" in location or Path(location).exists():
             _existing(Path(location))
             raise InputError(f"cannot read '{location}': a .py or .pt2 file is expected")
-        raise InputError(f"no such file: {location}",
-                         forms="file.py, file.py:Class, package.module:Class, file.pt2")
+        raise InputError(f"no such file: {location}", forms="file.py, file.py:Class, package.module:Class, file.pt2")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
@@ -195,8 +202,15 @@ def _load_module(location, class_name, size, policy):
         raise user_error(f"cannot import {location}", error) from error
     namespace = vars(module)
     file = Path(module.__file__).resolve() if getattr(module, "__file__", None) else None
-    workload = Workload(_safe_name(f"{location.rpartition('.')[2]}_{class_name}"), "module", source_file=file,
-                        class_name=class_name, module_globals=namespace, size=size, policy=policy)
+    workload = Workload(
+        _safe_name(f"{location.rpartition('.')[2]}_{class_name}"),
+        "module",
+        source_file=file,
+        class_name=class_name,
+        module_globals=namespace,
+        size=size,
+        policy=policy,
+    )
     workload._construct = _constructor(workload, location)
     return workload
 
@@ -219,8 +233,11 @@ def _load_pt2(path, size, policy):
 def _default_class(namespace, module_name, file):
     if "Model" in namespace:
         return "Model"
-    own = [n for n, v in namespace.items() if inspect.isclass(v) and issubclass(v, torch.nn.Module)
-           and v.__module__ == module_name]
+    own = [
+        n
+        for n, v in namespace.items()
+        if inspect.isclass(v) and issubclass(v, torch.nn.Module) and v.__module__ == module_name
+    ]
     if len(own) == 1:
         return own[0]
     hint = f"; name one of {', '.join(own)} as {file.name}:{own[0]}" if own else ""
@@ -337,8 +354,9 @@ def _choose_inputs(workload, text):
 def _settle_lazy(workload):
     """The first call gives a lazy module's weights their shapes."""
     module = workload.module
-    if any(isinstance(p, torch.nn.parameter.UninitializedTensorMixin)
-           for p in [*module.parameters(), *module.buffers()]):
+    if any(
+        isinstance(p, torch.nn.parameter.UninitializedTensorMixin) for p in [*module.parameters(), *module.buffers()]
+    ):
         args, kwargs = workload.make_inputs(0)
         try:
             with torch.no_grad():

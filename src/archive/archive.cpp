@@ -64,10 +64,10 @@ Result<Archive> Archive::open(const std::filesystem::path& path) {
     schema = row ? version.integer(0) : 0;
   }
   if (schema > kSchema)
-    return fail(Error{ErrorKind::kEnvironment,
-                      "the archive was written by a newer kernelwright", {}}
-                    .with("archive", path.string())
-                    .with("schema", std::to_string(schema)));
+    return fail(
+        Error{ErrorKind::kEnvironment, "the archive was written by a newer kernelwright", {}}
+            .with("archive", path.string())
+            .with("schema", std::to_string(schema)));
   if (schema < kSchema) {
     KW_CHECK_OK(database.transaction([&]() -> Status {
       KW_CHECK_OK(database.execute(kCreate));
@@ -86,8 +86,9 @@ Status Archive::record_subject(const SubjectRecord& subject) {
 }
 
 Status Archive::begin_run(const RunRecord& run) {
-  KW_TRY(Statement insert, database_.prepare("INSERT OR REPLACE INTO run(id,workload,out_dir,command,"
-                                             "status,started) VALUES(?,?,?,?,?,?)"));
+  KW_TRY(Statement insert,
+         database_.prepare("INSERT OR REPLACE INTO run(id,workload,out_dir,command,"
+                           "status,started) VALUES(?,?,?,?,?,?)"));
   insert << run.id << run.workload << run.out_dir << run.command << run.status << run.started;
   return insert.run();
 }
@@ -106,16 +107,18 @@ Result<int64_t> Archive::record(const std::string& run, const std::string& subje
   int64_t id = 0;
   KW_CHECK_OK(database_.transaction([&]() -> Status {
     const std::string sha = base::sha256_hex(proposal.candidate.source);
-    KW_TRY(Statement source, database_.prepare("INSERT OR IGNORE INTO source VALUES(?,CAST(? AS BLOB))"));
+    KW_TRY(Statement source,
+           database_.prepare("INSERT OR IGNORE INTO source VALUES(?,CAST(? AS BLOB))"));
     source << sha << proposal.candidate.source;
     KW_CHECK_OK(source.run());
     KW_TRY(Statement program, database_.prepare("INSERT OR IGNORE INTO program VALUES(?,?,?)"));
     program << candidate_id << program::print_program(proposal.candidate.program) << sha;
     KW_CHECK_OK(program.run());
     KW_TRY(Statement insert,
-           database_.prepare("INSERT INTO verdict(program,subject,run,proposer,idea,parent,predicted_s,"
-                             "schedule,kind,tier,ms,json,created) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) "
-                             "RETURNING id"));
+           database_.prepare(
+               "INSERT INTO verdict(program,subject,run,proposer,idea,parent,predicted_s,"
+               "schedule,kind,tier,ms,json,created) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) "
+               "RETURNING id"));
     std::optional<double> ms;
     if (verdict.timing) ms = verdict.timing->ms;
     insert << candidate_id << subject << run << proposal.proposer << proposal.idea
@@ -141,8 +144,9 @@ Status Archive::record_lesson(const Lesson& lesson) {
 }
 
 Result<std::vector<RunRecord>> Archive::runs(int limit) {
-  KW_TRY(Statement query, database_.prepare("SELECT id,workload,out_dir,command,status,started,result "
-                                            "FROM run ORDER BY started DESC, id DESC LIMIT ?"));
+  KW_TRY(Statement query,
+         database_.prepare("SELECT id,workload,out_dir,command,status,started,result "
+                           "FROM run ORDER BY started DESC, id DESC LIMIT ?"));
   query << limit;
   std::vector<RunRecord> out;
   while (true) {
@@ -154,12 +158,14 @@ Result<std::vector<RunRecord>> Archive::runs(int limit) {
 }
 
 Result<std::vector<VerdictRecord>> Archive::select(const std::string& where_and_order,
-                                                   const std::vector<std::string>& texts, int limit) {
+                                                   const std::vector<std::string>& texts,
+                                                   int limit) {
   KW_TRY(Statement query,
-         database_.prepare("SELECT v.id,v.program,v.subject,s.workload,s.region,v.run,v.proposer,v.idea,"
-                           "v.parent,v.predicted_s,v.schedule,v.created,v.json FROM verdict v JOIN "
-                           "subject s ON s.id=v.subject " +
-                           where_and_order + " LIMIT ?"));
+         database_.prepare(
+             "SELECT v.id,v.program,v.subject,s.workload,s.region,v.run,v.proposer,v.idea,"
+             "v.parent,v.predicted_s,v.schedule,v.created,v.json FROM verdict v JOIN "
+             "subject s ON s.id=v.subject " +
+             where_and_order + " LIMIT ?"));
   for (const auto& text : texts) query << text;
   query << limit;
   std::vector<VerdictRecord> out;
@@ -195,8 +201,8 @@ Result<std::vector<VerdictRecord>> Archive::verdicts_of_program(const std::strin
 }
 
 Result<std::vector<VerdictRecord>> Archive::best(const std::string& workload, int limit) {
-  return select(
-      "WHERE s.workload=? AND v.kind='accepted' AND v.tier='promotion' ORDER BY v.ms", {workload}, limit);
+  return select("WHERE s.workload=? AND v.kind='accepted' AND v.tier='promotion' ORDER BY v.ms",
+                {workload}, limit);
 }
 
 Result<std::optional<VerdictRecord>> Archive::best_of_subject(const std::string& subject) {
@@ -208,9 +214,10 @@ Result<std::optional<VerdictRecord>> Archive::best_of_subject(const std::string&
 }
 
 Result<std::vector<Lesson>> Archive::lessons(const std::string& ops_substring, int limit) {
-  KW_TRY(Statement query,
-         database_.prepare("SELECT id,ops,target,bottleneck,change,gain,program,created FROM lesson "
-                           "WHERE instr(ops,?)>0 OR ?='' ORDER BY gain DESC LIMIT ?"));
+  KW_TRY(
+      Statement query,
+      database_.prepare("SELECT id,ops,target,bottleneck,change,gain,program,created FROM lesson "
+                        "WHERE instr(ops,?)>0 OR ?='' ORDER BY gain DESC LIMIT ?"));
   query << ops_substring << ops_substring << limit;
   std::vector<Lesson> out;
   while (true) {
@@ -239,14 +246,16 @@ Result<std::string> Archive::resolve(const std::string& id_prefix) {
   std::string id = query.text(0);
   KW_TRY(bool second, query.step());
   if (second)
-    return fail(ErrorKind::kInput, fmt::format("program id '{}' is ambiguous: give more of it", id_prefix));
+    return fail(ErrorKind::kInput,
+                fmt::format("program id '{}' is ambiguous: give more of it", id_prefix));
   return id;
 }
 
 Result<program::Candidate> Archive::load(const std::string& id_prefix) {
   KW_TRY(std::string id, resolve(id_prefix));
-  KW_TRY(Statement query, database_.prepare("SELECT p.json, s.content FROM program p JOIN source s ON "
-                                            "s.sha=p.source WHERE p.id=?"));
+  KW_TRY(Statement query,
+         database_.prepare("SELECT p.json, s.content FROM program p JOIN source s ON "
+                           "s.sha=p.source WHERE p.id=?"));
   query << id;
   KW_TRY(bool row, query.step());
   if (!row) return fail(ErrorKind::kInternal, "archive: program without its source");

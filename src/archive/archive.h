@@ -19,16 +19,16 @@ struct SubjectRecord {
   std::string workload;  // short name
   std::string region;
   std::string target, device, policy;
-  std::string ops;       // op names, space-separated, for finding lessons
+  std::string ops;  // op names, space-separated, for finding lessons
 };
 
 struct RunRecord {
-  std::string id;        // folder name of the run
+  std::string id;  // folder name of the run
   std::string workload;
   std::string out_dir;
   std::string command;
-  std::string status;    // "running", "improved", "baseline_kept", "interrupted", "failed"
-  std::string started;   // ISO time, UTC
+  std::string status;   // "running", "improved", "baseline_kept", "interrupted", "failed"
+  std::string started;  // ISO time, UTC
   std::string result_json;
 };
 
@@ -52,9 +52,9 @@ struct Lesson {
   std::string created;
 };
 
-// Everything tried, in one SQLite file (WAL): subjects, runs, programs with their content-addressed sources, proposals with
-// lineage, verdicts, lessons. A record that returned survives the death of the process at any moment. Several
-// processes may write; each write is one transaction.
+// Everything tried, in one SQLite file (WAL): subjects, runs, programs with their content-addressed
+// sources, proposals with lineage, verdicts, lessons. A record that returned survives the death of
+// the process at any moment. Several processes may write; each write is one transaction.
 class Archive {
  public:
   // Opens or creates; an archive of a newer schema is refused (kEnvironment).
@@ -64,7 +64,8 @@ class Archive {
 
   Status record_subject(const SubjectRecord& subject);
   Status begin_run(const RunRecord& run);
-  Status finish_run(const std::string& id, const std::string& status, const std::string& result_json);
+  Status finish_run(const std::string& id, const std::string& status,
+                    const std::string& result_json);
   // Program, source, proposal and verdict in one transaction. Returns the verdict's id.
   Result<int64_t> record(const std::string& run, const std::string& subject,
                          const program::Proposal& proposal, const std::string& candidate_id,
@@ -80,14 +81,15 @@ class Archive {
   // The fastest correct program already known for a subject, for a warm start.
   Result<std::optional<VerdictRecord>> best_of_subject(const std::string& subject);
   Result<std::vector<Lesson>> lessons(const std::string& ops_substring, int limit);
-  // The candidate back from the archive; kInput when no program, or more than one, has this id prefix.
+  // The candidate back from the archive; kInput when no program, or more than one, has this id
+  // prefix.
   Result<program::Candidate> load(const std::string& id_prefix);
   Result<std::string> resolve(const std::string& id_prefix);
 
  private:
   explicit Archive(Database database) : database_(std::move(database)) {}
-  Result<std::vector<VerdictRecord>> select(const std::string& where_and_order, const std::vector<std::string>& texts,
-                                            int limit);
+  Result<std::vector<VerdictRecord>> select(const std::string& where_and_order,
+                                            const std::vector<std::string>& texts, int limit);
   Database database_;
 };
 

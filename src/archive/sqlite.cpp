@@ -15,15 +15,19 @@ Error database_error(sqlite3* database, std::string_view doing) {
                             code == SQLITE_CANTOPEN || code == SQLITE_IOERR ||
                             code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
   Error error{surroundings ? ErrorKind::kEnvironment : ErrorKind::kInternal, "", {}};
-  error.message = fmt::format("archive: {}: {}", doing,
-                              database ? sqlite3_errmsg(database) : "out of memory");
+  error.message =
+      fmt::format("archive: {}: {}", doing, database ? sqlite3_errmsg(database) : "out of memory");
   return error;
 }
 
 }  // namespace
 
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-void Database::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
+void Database::Close::operator()(sqlite3* database) const {
+  sqlite3_close_v2(database);
+}
 
 Statement& Statement::operator<<(std::string_view text) {
   KW_INVARIANT(sqlite3_bind_text(statement_.get(), next_++, text.data(),
@@ -60,23 +64,24 @@ Status Statement::run() {
 }
 
 std::string Statement::text(int column) const {
-  const auto* bytes =
-      static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
   const auto size = static_cast<size_t>(sqlite3_column_bytes(statement_.get(), column));
   return bytes ? std::string(bytes, size) : std::string();
 }
 int64_t Statement::integer(int column) const {
   return sqlite3_column_int64(statement_.get(), column);
 }
-double Statement::real(int column) const { return sqlite3_column_double(statement_.get(), column); }
+double Statement::real(int column) const {
+  return sqlite3_column_double(statement_.get(), column);
+}
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
 }
 
 Result<Database> Database::open(const std::filesystem::path& path) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   Database database(raw);
   if (code != SQLITE_OK) return fail(database_error(raw, "open " + path.string()));
   sqlite3_extended_result_codes(raw, 0);

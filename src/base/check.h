@@ -16,7 +16,7 @@ class InternalError : public std::logic_error {
 
 }  // namespace kernelwright::base
 
-#define KW_INVARIANT(condition, what) \
-  do {                                \
+#define KW_INVARIANT(condition, what)                                                   \
+  do {                                                                                  \
     if (!(condition)) ::kernelwright::base::invariant_failed(__FILE__, __LINE__, what); \
   } while (false)

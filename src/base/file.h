@@ -34,8 +34,8 @@ class TempDir {
 // HOME, or the user's entry in the password file.
 Result<std::filesystem::path> home_dir();
 
-// XDG folders of this user, created on first use: ~/.cache/kernelwright, ~/.local/share/kernelwright.
-// KERNELWRIGHT_CACHE_DIR and KERNELWRIGHT_DATA_DIR override them.
+// XDG folders of this user, created on first use: ~/.cache/kernelwright,
+// ~/.local/share/kernelwright. KERNELWRIGHT_CACHE_DIR and KERNELWRIGHT_DATA_DIR override them.
 Result<std::filesystem::path> cache_dir();
 Result<std::filesystem::path> data_dir();
 

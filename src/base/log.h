@@ -14,8 +14,8 @@ void note(std::string_view line);
 void warn(std::string_view line);
 void debug(std::string_view line);
 
-// The progress line: rewritten in place on a terminal, printed as plain lines (at most one every two
-// seconds, and on a change of phase) elsewhere. Other log lines clear it first.
+// The progress line: rewritten in place on a terminal, printed as plain lines (at most one every
+// two seconds, and on a change of phase) elsewhere. Other log lines clear it first.
 void progress(std::string_view phase, std::string_view text);
 void end_progress();
 

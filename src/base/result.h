@@ -43,7 +43,9 @@ using Status = Result<void>;
 inline tl::unexpected<Error> fail(ErrorKind kind, std::string message) {
   return tl::unexpected<Error>(Error{kind, std::move(message), {}});
 }
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 }  // namespace kernelwright::base
 
@@ -55,14 +57,15 @@ using base::Result;
 using base::Status;
 }  // namespace kernelwright
 
-// Evaluates a Result; on failure returns its error from the enclosing function, else binds the value.
+// Evaluates a Result; on failure returns its error from the enclosing function, else binds the
+// value.
 #define KW_CONCAT_INNER(a, b) a##b
 #define KW_CONCAT(a, b) KW_CONCAT_INNER(a, b)
-#define KW_TRY(declaration, expression)                                  \
-  auto KW_CONCAT(kw_result_, __LINE__) = (expression);                   \
-  if (!KW_CONCAT(kw_result_, __LINE__))                                  \
+#define KW_TRY(declaration, expression)                                        \
+  auto KW_CONCAT(kw_result_, __LINE__) = (expression);                         \
+  if (!KW_CONCAT(kw_result_, __LINE__))                                        \
     return tl::unexpected(std::move(KW_CONCAT(kw_result_, __LINE__).error())); \
   declaration = std::move(*KW_CONCAT(kw_result_, __LINE__))
-#define KW_CHECK_OK(expression)                                          \
+#define KW_CHECK_OK(expression)                                                              \
   if (auto KW_CONCAT(kw_status_, __LINE__) = (expression); !KW_CONCAT(kw_status_, __LINE__)) \
   return tl::unexpected(std::move(KW_CONCAT(kw_status_, __LINE__).error()))

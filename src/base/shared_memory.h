@@ -51,9 +51,9 @@ class SharedMemory {
   size_t size() const { return size_; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
   int fd() const { return fd_.get(); }
-  // A descriptor of the same memory through which nobody can write. From then on the memory is sealed:
-  // mappings made before stay writable, new ones cannot be. kEnvironment when the memory was made
-  // by a process that left MFD_ALLOW_SEALING out.
+  // A descriptor of the same memory through which nobody can write. From then on the memory is
+  // sealed: mappings made before stay writable, new ones cannot be. kEnvironment when the memory
+  // was made by a process that left MFD_ALLOW_SEALING out.
   Result<UniqueFd> read_only_fd() const;
 
  private:

@@ -16,17 +16,17 @@ namespace kernelwright::base {
 
 // Bounds of a child process; 0 means unbounded.
 struct ProcessLimits {
-  double wall_s = 0;             // the whole process group is killed when it ends
-  uint64_t memory_bytes = 0;     // RLIMIT_AS
-  uint64_t cpu_s = 0;            // RLIMIT_CPU
-  uint64_t file_bytes = 0;       // RLIMIT_FSIZE
+  double wall_s = 0;                // the whole process group is killed when it ends
+  uint64_t memory_bytes = 0;        // RLIMIT_AS
+  uint64_t cpu_s = 0;               // RLIMIT_CPU
+  uint64_t file_bytes = 0;          // RLIMIT_FSIZE
   uint64_t output_bytes = 1 << 20;  // stdout and stderr each; the rest is dropped
 };
 
-// What a confined child may reach (Landlock). Applied between fork and exec; where the kernel has no
-// Landlock, `confinement_available()` is false and the child runs with the rest. /dev/null is always
-// open to it; missing read paths are skipped. A confined child cannot leave its process group, so that
-// a deadline ends all of it.
+// What a confined child may reach (Landlock). Applied between fork and exec; where the kernel has
+// no Landlock, `confinement_available()` is false and the child runs with the rest. /dev/null is
+// always open to it; missing read paths are skipped. A confined child cannot leave its process
+// group, so that a deadline ends all of it.
 struct Confinement {
   std::vector<std::string> read_paths;
   std::vector<std::string> write_paths;
@@ -34,8 +34,8 @@ struct Confinement {
 };
 
 struct ProcessSpec {
-  std::vector<std::string> argv;  // argv[0] is looked up on PATH
-  std::string cwd;                // empty: ours
+  std::vector<std::string> argv;                // argv[0] is looked up on PATH
+  std::string cwd;                              // empty: ours
   std::optional<std::vector<std::string>> env;  // "K=V"; nullopt: ours
   std::string stdin_text;
   ProcessLimits limits;
@@ -57,7 +57,8 @@ struct ProcessOutcome {
 
 bool confinement_available();
 
-// Runs a child in a process group of its own to its end; then the rest of its group is killed. kEnvironment when it cannot be started.
+// Runs a child in a process group of its own to its end; then the rest of its group is killed.
+// kEnvironment when it cannot be started.
 Result<ProcessOutcome> run_process(const ProcessSpec& spec);
 
 // A child that lives on (a worker); `stdin_text`, `wall_s` and `output_bytes` do not apply to it.

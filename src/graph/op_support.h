@@ -33,7 +33,8 @@ enum class ResultType : uint8_t {
   kFloat,     // the same, but integers give f32
   kBool,
 };
-OpEntry pointwise(std::string name, const std::string& text, ResultType result = ResultType::kPromoted);
+OpEntry pointwise(std::string name, const std::string& text,
+                  ResultType result = ResultType::kPromoted);
 
 tl::unexpected<Error> op_error(const Node& node, const std::string& what);
 

@@ -12,8 +12,8 @@
 
 namespace kernelwright::program {
 
-// A program's buffers with their sizes worked out; what every later check looks buffers up in. Building
-// it checks the buffers one by one and throws Malformed.
+// A program's buffers with their sizes worked out; what every later check looks buffers up in.
+// Building it checks the buffers one by one and throws Malformed.
 class BufferTable {
  public:
   struct Entry {

@@ -20,7 +20,8 @@ Status check_plain_file(const fs::path& path) {
   if (code || status.type() == fs::file_type::not_found)
     return fail(ErrorKind::kInput, fmt::format("{}: no such file", path.string()));
   if (status.type() == fs::file_type::symlink)
-    return fail(ErrorKind::kInput, fmt::format("{}: a link, not a file inside the program's folder", path.string()));
+    return fail(ErrorKind::kInput,
+                fmt::format("{}: a link, not a file inside the program's folder", path.string()));
   if (status.type() != fs::file_type::regular)
     return fail(ErrorKind::kInput, fmt::format("{}: not a regular file", path.string()));
   return {};
@@ -41,13 +42,18 @@ Result<Candidate> read_candidate(const fs::path& folder) {
 Status write_candidate(const Candidate& candidate, const fs::path& folder) {
   std::error_code code;
   fs::create_directories(folder, code);
-  if (code) return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", folder.string(), code.message()));
+  if (code)
+    return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", folder.string(), code.message()));
   KW_CHECK_OK(base::write_file_atomic(folder / candidate.program.source, candidate.source));
   return base::write_file_atomic(folder / "program.json", print_program(candidate.program));
 }
 
 std::string candidate_id(const Candidate& candidate) {
-  return base::IdentityBuilder().add("candidate-1").add(print_program(candidate.program)).add(candidate.source).hex();
+  return base::IdentityBuilder()
+      .add("candidate-1")
+      .add(print_program(candidate.program))
+      .add(candidate.source)
+      .hex();
 }
 
 }  // namespace kernelwright::program

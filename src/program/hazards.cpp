@@ -11,7 +11,8 @@ namespace {
 
 class Walk {
  public:
-  explicit Walk(const BufferTable& table) : table_(table), written_(table.size()), ever_(table.size()) {
+  explicit Walk(const BufferTable& table)
+      : table_(table), written_(table.size()), ever_(table.size()) {
     for (const Buffer& buffer : table.program().buffers) {
       bool has_content = buffer.role == BufferRole::kInput || buffer.role == BufferRole::kWeight ||
                          buffer.role == BufferRole::kTable || buffer.role == BufferRole::kState ||
@@ -35,8 +36,9 @@ class Walk {
 
   void read(const std::string& name, const std::string& place) const {
     if (!written_[index(name, place)])
-      throw Malformed(place, fmt::format("{} {} is read before anything wrote it",
-                                         role_name(table_.at(name, place).buffer->role), excerpt(name)));
+      throw Malformed(place,
+                      fmt::format("{} {} is read before anything wrote it",
+                                  role_name(table_.at(name, place).buffer->role), excerpt(name)));
   }
   void write(const std::string& name, const std::string& place) {
     written_[index(name, place)] = true;
@@ -53,7 +55,8 @@ class Walk {
   }
 
   void step(const Step& step, const std::string& place) {
-    if (++visits_ > kVisitBudget) throw Malformed(place, "repeats and swaps are too entangled to check");
+    if (++visits_ > kVisitBudget)
+      throw Malformed(place, "repeats and swaps are too entangled to check");
     if (const auto* launch = std::get_if<Launch>(&step.action)) {
       args(launch->args, place);
     } else if (const auto* call = std::get_if<LibraryCall>(&step.action)) {
@@ -106,7 +109,8 @@ void check_hazards(const BufferTable& table) {
   for (const Buffer& buffer : program.buffers) {
     bool must = buffer.role == BufferRole::kOutput || buffer.role == BufferRole::kState;
     if (must && !walk.ever_written(buffer))
-      throw Malformed("buffers." + buffer.name, fmt::format("{} is never written", role_name(buffer.role)));
+      throw Malformed("buffers." + buffer.name,
+                      fmt::format("{} is never written", role_name(buffer.role)));
   }
 }
 

@@ -35,7 +35,9 @@ class EventGuard {
         frames_.push_back(Frame{event == Event::array_start, {}, {}, -1});
         break;
       case Event::object_end:
-      case Event::array_end: frames_.pop_back(); break;
+      case Event::array_end:
+        frames_.pop_back();
+        break;
       case Event::key: {
         Frame& frame = frames_.back();
         frame.key = value.get<std::string>();
@@ -44,7 +46,9 @@ class EventGuard {
         if (frame.seen.size() > kMaxObjectKeys) throw Malformed(parent_place(), "too many keys");
         break;
       }
-      case Event::value: begin_value(); break;
+      case Event::value:
+        begin_value();
+        break;
     }
     return true;
   }
@@ -62,7 +66,8 @@ class EventGuard {
   std::string path(size_t count) const {
     std::string out;
     for (size_t i = 0; i < count; ++i)
-      out = frames_[i].array ? fmt::format("{}[{}]", out, frames_[i].index) : child(out, frames_[i].key);
+      out = frames_[i].array ? fmt::format("{}[{}]", out, frames_[i].index)
+                             : child(out, frames_[i].key);
     return out;
   }
   std::string place() const { return path(frames_.size()); }
@@ -102,11 +107,19 @@ bool is_identifier(std::string_view text) {
   return true;
 }
 
-void JsonNode::malformed(const std::string& what) const { throw Malformed(place_, what); }
+void JsonNode::malformed(const std::string& what) const {
+  throw Malformed(place_, what);
+}
 
-bool JsonNode::is_object() const { return value_->is_object(); }
-bool JsonNode::is_array() const { return value_->is_array(); }
-bool JsonNode::is_string() const { return value_->is_string(); }
+bool JsonNode::is_object() const {
+  return value_->is_object();
+}
+bool JsonNode::is_array() const {
+  return value_->is_array();
+}
+bool JsonNode::is_string() const {
+  return value_->is_string();
+}
 
 void JsonNode::only_keys(std::initializer_list<std::string_view> keys) const {
   if (!is_object()) malformed(fmt::format("expected an object, got {}", value_->type_name()));
@@ -138,7 +151,8 @@ std::vector<std::pair<std::string, JsonNode>> JsonNode::members(size_t limit) co
   if (!is_object()) malformed(fmt::format("expected an object, got {}", value_->type_name()));
   if (value_->size() > limit) malformed(fmt::format("more than {} entries", limit));
   std::vector<std::pair<std::string, JsonNode>> out;
-  for (const auto& [key, value] : value_->items()) out.emplace_back(key, JsonNode(value, child(place_, key)));
+  for (const auto& [key, value] : value_->items())
+    out.emplace_back(key, JsonNode(value, child(place_, key)));
   return out;
 }
 
@@ -146,7 +160,8 @@ std::vector<JsonNode> JsonNode::items(size_t limit) const {
   if (!is_array()) malformed(fmt::format("expected a list, got {}", value_->type_name()));
   if (value_->size() > limit) malformed(fmt::format("more than {} entries", limit));
   std::vector<JsonNode> out;
-  for (size_t i = 0; i < value_->size(); ++i) out.emplace_back((*value_)[i], fmt::format("{}[{}]", place_, i));
+  for (size_t i = 0; i < value_->size(); ++i)
+    out.emplace_back((*value_)[i], fmt::format("{}[{}]", place_, i));
   return out;
 }
 
@@ -159,17 +174,20 @@ std::string JsonNode::string(size_t limit) const {
 
 std::string JsonNode::identifier(const char* what) const {
   std::string text = string(kMaxNameBytes);
-  if (!is_identifier(text)) malformed(fmt::format("{} {} is not an identifier", what, excerpt(text)));
+  if (!is_identifier(text))
+    malformed(fmt::format("{} {} is not an identifier", what, excerpt(text)));
   return text;
 }
 
 bool JsonNode::boolean() const {
-  if (!value_->is_boolean()) malformed(fmt::format("expected true or false, got {}", value_->type_name()));
+  if (!value_->is_boolean())
+    malformed(fmt::format("expected true or false, got {}", value_->type_name()));
   return value_->get<bool>();
 }
 
 int64_t JsonNode::integer(int64_t low, int64_t high) const {
-  if (!value_->is_number_integer()) malformed(fmt::format("expected an integer, got {}", excerpt(value_->dump())));
+  if (!value_->is_number_integer())
+    malformed(fmt::format("expected an integer, got {}", excerpt(value_->dump())));
   bool huge = value_->is_number_unsigned() &&
               value_->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   if (huge || value_->get<int64_t>() < low || value_->get<int64_t>() > high)

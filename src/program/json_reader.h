@@ -16,10 +16,12 @@
 
 namespace kernelwright::program {
 
-// A JSON value together with its place in the document. Every reader throws Malformed with that place.
+// A JSON value together with its place in the document. Every reader throws Malformed with that
+// place.
 class JsonNode {
  public:
-  JsonNode(const nlohmann::ordered_json& value, std::string place) : value_(&value), place_(std::move(place)) {}
+  JsonNode(const nlohmann::ordered_json& value, std::string place)
+      : value_(&value), place_(std::move(place)) {}
 
   const std::string& place() const { return place_; }
   [[noreturn]] void malformed(const std::string& what) const;

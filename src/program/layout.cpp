@@ -61,7 +61,8 @@ Lifetimes lifetimes(const Program& program) {
   Swaps swaps;
   for (size_t i = 0; i < program.run.size(); ++i)
     visit_step(program.run[i], static_cast<int64_t>(i), out, swaps);
-  // Names that trade places trade storage: both live as long as either. Chains need more than one pass.
+  // Names that trade places trade storage: both live as long as either. Chains need more than one
+  // pass.
   for (bool changed = true; changed;) {
     changed = false;
     for (const auto& [a, b] : swaps) {
@@ -82,7 +83,8 @@ Result<int64_t> buffer_bytes(const Buffer& buffer, const Program& program, int64
   for (const SizeExpr& extent : buffer.shape) {
     KW_TRY(int64_t value, evaluate(extent, program.params));
     if (value < 0 || __builtin_mul_overflow(count, value, &count) || count > kMaxWorkspaceBytes)
-      return fail(ErrorKind::kInput, fmt::format("buffers.{}: larger than {} GiB", buffer.name, kMaxWorkspaceBytes >> 30));
+      return fail(ErrorKind::kInput, fmt::format("buffers.{}: larger than {} GiB", buffer.name,
+                                                 kMaxWorkspaceBytes >> 30));
   }
   return (count + alignment - 1) / alignment * alignment;
 }
@@ -93,8 +95,8 @@ struct Placed {
   Lifetime life;
 };
 
-// Lowest offset at which `bytes` fit beside everything that lives at the same time. `placed` is sorted by
-// offset.
+// Lowest offset at which `bytes` fit beside everything that lives at the same time. `placed` is
+// sorted by offset.
 int64_t lowest_fit(const std::vector<Placed>& placed, int64_t bytes, const Lifetime& life) {
   int64_t offset = 0;
   for (const Placed& other : placed) {
@@ -142,15 +144,17 @@ Result<Layout> lay_out(const Program& program, int64_t alignment) {
     }
     int64_t offset = lowest_fit(placed, bytes, life->second);
     Placed entry{offset, bytes, life->second};
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), entry,
-                                   [](const Placed& a, const Placed& b) { return a.offset < b.offset; }),
-                  entry);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), entry,
+                         [](const Placed& a, const Placed& b) { return a.offset < b.offset; }),
+        entry);
     layout.offset[buffer->name] = base + offset;
     layout.scratch_bytes = std::max(layout.scratch_bytes, offset + bytes);
     if (layout.total() > kMaxWorkspaceBytes) break;
   }
   if (layout.total() > kMaxWorkspaceBytes)
-    return fail(ErrorKind::kInput, fmt::format("workspace is larger than {} GiB", kMaxWorkspaceBytes >> 30));
+    return fail(ErrorKind::kInput,
+                fmt::format("workspace is larger than {} GiB", kMaxWorkspaceBytes >> 30));
   return layout;
 }
 

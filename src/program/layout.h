@@ -8,13 +8,14 @@
 
 namespace kernelwright::program {
 
-// Where scratch, packed and sync buffers lie in the runtime's one arena per program: offsets in bytes,
-// 64-byte aligned (256 on CUDA). Scratch buffers whose lifetimes (first write to last read in `run`; a
-// whole repeat counts as one step) do not overlap may share bytes; packed and sync never do.
+// Where scratch, packed and sync buffers lie in the runtime's one arena per program: offsets in
+// bytes, 64-byte aligned (256 on CUDA). Scratch buffers whose lifetimes (first write to last read
+// in `run`; a whole repeat counts as one step) do not overlap may share bytes; packed and sync
+// never do.
 struct Layout {
   std::map<std::string, int64_t> offset;
   std::map<std::string, int64_t> bytes;
-  int64_t packed_bytes = 0;   // [0, packed_bytes) packed, then sync, then scratch
+  int64_t packed_bytes = 0;  // [0, packed_bytes) packed, then sync, then scratch
   int64_t sync_bytes = 0;
   int64_t scratch_bytes = 0;
   int64_t total() const { return packed_bytes + sync_bytes + scratch_bytes; }

@@ -9,7 +9,8 @@
 
 namespace kernelwright::program {
 
-// Thrown inside this folder where a program is off; parse_program and validate turn it into an Error.
+// Thrown inside this folder where a program is off; parse_program and validate turn it into an
+// Error.
 class Malformed : public std::runtime_error {
  public:
   // `place` as "run[0].args[2]"; empty: the program as a whole.

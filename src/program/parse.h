@@ -9,12 +9,13 @@
 
 namespace kernelwright::program {
 
-// Reads program.json: JSON shape, kinds, names, limits on sizes and counts. Errors are kInput, name the place
+// Reads program.json: JSON shape, kinds, names, limits on sizes and counts. Errors are kInput, name
+// the place
 // ("run[0].args[2]: unknown buffer 'h9'") and never echo more than a short excerpt.
 Result<Program> parse_program(std::string_view json_text);
 
-// A candidate on disk: the program and its source text. The source must lie directly in the folder (no
-// separators, no links) and be under 4 MiB.
+// A candidate on disk: the program and its source text. The source must lie directly in the folder
+// (no separators, no links) and be under 4 MiB.
 struct Candidate {
   Program program;
   std::string source;

@@ -18,16 +18,18 @@ View parse_view(const JsonNode& node, std::string& buffer) {
   view.shape = node.at("shape").size_list(kMaxRank);
   if (auto strides = node.find("strides")) {
     view.strides = strides->size_list(kMaxRank);
-    if (view.strides.size() != view.shape.size()) strides->malformed("as many strides as extents are needed");
+    if (view.strides.size() != view.shape.size())
+      strides->malformed("as many strides as extents are needed");
   }
   return view;
 }
 
 TensorMap parse_tensor_map(const JsonNode& node, BufferArg& arg) {
-  node.only_keys({"buffer", "view", "dtype", "shape", "strides_bytes", "box", "element_strides", "interleave",
-                  "swizzle", "l2_promotion", "fill", "im2col_lower", "im2col_upper", "channels_per_pixel",
-                  "pixels_per_column"});
-  if (node.has("buffer") == node.has("view")) node.malformed("exactly one of 'buffer' and 'view' is needed");
+  node.only_keys({"buffer", "view", "dtype", "shape", "strides_bytes", "box", "element_strides",
+                  "interleave", "swizzle", "l2_promotion", "fill", "im2col_lower", "im2col_upper",
+                  "channels_per_pixel", "pixels_per_column"});
+  if (node.has("buffer") == node.has("view"))
+    node.malformed("exactly one of 'buffer' and 'view' is needed");
   if (auto view = node.find("view"))
     arg.view = parse_view(*view, arg.buffer);
   else
@@ -127,8 +129,8 @@ std::vector<Arg> parse_args(const JsonNode& node) {
 }
 
 Launch parse_launch(const JsonNode& node) {
-  node.only_keys({"kernel", "grid", "block", "cluster", "shared_bytes", "cooperative", "pdl", "team",
-                  "scratch_bytes", "grain", "args"});
+  node.only_keys({"kernel", "grid", "block", "cluster", "shared_bytes", "cooperative", "pdl",
+                  "team", "scratch_bytes", "grain", "args"});
   Launch launch;
   launch.kernel = node.at("kernel").identifier("kernel");
   JsonNode grid = node.at("grid");
@@ -162,7 +164,8 @@ std::string parse_place(const JsonNode& node, std::optional<View>& view) {
 
 Fill parse_fill(const JsonNode& node) {
   node.only_keys({"buffer", "view", "value"});
-  if (node.has("buffer") == node.has("view")) node.malformed("exactly one of 'buffer' and 'view' is needed");
+  if (node.has("buffer") == node.has("view"))
+    node.malformed("exactly one of 'buffer' and 'view' is needed");
   Fill fill;
   if (auto view = node.find("view"))
     fill.view = parse_view(*view, fill.buffer);
@@ -182,7 +185,8 @@ Copy parse_copy(const JsonNode& node) {
 
 Repeat parse_repeat(const JsonNode& node, size_t& budget, int depth) {
   node.only_keys({"repeat", "body", "swap"});
-  if (depth >= kMaxRepeatDepth) node.malformed(fmt::format("repeats nest at most {} deep", kMaxRepeatDepth));
+  if (depth >= kMaxRepeatDepth)
+    node.malformed(fmt::format("repeats nest at most {} deep", kMaxRepeatDepth));
   Repeat repeat;
   repeat.count = node.at("repeat").size_expr();
   JsonNode body = node.at("body");
@@ -204,7 +208,8 @@ LibraryCall parse_library(const JsonNode& node) {
   if (auto args = node.find("args")) call.args = parse_args(*args);
   if (auto options = node.find("options"))
     for (const auto& [key, value] : options->members(64)) {
-      if (!is_identifier(key)) options->malformed(fmt::format("option {} is not an identifier", excerpt(key)));
+      if (!is_identifier(key))
+        options->malformed(fmt::format("option {} is not an identifier", excerpt(key)));
       call.options[key] = value.string(kMaxNameBytes);
     }
   return call;

@@ -19,8 +19,10 @@ Json sizes(const std::vector<SizeExpr>& list) {
 
 Json buffer_json(const Buffer& buffer) {
   Json out = {{"role", role_name(buffer.role)}};
-  if (buffer.role == BufferRole::kInput || buffer.role == BufferRole::kOutput) out["index"] = buffer.index;
-  if (buffer.role == BufferRole::kWeight || buffer.role == BufferRole::kState) out["name"] = buffer.weight;
+  if (buffer.role == BufferRole::kInput || buffer.role == BufferRole::kOutput)
+    out["index"] = buffer.index;
+  if (buffer.role == BufferRole::kWeight || buffer.role == BufferRole::kState)
+    out["name"] = buffer.weight;
   if (buffer.typed) {
     out["dtype"] = graph::dtype_name(buffer.dtype);
     out["shape"] = sizes(buffer.shape);
@@ -87,14 +89,17 @@ struct ArgPrinter {
     return {{access_name(arg.access), arg.buffer}};
   }
   Json operator()(const ImmediateArg& arg) const {
-    Json value = std::holds_alternative<SizeExpr>(arg.value) ? size_json(std::get<SizeExpr>(arg.value))
-                                                             : real_json(std::get<double>(arg.value));
+    Json value = std::holds_alternative<SizeExpr>(arg.value)
+                     ? size_json(std::get<SizeExpr>(arg.value))
+                     : real_json(std::get<double>(arg.value));
     return {{graph::dtype_name(arg.dtype), value}};
   }
   Json operator()(const ScalarInputArg& arg) const {
     return {{"scalar_input", arg.index}, {"dtype", graph::dtype_name(arg.dtype)}};
   }
-  Json operator()(const StepCounterArg& arg) const { return {{"step", graph::dtype_name(arg.dtype)}}; }
+  Json operator()(const StepCounterArg& arg) const {
+    return {{"step", graph::dtype_name(arg.dtype)}};
+  }
   Json operator()(const LocalArg& arg) const { return {{"local", size_json(arg.bytes)}}; }
 };
 
@@ -139,7 +144,9 @@ struct StepPrinter {
     return {{"fill", body}};
   }
   Json operator()(const Copy& copy) const {
-    return {{"copy", {{"from", place_json(copy.from, copy.from_view)}, {"to", place_json(copy.to, copy.to_view)}}}};
+    return {{"copy",
+             {{"from", place_json(copy.from, copy.from_view)},
+              {"to", place_json(copy.to, copy.to_view)}}}};
   }
   Json operator()(const Repeat& repeat) const {
     Json out = {{"repeat", size_json(repeat.count)}, {"body", steps_json(repeat.body)}};
@@ -186,7 +193,8 @@ std::string lines(const std::vector<Step>& steps) {
 }  // namespace
 
 std::string print_program(const Program& program) {
-  std::string out = fmt::format("{{\n  \"format\": {},\n  \"target\": {},\n", program.format, dump(program.target));
+  std::string out = fmt::format("{{\n  \"format\": {},\n  \"target\": {},\n", program.format,
+                                dump(program.target));
   if (!program.arch.empty()) out += fmt::format("  \"arch\": {},\n", dump(program.arch));
   out += fmt::format("  \"source\": {},\n", dump(program.source));
   if (!program.flags.empty()) out += fmt::format("  \"flags\": {},\n", dump(Json(program.flags)));

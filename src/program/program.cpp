@@ -5,14 +5,22 @@ namespace kernelwright::program {
 
 const char* role_name(BufferRole role) {
   switch (role) {
-    case BufferRole::kInput: return "input";
-    case BufferRole::kWeight: return "weight";
-    case BufferRole::kOutput: return "output";
-    case BufferRole::kPacked: return "packed";
-    case BufferRole::kScratch: return "scratch";
-    case BufferRole::kSync: return "sync";
-    case BufferRole::kState: return "state";
-    case BufferRole::kTable: return "table";
+    case BufferRole::kInput:
+      return "input";
+    case BufferRole::kWeight:
+      return "weight";
+    case BufferRole::kOutput:
+      return "output";
+    case BufferRole::kPacked:
+      return "packed";
+    case BufferRole::kScratch:
+      return "scratch";
+    case BufferRole::kSync:
+      return "sync";
+    case BufferRole::kState:
+      return "state";
+    case BufferRole::kTable:
+      return "table";
   }
   return "?";
 }

@@ -13,8 +13,8 @@
 
 namespace kernelwright::program {
 
-// An integer that may be an expression over `params`: + - * / % ( ), ceil_div(a,b), min, max. Kept as
-// text; numbers are their own text.
+// An integer that may be an expression over `params`: + - * / % ( ), ceil_div(a,b), min, max. Kept
+// as text; numbers are their own text.
 struct SizeExpr {
   std::string text;
   bool operator==(const SizeExpr&) const = default;
@@ -29,12 +29,13 @@ const char* role_name(BufferRole role);
 struct Buffer {
   std::string name;
   BufferRole role = BufferRole::kScratch;
-  int index = -1;                     // kInput, kOutput
-  std::string weight;                 // kWeight, kState: state_dict name
+  int index = -1;      // kInput, kOutput
+  std::string weight;  // kWeight, kState: state_dict name
   graph::DType dtype = graph::DType::kF32;
-  std::vector<SizeExpr> shape;        // inputs, weights, outputs: given by the region, checked when written
-  bool typed = false;                 // dtype and shape were written
-  std::vector<double> table;          // kTable: the values
+  std::vector<SizeExpr>
+      shape;                  // inputs, weights, outputs: given by the region, checked when written
+  bool typed = false;         // dtype and shape were written
+  std::vector<double> table;  // kTable: the values
   bool operator==(const Buffer&) const = default;
 };
 
@@ -44,7 +45,7 @@ enum class Access { kRead, kWrite, kReadWrite };
 struct View {
   SizeExpr offset;
   std::vector<SizeExpr> shape;
-  std::vector<SizeExpr> strides;      // empty: contiguous
+  std::vector<SizeExpr> strides;  // empty: contiguous
   bool operator==(const View&) const = default;
 };
 
@@ -54,7 +55,7 @@ struct TensorMap {
   std::string interleave, swizzle, l2_promotion, fill;
   std::vector<SizeExpr> im2col_lower, im2col_upper;  // empty: tiled
   std::optional<SizeExpr> channels_per_pixel, pixels_per_column;
-  std::optional<graph::DType> dtype;                 // absent: the buffer's
+  std::optional<graph::DType> dtype;  // absent: the buffer's
   bool operator==(const TensorMap&) const = default;
 };
 
@@ -87,14 +88,14 @@ using Arg = std::variant<BufferArg, ImmediateArg, ScalarInputArg, StepCounterArg
 
 struct Launch {
   std::string kernel;
-  std::vector<SizeExpr> grid;                    // 1 to 3 extents; a CPU kernel sees their product
-  std::optional<int> resident_per_sm;            // instead of grid
+  std::vector<SizeExpr> grid;          // 1 to 3 extents; a CPU kernel sees their product
+  std::optional<int> resident_per_sm;  // instead of grid
   std::vector<SizeExpr> block, cluster;
-  SizeExpr shared_bytes;                         // empty text: 0
+  SizeExpr shared_bytes;  // empty text: 0
   bool cooperative = false, pdl = false;
-  bool team = false;                             // CPU: all workers together, with a barrier
-  SizeExpr scratch_bytes;                        // CPU: per worker
-  SizeExpr grain;                                // CPU: fewest grid points per range; empty: chosen by the runtime
+  bool team = false;       // CPU: all workers together, with a barrier
+  SizeExpr scratch_bytes;  // CPU: per worker
+  SizeExpr grain;          // CPU: fewest grid points per range; empty: chosen by the runtime
   std::vector<Arg> args;
   bool operator==(const Launch&) const = default;
 };
@@ -147,7 +148,8 @@ struct Program {
   bool operator==(const Program&) const = default;
 };
 
-// Shape and dtype of what a region hands to a program; what the program's buffers are checked against.
+// Shape and dtype of what a region hands to a program; what the program's buffers are checked
+// against.
 struct Interface {
   struct Slot {
     std::string name;  // weight or state name; empty for inputs and outputs

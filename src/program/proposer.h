@@ -14,21 +14,22 @@ namespace kernelwright::program {
 // A program that somebody wants judged, and why.
 struct Proposal {
   Candidate candidate;
-  std::string proposer;            // "expert", "llm", "mcp", "person"
-  std::string idea;                // one line: what is new in it
-  std::string parent;              // candidate id it was made from; empty: none
-  double predicted_s = 0;          // by the machine model; 0: no prediction
+  std::string proposer;                     // "expert", "llm", "mcp", "person"
+  std::string idea;                         // one line: what is new in it
+  std::string parent;                       // candidate id it was made from; empty: none
+  double predicted_s = 0;                   // by the machine model; 0: no prediction
   std::map<std::string, int64_t> schedule;  // expert: the knobs chosen
-  double library_share = 0;        // share of its FLOP in library steps
+  double library_share = 0;                 // share of its FLOP in library steps
 };
 
-// What became of a proposal, in the words a proposer may know. Proposers never see the referee's insides.
+// What became of a proposal, in the words a proposer may know. Proposers never see the referee's
+// insides.
 struct Outcome {
   std::string candidate_id;
-  std::string verdict;   // verdict_name()
+  std::string verdict;  // verdict_name()
   std::string reason;
   bool correct = false;
-  double seconds = 0;    // median, when correct
+  double seconds = 0;  // median, when correct
 };
 
 // Makes programs for one region. Called from one thread.

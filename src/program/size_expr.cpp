@@ -15,8 +15,8 @@ __extension__ typedef __int128 Wide;
 using Params = std::map<std::string, int64_t>;
 
 // expression := term (('+'|'-') term)*; term := factor (('*'|'/'|'%') factor)*
-// factor := '-' factor | number | name | function '(' expression ',' expression ')' | '(' expression ')'
-// The first problem is kept in `problem_`; values after it mean nothing.
+// factor := '-' factor | number | name | function '(' expression ',' expression ')' | '('
+// expression ')' The first problem is kept in `problem_`; values after it mean nothing.
 class Evaluator {
  public:
   Evaluator(const std::string& text, const Params& params) : text_(text), params_(params) {}
@@ -24,9 +24,11 @@ class Evaluator {
   Result<int64_t> run() {
     int64_t value = expression(0);
     skip_space();
-    if (problem_.empty() && at_ != text_.size()) problem_ = fmt::format("unexpected '{}'", text_[at_]);
+    if (problem_.empty() && at_ != text_.size())
+      problem_ = fmt::format("unexpected '{}'", text_[at_]);
     if (!problem_.empty())
-      return fail(ErrorKind::kInput, fmt::format("size expression '{}': {}", text_.substr(0, 60), problem_));
+      return fail(ErrorKind::kInput,
+                  fmt::format("size expression '{}': {}", text_.substr(0, 60), problem_));
     return value;
   }
 
@@ -152,7 +154,9 @@ class Evaluator {
 
 }  // namespace
 
-SizeExpr size(int64_t value) { return SizeExpr{std::to_string(value)}; }
+SizeExpr size(int64_t value) {
+  return SizeExpr{std::to_string(value)};
+}
 
 Result<int64_t> evaluate(const SizeExpr& expr, const std::map<std::string, int64_t>& params) {
   if (expr.text.size() > kMaxExprBytes) return fail(ErrorKind::kInput, "size expression: too long");

@@ -38,7 +38,11 @@ const std::vector<TargetRules>& table() {
        .alignment = 256,
        .cuda = true},
       {.name = "hip", .flags = {}, .library = {}, .alignment = 256},
-      {.name = "opencl", .flags = {{"-cl-mad-enable"}}, .library = {}, .alignment = 256, .local_args = true},
+      {.name = "opencl",
+       .flags = {{"-cl-mad-enable"}},
+       .library = {},
+       .alignment = 256,
+       .local_args = true},
       {.name = "metal", .flags = {}, .library = {}, .alignment = 256, .local_args = true},
   };
   return rows;

@@ -8,8 +8,8 @@
 
 namespace kernelwright::program {
 
-// A flag a candidate may ask for: the text itself, or, where `high` > 0, a prefix and a decimal number in
-// low..high.
+// A flag a candidate may ask for: the text itself, or, where `high` > 0, a prefix and a decimal
+// number in low..high.
 struct FlagRule {
   std::string_view text;
   int64_t low = 0;
@@ -22,9 +22,9 @@ struct TargetRules {
   std::vector<FlagRule> flags;
   std::vector<std::string_view> library;  // routines that the trusted runtime offers
   int64_t alignment = 64;                 // of buffers in the arena, bytes
-  bool cpu = false;                       // team, scratch_bytes, grain; no block, cluster, shared memory
-  bool cuda = false;                      // cluster, pdl, tensor maps
-  bool local_args = false;                // {"local": bytes}
+  bool cpu = false;         // team, scratch_bytes, grain; no block, cluster, shared memory
+  bool cuda = false;        // cluster, pdl, tensor maps
+  bool local_args = false;  // {"local": bytes}
 };
 
 // Null when the format knows no such target. That says nothing of whether this machine has it.

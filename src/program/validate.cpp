@@ -24,11 +24,15 @@ enum class Phase { kPrepare, kRun };
 bool fits(double value, graph::DType dtype) {
   using graph::DType;
   switch (dtype) {
-    case DType::kF64: return true;
+    case DType::kF64:
+      return true;
     case DType::kF32:
-    case DType::kBF16: return !std::isfinite(value) || std::fabs(value) <= std::numeric_limits<float>::max();
-    case DType::kF16: return !std::isfinite(value) || std::fabs(value) <= 65504;
-    default: break;
+    case DType::kBF16:
+      return !std::isfinite(value) || std::fabs(value) <= std::numeric_limits<float>::max();
+    case DType::kF16:
+      return !std::isfinite(value) || std::fabs(value) <= 65504;
+    default:
+      break;
   }
   auto [low, high] = integer_range(dtype);
   return value >= low && value <= high && value == std::floor(value);
@@ -39,7 +43,8 @@ class StepChecker {
  public:
   StepChecker(const BufferTable& table, const TargetRules& rules) : table_(table), rules_(rules) {}
 
-  void steps(const std::vector<Step>& list, const std::string& place, Phase phase, int depth, int64_t times) {
+  void steps(const std::vector<Step>& list, const std::string& place, Phase phase, int depth,
+             int64_t times) {
     for (size_t i = 0; i < list.size(); ++i) {
       std::string at = fmt::format("{}[{}]", place, i);
       const auto& action = list[i].action;
@@ -49,7 +54,8 @@ class StepChecker {
       if (const auto* step = std::get_if<Fill>(&action)) fill(*step, at + ".fill", phase);
       if (const auto* step = std::get_if<Copy>(&action)) copy(*step, at + ".copy", phase);
       if (const auto* step = std::get_if<Repeat>(&action)) repeat(*step, at, phase, depth, times);
-      if (const auto* step = std::get_if<LibraryCall>(&action)) library(*step, at + ".library", phase, depth);
+      if (const auto* step = std::get_if<LibraryCall>(&action))
+        library(*step, at + ".library", phase, depth);
     }
   }
 
@@ -62,14 +68,17 @@ class StepChecker {
     bool reads = access != Access::kWrite, writes = access != Access::kRead;
     bool constant = buffer.role == BufferRole::kInput || buffer.role == BufferRole::kWeight ||
                     buffer.role == BufferRole::kTable;
-    if (writes && constant) throw Malformed(place, fmt::format("{} {} cannot be written", role, excerpt(name)));
+    if (writes && constant)
+      throw Malformed(place, fmt::format("{} {} cannot be written", role, excerpt(name)));
     if (phase == Phase::kPrepare) {
       if (writes && buffer.role != BufferRole::kPacked)
-        throw Malformed(place, fmt::format("prepare writes packed buffers only, {} is {}", excerpt(name), role));
+        throw Malformed(place, fmt::format("prepare writes packed buffers only, {} is {}",
+                                           excerpt(name), role));
       if (reads && buffer.role != BufferRole::kWeight && buffer.role != BufferRole::kTable &&
           buffer.role != BufferRole::kPacked)
-        throw Malformed(place, fmt::format("prepare reads weights, tables and packed buffers only, {} is {}",
-                                           excerpt(name), role));
+        throw Malformed(
+            place, fmt::format("prepare reads weights, tables and packed buffers only, {} is {}",
+                               excerpt(name), role));
     } else if (writes && buffer.role == BufferRole::kPacked) {
       throw Malformed(place, fmt::format("packed {} is written by prepare only", excerpt(name)));
     }
@@ -84,24 +93,30 @@ class StepChecker {
       std::string at = fmt::format("{}.args[{}]", place, i);
       if (const auto* arg = std::get_if<BufferArg>(&list[i])) {
         access(arg->buffer, arg->access, at, phase);
-        if (arg->view) table_.check_view(arg->buffer, *arg->view, at + (arg->tensor_map ? ".tensor_map.view" : ".view"));
+        if (arg->view)
+          table_.check_view(arg->buffer, *arg->view,
+                            at + (arg->tensor_map ? ".tensor_map.view" : ".view"));
         if (arg->tensor_map) tensor_map(*arg, at);
         // A buffer that one launch both reads and writes must say so in one argument, or in views.
         Use use{!arg->view, arg->access != Access::kRead};
         for (const Use& other : uses[arg->buffer])
           if ((use.writes || other.writes) && (use.whole || other.whole))
-            throw Malformed(at, fmt::format("buffer {} stands twice in one launch and is written (use inout, or views)",
-                                            excerpt(arg->buffer)));
+            throw Malformed(
+                at, fmt::format(
+                        "buffer {} stands twice in one launch and is written (use inout, or views)",
+                        excerpt(arg->buffer)));
         uses[arg->buffer].push_back(use);
       } else if (const auto* immediate = std::get_if<ImmediateArg>(&list[i])) {
         this->immediate(*immediate, at);
       } else if (const auto* scalar = std::get_if<ScalarInputArg>(&list[i])) {
         if (phase == Phase::kPrepare) throw Malformed(at, "prepare has no scalar inputs");
-        if (scalar->index < 0 || scalar->index > kMaxScalarIndex) throw Malformed(at, "scalar input out of range");
+        if (scalar->index < 0 || scalar->index > kMaxScalarIndex)
+          throw Malformed(at, "scalar input out of range");
       } else if (std::holds_alternative<StepCounterArg>(list[i])) {
         if (depth == 0) throw Malformed(at, "a step counter stands inside a repeat only");
       } else if (const auto* local = std::get_if<LocalArg>(&list[i])) {
-        if (!rules_.local_args) throw Malformed(at, fmt::format("target {} has no local arguments", rules_.name));
+        if (!rules_.local_args)
+          throw Malformed(at, fmt::format("target {} has no local arguments", rules_.name));
         table_.value(local->bytes, at + ".local", 1, 1 << 20);
       }
     }
@@ -123,21 +138,27 @@ class StepChecker {
     std::string at = place + ".tensor_map";
     if (!rules_.cuda) throw Malformed(at, fmt::format("target {} has no tensor maps", rules_.name));
     if (!table_.at(arg.buffer, at).buffer->typed)
-      throw Malformed(at, fmt::format("a tensor map needs dtype and shape of buffer {}", excerpt(arg.buffer)));
+      throw Malformed(
+          at, fmt::format("a tensor map needs dtype and shape of buffer {}", excerpt(arg.buffer)));
     const TensorMap& map = *arg.tensor_map;
     auto all = [&](const std::vector<SizeExpr>& list, const char* key, int64_t low, int64_t high) {
-      for (size_t i = 0; i < list.size(); ++i) table_.value(list[i], fmt::format("{}.{}[{}]", at, key, i), low, high);
+      for (size_t i = 0; i < list.size(); ++i)
+        table_.value(list[i], fmt::format("{}.{}[{}]", at, key, i), low, high);
     };
-    if (map.shape.empty() || map.shape.size() > 5) throw Malformed(at + ".shape", "a tensor map has 1 to 5 dimensions");
+    if (map.shape.empty() || map.shape.size() > 5)
+      throw Malformed(at + ".shape", "a tensor map has 1 to 5 dimensions");
     all(map.shape, "shape", 1, int64_t{1} << 32);
     all(map.strides_bytes, "strides_bytes", 16, int64_t{1} << 40);
     all(map.box, "box", 1, 256);
     all(map.element_strides, "element_strides", 1, 8);
     all(map.im2col_lower, "im2col_lower", -32768, 32767);
     all(map.im2col_upper, "im2col_upper", -32768, 32767);
-    if (map.channels_per_pixel) table_.value(*map.channels_per_pixel, at + ".channels_per_pixel", 1, 256);
-    if (map.pixels_per_column) table_.value(*map.pixels_per_column, at + ".pixels_per_column", 1, 1024);
-    auto one_of = [&](const std::string& word, const char* key, std::initializer_list<const char*> words) {
+    if (map.channels_per_pixel)
+      table_.value(*map.channels_per_pixel, at + ".channels_per_pixel", 1, 256);
+    if (map.pixels_per_column)
+      table_.value(*map.pixels_per_column, at + ".pixels_per_column", 1, 1024);
+    auto one_of = [&](const std::string& word, const char* key,
+                      std::initializer_list<const char*> words) {
       if (word.empty()) return;
       for (const char* known : words)
         if (word == known) return;
@@ -149,7 +170,8 @@ class StepChecker {
     one_of(map.fill, "fill", {"zero", "nan"});
   }
 
-  int64_t product(const std::vector<SizeExpr>& list, const std::string& place, int64_t limit) const {
+  int64_t product(const std::vector<SizeExpr>& list, const std::string& place,
+                  int64_t limit) const {
     int64_t total = 1;
     for (size_t i = 0; i < list.size(); ++i) {
       int64_t extent = table_.value(list[i], fmt::format("{}[{}]", place, i), 1, limit);
@@ -162,9 +184,12 @@ class StepChecker {
   void launch(const Launch& launch, const std::string& place, Phase phase, int depth) const {
     if (!is_identifier(launch.kernel)) throw Malformed(place + ".kernel", "not an identifier");
     auto absent = [&](bool given, const char* key) {
-      if (given) throw Malformed(fmt::format("{}.{}", place, key), fmt::format("target {} has no such field", rules_.name));
+      if (given)
+        throw Malformed(fmt::format("{}.{}", place, key),
+                        fmt::format("target {} has no such field", rules_.name));
     };
-    if (!launch.resident_per_sm && launch.grid.empty()) throw Malformed(place + ".grid", "a grid has 1 to 3 extents");
+    if (!launch.resident_per_sm && launch.grid.empty())
+      throw Malformed(place + ".grid", "a grid has 1 to 3 extents");
     product(launch.grid, place + ".grid", rules_.cpu ? kMaxSize : (int64_t{1} << 31) - 1);
     if (rules_.cpu) {
       absent(launch.resident_per_sm.has_value(), "grid.resident_per_sm");
@@ -189,7 +214,8 @@ class StepChecker {
       if (launch.block.empty()) throw Malformed(place, "missing key 'block'");
       product(launch.block, place + ".block", 1024);
       product(launch.cluster, place + ".cluster", 16);
-      if (!launch.shared_bytes.text.empty()) table_.value(launch.shared_bytes, place + ".shared_bytes", 0, 256 << 10);
+      if (!launch.shared_bytes.text.empty())
+        table_.value(launch.shared_bytes, place + ".shared_bytes", 0, 256 << 10);
     }
     args(launch.args, place, phase, depth);
   }
@@ -197,19 +223,26 @@ class StepChecker {
   void fill(const Fill& fill, const std::string& place, Phase phase) const {
     access(fill.buffer, Access::kWrite, place, phase);
     const Buffer& buffer = *table_.at(fill.buffer, place).buffer;
-    if (!buffer.typed) throw Malformed(place, fmt::format("a fill needs dtype and shape of buffer {}", excerpt(fill.buffer)));
+    if (!buffer.typed)
+      throw Malformed(
+          place, fmt::format("a fill needs dtype and shape of buffer {}", excerpt(fill.buffer)));
     if (fill.view) table_.check_view(fill.buffer, *fill.view, place + ".view");
     if (!fits(fill.value, buffer.dtype))
-      throw Malformed(place + ".value", fmt::format("{} does not fit {}", fill.value, graph::dtype_name(buffer.dtype)));
+      throw Malformed(place + ".value", fmt::format("{} does not fit {}", fill.value,
+                                                    graph::dtype_name(buffer.dtype)));
   }
 
-  graph::Shape extents(const std::string& name, const std::optional<View>& view, const std::string& place) const {
+  graph::Shape extents(const std::string& name, const std::optional<View>& view,
+                       const std::string& place) const {
     const auto& entry = table_.at(name, place);
-    if (!entry.elements) throw Malformed(place, fmt::format("a copy needs dtype and shape of buffer {}", excerpt(name)));
+    if (!entry.elements)
+      throw Malformed(place,
+                      fmt::format("a copy needs dtype and shape of buffer {}", excerpt(name)));
     if (!view) return entry.shape;
     table_.check_view(name, *view, place + ".view");
     graph::Shape shape;
-    for (const SizeExpr& extent : view->shape) shape.push_back(table_.value(extent, place, 1, kMaxSize));
+    for (const SizeExpr& extent : view->shape)
+      shape.push_back(table_.value(extent, place, 1, kMaxSize));
     return shape;
   }
 
@@ -219,16 +252,22 @@ class StepChecker {
     if (copy.from == copy.to) throw Malformed(place, "a copy is between two different buffers");
     graph::Shape from = extents(copy.from, copy.from_view, place + ".from");
     graph::Shape to = extents(copy.to, copy.to_view, place + ".to");
-    graph::DType a = table_.at(copy.from, place).buffer->dtype, b = table_.at(copy.to, place).buffer->dtype;
-    if (a != b) throw Malformed(place, fmt::format("copies {} into {}", graph::dtype_name(a), graph::dtype_name(b)));
+    graph::DType a = table_.at(copy.from, place).buffer->dtype,
+                 b = table_.at(copy.to, place).buffer->dtype;
+    if (a != b)
+      throw Malformed(place,
+                      fmt::format("copies {} into {}", graph::dtype_name(a), graph::dtype_name(b)));
     bool whole = !copy.from_view && !copy.to_view;
     if (whole ? graph::element_count(from) != graph::element_count(to) : from != to)
-      throw Malformed(place, fmt::format("copies {} into {}", graph::shape_text(from), graph::shape_text(to)));
+      throw Malformed(
+          place, fmt::format("copies {} into {}", graph::shape_text(from), graph::shape_text(to)));
   }
 
-  void repeat(const Repeat& repeat, const std::string& place, Phase phase, int depth, int64_t times) {
+  void repeat(const Repeat& repeat, const std::string& place, Phase phase, int depth,
+              int64_t times) {
     int64_t count = table_.value(repeat.count, place + ".repeat", 1, kMaxRepeatCount);
-    if (depth >= kMaxRepeatDepth) throw Malformed(place, fmt::format("repeats nest at most {} deep", kMaxRepeatDepth));
+    if (depth >= kMaxRepeatDepth)
+      throw Malformed(place, fmt::format("repeats nest at most {} deep", kMaxRepeatDepth));
     if (repeat.body.empty()) throw Malformed(place + ".body", "a repeat needs a body");
     if (__builtin_mul_overflow(times, count, &times) || times > kMaxExecuted)
       throw Malformed(place + ".repeat", "more than 2^32 steps are executed");
@@ -241,7 +280,8 @@ class StepChecker {
       if (first.buffer->role != BufferRole::kScratch || second.buffer->role != BufferRole::kScratch)
         throw Malformed(at, "only scratch buffers can be swapped");
       if (first.buffer->dtype != second.buffer->dtype || first.shape != second.shape)
-        throw Malformed(at, fmt::format("{} and {} differ in dtype or shape", excerpt(a), excerpt(b)));
+        throw Malformed(at,
+                        fmt::format("{} and {} differ in dtype or shape", excerpt(a), excerpt(b)));
     }
     steps(repeat.body, place + ".body", phase, depth + 1, times);
   }
@@ -249,7 +289,8 @@ class StepChecker {
   void library(const LibraryCall& call, const std::string& place, Phase phase, int depth) const {
     const auto& known = rules_.library;
     if (std::find(known.begin(), known.end(), call.routine) == known.end())
-      throw Malformed(place + ".routine", fmt::format("target {} offers no library routine {}", rules_.name, excerpt(call.routine)));
+      throw Malformed(place + ".routine", fmt::format("target {} offers no library routine {}",
+                                                      rules_.name, excerpt(call.routine)));
     args(call.args, place, phase, depth);
   }
 
@@ -259,38 +300,49 @@ class StepChecker {
 };
 
 void check_head(const Program& program) {
-  if (program.format != 1) throw Malformed("format", fmt::format("format {} is not known", program.format));
+  if (program.format != 1)
+    throw Malformed("format", fmt::format("format {} is not known", program.format));
   for (size_t i = 0; i < program.flags.size(); ++i)
     if (!flag_allowed(program.target, program.flags[i]))
-      throw Malformed(fmt::format("flags[{}]", i), fmt::format("flag {} is not allowed for target {}",
-                                                               excerpt(program.flags[i]), program.target));
+      throw Malformed(fmt::format("flags[{}]", i),
+                      fmt::format("flag {} is not allowed for target {}", excerpt(program.flags[i]),
+                                  program.target));
   for (const auto& [name, value] : program.params) {
     // Params become macros: keep them away from the names that compilers and our headers use.
-    if (!is_identifier(name) || name[0] == '_' || name.starts_with("kw_") || name.starts_with("KW_"))
+    if (!is_identifier(name) || name[0] == '_' || name.starts_with("kw_") ||
+        name.starts_with("KW_"))
       throw Malformed("params", fmt::format("param {} is a reserved name", excerpt(name)));
-    if (value > kMaxSize || value < -kMaxSize) throw Malformed("params." + name, "larger than 2^48");
+    if (value > kMaxSize || value < -kMaxSize)
+      throw Malformed("params." + name, "larger than 2^48");
   }
   if (program.run.empty()) throw Malformed("run", "no steps");
 }
 
 // The slot that a buffer stands for, or Malformed.
-const Interface::Slot& slot_of(const Buffer& buffer, const Interface& interface, const std::string& place) {
+const Interface::Slot& slot_of(const Buffer& buffer, const Interface& interface,
+                               const std::string& place) {
   auto indexed = [&](const std::vector<Interface::Slot>& slots) -> const Interface::Slot& {
     if (buffer.index < 0 || static_cast<size_t>(buffer.index) >= slots.size())
-      throw Malformed(place + ".index", fmt::format("the region has {} {}s, no {} {}", slots.size(),
-                                                    role_name(buffer.role), role_name(buffer.role), buffer.index));
+      throw Malformed(place + ".index",
+                      fmt::format("the region has {} {}s, no {} {}", slots.size(),
+                                  role_name(buffer.role), role_name(buffer.role), buffer.index));
     return slots[static_cast<size_t>(buffer.index)];
   };
   auto named = [&](const std::vector<Interface::Slot>& slots) -> const Interface::Slot& {
     for (const auto& slot : slots)
       if (slot.name == buffer.weight) return slot;
-    throw Malformed(place + ".name", fmt::format("the region has no {} {}", role_name(buffer.role), excerpt(buffer.weight)));
+    throw Malformed(place + ".name", fmt::format("the region has no {} {}", role_name(buffer.role),
+                                                 excerpt(buffer.weight)));
   };
   switch (buffer.role) {
-    case BufferRole::kInput: return indexed(interface.inputs);
-    case BufferRole::kOutput: return indexed(interface.outputs);
-    case BufferRole::kState: return named(interface.states);
-    default: return named(interface.weights);
+    case BufferRole::kInput:
+      return indexed(interface.inputs);
+    case BufferRole::kOutput:
+      return indexed(interface.outputs);
+    case BufferRole::kState:
+      return named(interface.states);
+    default:
+      return named(interface.weights);
   }
 }
 
@@ -306,15 +358,18 @@ void check_interface(const BufferTable& table, const Interface& interface) {
     if (buffer.typed) {
       graph::TensorType written{buffer.dtype, table.at(buffer.name, place).shape, {}};
       if (written.dtype != slot.type.dtype || written.shape != slot.type.shape)
-        throw Malformed(place, fmt::format("{}, but the region's is {}", written.text(), slot.type.text()));
+        throw Malformed(
+            place, fmt::format("{}, but the region's is {}", written.text(), slot.type.text()));
     }
     if (buffer.role == BufferRole::kOutput) outputs.insert(buffer.index);
     if (buffer.role == BufferRole::kState) states.insert(buffer.weight);
   }
   for (size_t i = 0; i < interface.outputs.size(); ++i)
-    if (!outputs.contains(static_cast<int>(i))) throw Malformed("buffers", fmt::format("output {} has no buffer", i));
+    if (!outputs.contains(static_cast<int>(i)))
+      throw Malformed("buffers", fmt::format("output {} has no buffer", i));
   for (const auto& slot : interface.states)
-    if (!states.contains(slot.name)) throw Malformed("buffers", fmt::format("state {} has no buffer", excerpt(slot.name)));
+    if (!states.contains(slot.name))
+      throw Malformed("buffers", fmt::format("state {} has no buffer", excerpt(slot.name)));
 }
 
 }  // namespace
@@ -322,7 +377,8 @@ void check_interface(const BufferTable& table, const Interface& interface) {
 Status validate(const Program& program) {
   try {
     const TargetRules* rules = target_rules(program.target);
-    if (!rules) throw Malformed("target", fmt::format("unknown target {}", excerpt(program.target)));
+    if (!rules)
+      throw Malformed("target", fmt::format("unknown target {}", excerpt(program.target)));
     check_head(program);
     BufferTable table(program);
     StepChecker checker(table, *rules);

@@ -29,10 +29,16 @@ path.line{fill:none;stroke:var(--mark);stroke-width:2}circle.dots{fill:var(--mar
 pre{background:var(--panel);border-radius:.6rem;padding:.8rem;overflow:auto;font-size:.82rem;line-height:1.4;max-height:36rem}summary{cursor:pointer;padding:.3rem 0}code{font-size:.9em;overflow-wrap:anywhere}
 )css";
 
-std::string e(const json& value) { return escape_html(value.is_string() ? value.get<std::string>() : value.dump()); }
-std::string at(const json& object, const char* key) { return object.contains(key) ? e(object.at(key)) : ""; }
+std::string e(const json& value) {
+  return escape_html(value.is_string() ? value.get<std::string>() : value.dump());
+}
+std::string at(const json& object, const char* key) {
+  return object.contains(key) ? e(object.at(key)) : "";
+}
 double number(const json& object, const char* key) {
-  return object.is_object() && object.contains(key) && object.at(key).is_number() ? object.at(key).get<double>() : 0;
+  return object.is_object() && object.contains(key) && object.at(key).is_number()
+             ? object.at(key).get<double>()
+             : 0;
 }
 
 std::string card(const std::string& big, const std::string& small, const char* css = "") {
@@ -51,16 +57,23 @@ std::string headline(const json& r) {
   const double light = number(r.at("speed_of_light"), "fraction");
   if (r.at("best").is_object()) {
     out += card(ratio_text(number(r.at("best"), "speedup")),
-                fmt::format("faster than {} ({:.2f} – {:.2f} with 95 % confidence)", at(r.at("baseline"), "best_name"),
-                            number(r.at("best"), "speedup_low"), number(r.at("best"), "speedup_high")), "good");
-    out += card(ms_text(number(r.at("best"), "ms")), fmt::format("per call, was {}", ms_text(number(r.at("baseline"), "best_ms"))));
+                fmt::format("faster than {} ({:.2f} – {:.2f} with 95 % confidence)",
+                            at(r.at("baseline"), "best_name"), number(r.at("best"), "speedup_low"),
+                            number(r.at("best"), "speedup_high")),
+                "good");
+    out += card(ms_text(number(r.at("best"), "ms")),
+                fmt::format("per call, was {}", ms_text(number(r.at("baseline"), "best_ms"))));
   } else {
     out += card("baseline kept", at(r, "reason"));
-    out += card(ms_text(number(r.at("baseline"), "best_ms")), fmt::format("per call ({})", at(r.at("baseline"), "best_name")));
+    out += card(ms_text(number(r.at("baseline"), "best_ms")),
+                fmt::format("per call ({})", at(r.at("baseline"), "best_name")));
   }
-  out += card(fmt::format("{:.0f} %", 100 * light), fmt::format("of the speed of light ({}, {}-bound)",
-              ms_text(number(r.at("speed_of_light"), "ms")), at(r.at("speed_of_light"), "bound")));
-  out += card(fmt::format("{:.0f} %", 100 * number(r, "coverage")), "of eager time in generated regions");
+  out += card(fmt::format("{:.0f} %", 100 * light),
+              fmt::format("of the speed of light ({}, {}-bound)",
+                          ms_text(number(r.at("speed_of_light"), "ms")),
+                          at(r.at("speed_of_light"), "bound")));
+  out += card(fmt::format("{:.0f} %", 100 * number(r, "coverage")),
+              "of eager time in generated regions");
   return out + "</div>";
 }
 
@@ -73,49 +86,73 @@ std::string times(const json& r) {
                 error.is_object() ? fmt::format("{:.1f}", number(error, "rho_max")) : "–",
                 error.is_object() ? fmt::format("{:.1e}", number(error, "relative")) : "–"});
   };
-  std::string out = "<h2>Times and errors</h2><div class=\"scroll\"><table><thead>" +
-      row({"", "time", "speedup", "of speed of light", "error rms", "error worst", "relative"}, "th") + "</thead><tbody>";
+  std::string out =
+      "<h2>Times and errors</h2><div class=\"scroll\"><table><thead>" +
+      row({"", "time", "speedup", "of speed of light", "error rms", "error worst", "relative"},
+          "th") +
+      "</thead><tbody>";
   out += line("PyTorch eager", number(r.at("baseline"), "eager_ms"), r.at("error").at("eager"));
   if (r.at("baseline").contains("compile_ms") && r.at("baseline").at("compile_ms").is_number())
     out += line("torch.compile", number(r.at("baseline"), "compile_ms"), nullptr);
-  if (r.at("best").is_object()) out += line("kernelwright", number(r.at("best"), "ms"), r.at("error").at("candidate"));
-  out += "</tbody></table></div><p class=\"note\">Errors are against the module in fp64, in units of the problem's own rounding noise; "
-         "the worst over all judged draws. Times: medians of alternating calls, cold caches, warm memory, drop-in module against the "
-         "original in one process.";
+  if (r.at("best").is_object())
+    out += line("kernelwright", number(r.at("best"), "ms"), r.at("error").at("candidate"));
+  out +=
+      "</tbody></table></div><p class=\"note\">Errors are against the module in fp64, in units of "
+      "the problem's own rounding noise; "
+      "the worst over all judged draws. Times: medians of alternating calls, cold caches, warm "
+      "memory, drop-in module against the "
+      "original in one process.";
   if (r.contains("final") && r.at("final").is_object())
-    out += fmt::format(" With fresh output memory on both sides: original {}, drop-in {}.", ms_text(number(r.at("final").at("fresh"), "original_ms")),
+    out += fmt::format(" With fresh output memory on both sides: original {}, drop-in {}.",
+                       ms_text(number(r.at("final").at("fresh"), "original_ms")),
                        ms_text(number(r.at("final").at("fresh"), "dropin_ms")));
   return out + "</p>";
 }
 
 std::string region_section(const json& r, const json& region, const ReportInput& input) {
-  std::string out = fmt::format("<h2>Region <code>{}</code></h2><p>{} ops, {}; eager {}, speed of light {} ({}-bound). {} programs tried in {:.0f} s; stopped: {}.</p>",
-      at(region, "id"), region.at("nodes").size(), region.value("accepted", false) ? "<span class=\"good\">accepted</span>" : "kept in eager",
-      ms_text(number(region, "eager_ms")), ms_text(number(region, "speed_of_light_ms")), at(region, "bound"),
-      region.at("search").value("tried", 0), number(region.at("search"), "elapsed_s"), at(region.at("search"), "stop_reason"));
+  std::string out = fmt::format(
+      "<h2>Region <code>{}</code></h2><p>{} ops, {}; eager {}, speed of light {} ({}-bound). {} "
+      "programs tried in {:.0f} s; stopped: {}.</p>",
+      at(region, "id"), region.at("nodes").size(),
+      region.value("accepted", false) ? "<span class=\"good\">accepted</span>" : "kept in eager",
+      ms_text(number(region, "eager_ms")), ms_text(number(region, "speed_of_light_ms")),
+      at(region, "bound"), region.at("search").value("tried", 0),
+      number(region.at("search"), "elapsed_s"), at(region.at("search"), "stop_reason"));
   Chart curve{"Best time over the search", "seconds of search", "ms", false, false, {}, {}};
   Chart::Series best{"line", {}, true};
-  for (const auto& point : region.at("search").at("curve")) best.points.emplace_back(number(point, "elapsed_s"), number(point, "ms"));
-  if (!best.points.empty()) best.points.emplace_back(number(region.at("search"), "elapsed_s"), best.points.back().second);
+  for (const auto& point : region.at("search").at("curve"))
+    best.points.emplace_back(number(point, "elapsed_s"), number(point, "ms"));
+  if (!best.points.empty())
+    best.points.emplace_back(number(region.at("search"), "elapsed_s"), best.points.back().second);
   curve.series.push_back(best);
   if (number(region, "eager_ms") > 0) curve.rules.push_back({number(region, "eager_ms"), "eager"});
-  if (number(region, "speed_of_light_ms") > 0) curve.rules.push_back({number(region, "speed_of_light_ms"), "speed of light"});
+  if (number(region, "speed_of_light_ms") > 0)
+    curve.rules.push_back({number(region, "speed_of_light_ms"), "speed of light"});
   out += svg(curve);
   if (!region.at("search").at("curve").empty()) {
-    out += "<details><summary>Improvements</summary><div class=\"scroll\"><table><thead>" + row({"idea", "after", "time"}, "th") + "</thead><tbody>";
+    out += "<details><summary>Improvements</summary><div class=\"scroll\"><table><thead>" +
+           row({"idea", "after", "time"}, "th") + "</thead><tbody>";
     for (const auto& point : region.at("search").at("curve"))
-      out += row({at(point, "idea"), fmt::format("{:.1f} s", number(point, "elapsed_s")), ms_text(number(point, "ms"))});
+      out += row({at(point, "idea"), fmt::format("{:.1f} s", number(point, "elapsed_s")),
+                  ms_text(number(point, "ms"))});
     out += "</tbody></table></div></details>";
   }
-  Chart ranking{"Predicted against measured time", "predicted ms", "measured ms", true, true, {}, {}};
+  Chart ranking{
+      "Predicted against measured time", "predicted ms", "measured ms", true, true, {}, {}};
   Chart::Series dots{"dots", {}, false};
-  for (const auto& pair : region.at("search").at("predicted_measured_s")) dots.points.emplace_back(pair.at(0).get<double>() * 1e3, pair.at(1).get<double>() * 1e3);
+  for (const auto& pair : region.at("search").at("predicted_measured_s"))
+    dots.points.emplace_back(pair.at(0).get<double>() * 1e3, pair.at(1).get<double>() * 1e3);
   ranking.series.push_back(dots);
-  if (dots.points.size() > 1) out += "<details><summary>The machine model's predictions</summary>" + svg(ranking) + "</details>";
+  if (dots.points.size() > 1)
+    out +=
+        "<details><summary>The machine model's predictions</summary>" + svg(ranking) + "</details>";
   for (const auto& source : input.sources)
     if (source.region == region.value("id", ""))
-      out += fmt::format("<details><summary>Generated source</summary><pre>{}</pre></details><details><summary>Launch plan</summary><pre>{}</pre></details>",
-                         escape_html(source.text), escape_html(source.program_json));
+      out += fmt::format(
+          "<details><summary>Generated "
+          "source</summary><pre>{}</pre></details><details><summary>Launch "
+          "plan</summary><pre>{}</pre></details>",
+          escape_html(source.text), escape_html(source.program_json));
   return out;
 }
 
@@ -124,25 +161,33 @@ std::string refusals(const ReportInput& input) {
   int shown = 0;
   for (const auto& line : input.verdict_lines) {
     const json entry = json::parse(line, nullptr, false);
-    if (!entry.is_object() || !entry.contains("verdict") || !entry.at("verdict").is_object()) continue;
+    if (!entry.is_object() || !entry.contains("verdict") || !entry.at("verdict").is_object())
+      continue;
     const std::string kind = entry.at("verdict").value("verdict", "");
     if (kind == "accepted" || kind == "slower" || ++shown > 60) continue;
-    rows += fmt::format("<tr><td><span class=\"bad\">{}</span></td><td>{}</td><td>{}</td></tr>", escape_html(kind), at(entry, "idea"), at(entry.at("verdict"), "reason"));
+    rows += fmt::format("<tr><td><span class=\"bad\">{}</span></td><td>{}</td><td>{}</td></tr>",
+                        escape_html(kind), at(entry, "idea"), at(entry.at("verdict"), "reason"));
   }
   if (rows.empty()) return "<h2>Refused</h2><p class=\"note\">No program was refused.</p>";
-  return "<h2>Refused, and why</h2><div class=\"scroll\"><table><thead><tr><th>verdict</th><th>idea</th><th>reason</th></tr></thead><tbody>" + rows + "</tbody></table></div>";
+  return "<h2>Refused, and why</h2><div "
+         "class=\"scroll\"><table><thead><tr><th>verdict</th><th>idea</th><th>reason</th></tr></"
+         "thead><tbody>" +
+         rows + "</tbody></table></div>";
 }
 
 std::string machine(const json& r) {
   std::string out = "<h2>Machine and versions</h2><div class=\"scroll\"><table><tbody>";
-  const auto line = [&](const std::string& name, const std::string& value) { out += fmt::format("<tr><th>{}</th><td>{}</td></tr>", escape_html(name), value); };
+  const auto line = [&](const std::string& name, const std::string& value) {
+    out += fmt::format("<tr><th>{}</th><td>{}</td></tr>", escape_html(name), value);
+  };
   line("device", at(r, "device"));
   line("threads", at(r, "threads"));
   line("policy", at(r, "policy"));
   for (const auto& [name, version] : r.at("versions").items()) line(name, e(version));
   line("programs tried", at(r, "tried"));
   for (const auto& [name, count] : r.at("verdicts").items()) line("verdict " + name, e(count));
-  for (const auto& note : r.at("eager")) line("stays in eager", at(note, "what") + ": " + at(note, "reason"));
+  for (const auto& note : r.at("eager"))
+    line("stays in eager", at(note, "what") + ": " + at(note, "reason"));
   return out + "</tbody></table></div>";
 }
 
@@ -151,24 +196,36 @@ std::string machine(const json& r) {
 std::string escape_html(const std::string& text) {
   std::string out;
   for (char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\'') out += "&#39;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else
+      out += c;
   }
   return out;
 }
 
 std::string report_html(const ReportInput& input) {
   const json& r = *input.result;
-  std::string body = fmt::format("<h1>{}</h1><div class=\"sub\">kernelwright on {} · {} · policy {}</div>", at(r, "workload"), at(r, "target"), at(r, "device"), at(r, "policy"));
+  std::string body =
+      fmt::format("<h1>{}</h1><div class=\"sub\">kernelwright on {} · {} · policy {}</div>",
+                  at(r, "workload"), at(r, "target"), at(r, "device"), at(r, "policy"));
   body += headline(r) + times(r);
   for (const auto& region : r.at("regions")) body += region_section(r, region, input);
   body += refusals(input) + machine(r);
-  return fmt::format("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                     "<title>{} · kernelwright</title><style>{}</style></head><body><main>{}</main></body></html>\n", at(r, "workload"), kStyle, body);
+  return fmt::format(
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\">"
+      "<title>{} · "
+      "kernelwright</title><style>{}</style></head><body><main>{}</main></body></html>\n",
+      at(r, "workload"), kStyle, body);
 }
 
 Result<std::filesystem::path> write_report(const std::filesystem::path& run_dir) {
@@ -189,14 +246,18 @@ Result<std::filesystem::path> write_report(const std::filesystem::path& run_dir)
     for (const auto& region : result.at("regions")) {
       if (!region.value("accepted", false)) continue;
       const std::string id = region.value("id", "");
-      const auto candidate = program::read_candidate(run_dir / "programs" / std::filesystem::path(id).filename());
-      if (candidate) input.sources.push_back({id, program::print_program(candidate->program), candidate->source});
+      const auto candidate =
+          program::read_candidate(run_dir / "programs" / std::filesystem::path(id).filename());
+      if (candidate)
+        input.sources.push_back(
+            {id, program::print_program(candidate->program), candidate->source});
     }
     const auto path = run_dir / "report.html";
     KW_CHECK_OK(base::write_file_atomic(path, report_html(input)));
     return path;
   } catch (const json::exception&) {
-    return fail(ErrorKind::kInput, (run_dir / "result.json").string() + " lacks fields of a result");
+    return fail(ErrorKind::kInput,
+                (run_dir / "result.json").string() + " lacks fields of a result");
   }
 }
 

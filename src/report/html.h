@@ -12,16 +12,16 @@ namespace kernelwright::report {
 
 // What a report is made of; all of it lies in a run's folder.
 struct ReportInput {
-  nlohmann::json* result = nullptr;          // result.json
-  std::vector<std::string> verdict_lines;    // verdicts.jsonl
+  nlohmann::json* result = nullptr;        // result.json
+  std::vector<std::string> verdict_lines;  // verdicts.jsonl
   struct Source {
     std::string region, program_json, text;
   };
-  std::vector<Source> sources;               // of the accepted programs
+  std::vector<Source> sources;  // of the accepted programs
 };
 
-// One self-contained page: no script or style from elsewhere, light and dark, readable on a phone. All text from
-// files, kernels and models is escaped.
+// One self-contained page: no script or style from elsewhere, light and dark, readable on a phone.
+// All text from files, kernels and models is escaped.
 std::string report_html(const ReportInput& input);
 
 // Reads a run's folder and writes report.html into it. kInput when it is no run.

@@ -42,7 +42,8 @@ struct Axis {
   std::vector<double> ticks() const {
     std::vector<double> out;
     if (log) {
-      for (double power = std::floor(std::log10(low)); power <= std::ceil(std::log10(high)); power += 1)
+      for (double power = std::floor(std::log10(low)); power <= std::ceil(std::log10(high));
+           power += 1)
         for (double factor : {1.0, 2.0, 5.0}) {
           const double tick = factor * std::pow(10, power);
           if (tick >= low && tick <= high) out.push_back(tick);
@@ -56,8 +57,12 @@ struct Axis {
     }
     const double raw = (high - low) / 5;
     const double power = std::pow(10, std::floor(std::log10(raw)));
-    const double step = raw / power < 1.5 ? power : raw / power < 3.5 ? 2 * power : raw / power < 7.5 ? 5 * power : 10 * power;
-    for (double tick = std::ceil(low / step) * step; tick <= high; tick += step) out.push_back(tick);
+    const double step = raw / power < 1.5   ? power
+                        : raw / power < 3.5 ? 2 * power
+                        : raw / power < 7.5 ? 5 * power
+                                            : 10 * power;
+    for (double tick = std::ceil(low / step) * step; tick <= high; tick += step)
+      out.push_back(tick);
     return out;
   }
 };
@@ -77,21 +82,32 @@ std::string svg(const Chart& chart) {
   x.close();
   y.close();
 
-  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>", kWidth, kHeight, chart.title);
+  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>", kWidth,
+                                kHeight, chart.title);
   for (double tick : x.ticks())
-    out += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text x=\"{0:.1f}\" y=\"{3}\" "
-                       "text-anchor=\"middle\">{4:.4g}</text>", x.at(tick), kTop, kHeight - kBottom, kHeight - kBottom + 16, tick);
+    out += fmt::format(
+        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text "
+        "x=\"{0:.1f}\" y=\"{3}\" "
+        "text-anchor=\"middle\">{4:.4g}</text>",
+        x.at(tick), kTop, kHeight - kBottom, kHeight - kBottom + 16, tick);
   for (double tick : y.ticks())
-    out += fmt::format("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text x=\"{3}\" y=\"{4:.1f}\" "
-                       "text-anchor=\"end\">{5:.4g}</text>", kLeft, kWidth - kRight, y.at(tick), kLeft - 6, y.at(tick) + 4, tick);
+    out += fmt::format(
+        "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text x=\"{3}\" "
+        "y=\"{4:.1f}\" "
+        "text-anchor=\"end\">{5:.4g}</text>",
+        kLeft, kWidth - kRight, y.at(tick), kLeft - 6, y.at(tick) + 4, tick);
   for (const auto& rule : chart.rules)
-    out += fmt::format("<line class=\"rule\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text class=\"rule\" x=\"{3}\" y=\"{4:.1f}\" "
-                       "text-anchor=\"end\">{5}</text>", kLeft, kWidth - kRight, y.at(rule.y), kWidth - kRight - 4, y.at(rule.y) - 4, rule.label);
+    out += fmt::format(
+        "<line class=\"rule\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text "
+        "class=\"rule\" x=\"{3}\" y=\"{4:.1f}\" "
+        "text-anchor=\"end\">{5}</text>",
+        kLeft, kWidth - kRight, y.at(rule.y), kWidth - kRight - 4, y.at(rule.y) - 4, rule.label);
   for (const auto& series : chart.series) {
     if (series.css_class == "dots") {
       for (const auto& [px, py] : series.points)
         if (!(chart.log_x && px <= 0) && !(chart.log_y && py <= 0))
-          out += fmt::format("<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", x.at(px), y.at(py));
+          out += fmt::format("<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>",
+                             x.at(px), y.at(py));
       continue;
     }
     std::string path;
@@ -104,9 +120,12 @@ std::string svg(const Chart& chart) {
     }
     out += fmt::format("<path class=\"{}\" d=\"{}\"/>", series.css_class, path);
   }
-  out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (kLeft + kWidth) / 2, kHeight - 6, chart.x_label);
-  out += fmt::format("<text class=\"label\" transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{}</text></svg>",
-                     kHeight / 2, chart.y_label);
+  out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                     (kLeft + kWidth) / 2, kHeight - 6, chart.x_label);
+  out += fmt::format(
+      "<text class=\"label\" transform=\"translate(14 {}) rotate(-90)\" "
+      "text-anchor=\"middle\">{}</text></svg>",
+      kHeight / 2, chart.y_label);
   return out;
 }
 

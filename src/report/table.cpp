@@ -23,7 +23,8 @@ size_t width(const std::string& text) {
 
 std::string error_cell(const json& error) {
   if (!error.is_object()) return "–";
-  return fmt::format("{:.2f} (worst {:.1f})", error.value("rho_rms", 0.0), error.value("rho_max", 0.0));
+  return fmt::format("{:.2f} (worst {:.1f})", error.value("rho_rms", 0.0),
+                     error.value("rho_max", 0.0));
 }
 
 }  // namespace
@@ -41,7 +42,8 @@ std::string text_table(const std::vector<std::vector<std::string>>& rows) {
     for (size_t i = 0; i < rows[r].size(); ++i) {
       const std::string& cell = rows[r][i];
       const std::string pad(widths[i] - width(cell), ' ');
-      const bool right = i > 0 && (numeric(cell) || (r == 0 && rows.size() > 1 && i < rows[1].size() && numeric(rows[1][i])));
+      const bool right = i > 0 && (numeric(cell) || (r == 0 && rows.size() > 1 &&
+                                                     i < rows[1].size() && numeric(rows[1][i])));
       line += " " + (right ? pad + cell : cell + pad) + " ";
     }
     while (!line.empty() && line.back() == ' ') line.pop_back();
@@ -65,7 +67,9 @@ std::string ms_text(double ms) {
   return ms >= 1 ? fmt::format("{:.3g} ms", ms) : fmt::format("{:.3f} ms", ms);
 }
 
-std::string ratio_text(double ratio) { return fmt::format("{:.2f}x", ratio); }
+std::string ratio_text(double ratio) {
+  return fmt::format("{:.2f}x", ratio);
+}
 
 std::string result_table(const json& result) {
   const json& baseline = result.at("baseline");
@@ -76,12 +80,15 @@ std::string result_table(const json& result) {
   const auto share = [&](double ms) {
     return ms > 0 && light_ms > 0 ? fmt::format("{:.0f} %", 100 * light_ms / ms) : std::string("–");
   };
-  const auto against = [&](double ms) { return ms > 0 ? ratio_text(best_baseline / ms) : std::string("–"); };
+  const auto against = [&](double ms) {
+    return ms > 0 ? ratio_text(best_baseline / ms) : std::string("–");
+  };
 
   std::vector<std::vector<std::string>> rows = {
       {"", "time", "speedup", "95 % interval", "of speed of light", "error / noise"}};
   const double eager_ms = baseline.value("eager_ms", 0.0);
-  rows.push_back({"PyTorch eager", ms_text(eager_ms), against(eager_ms), "", share(eager_ms), error_cell(error.at("eager"))});
+  rows.push_back({"PyTorch eager", ms_text(eager_ms), against(eager_ms), "", share(eager_ms),
+                  error_cell(error.at("eager"))});
   if (baseline.contains("compile_ms") && baseline.at("compile_ms").is_number()) {
     const double ms = baseline.at("compile_ms");
     rows.push_back({"torch.compile", ms_text(ms), against(ms), "", share(ms), ""});
@@ -89,24 +96,32 @@ std::string result_table(const json& result) {
   if (best.is_object()) {
     const double ms = best.value("ms", 0.0);
     rows.push_back({"kernelwright", ms_text(ms), ratio_text(best.value("speedup", 1.0)),
-                    fmt::format("{:.2f} – {:.2f}", best.value("speedup_low", 1.0), best.value("speedup_high", 1.0)),
+                    fmt::format("{:.2f} – {:.2f}", best.value("speedup_low", 1.0),
+                                best.value("speedup_high", 1.0)),
                     share(ms), error_cell(error.at("candidate"))});
   }
   std::string out = fmt::format("\n  {} on {} ({}, policy {})\n\n", result.value("workload", ""),
-                                result.value("target", ""), result.value("device", ""), result.value("policy", ""));
+                                result.value("target", ""), result.value("device", ""),
+                                result.value("policy", ""));
   out += text_table(rows);
   out += fmt::format("\n  status    {}{}\n", result.value("status", ""),
                      result.value("reason", "").empty() ? "" : ": " + result.value("reason", ""));
-  out += fmt::format("  speedup   against the fastest baseline ({}), cold caches, warm memory, drop-in module against "
-                     "original in one process\n", baseline.value("best_name", ""));
-  if (result.contains("final") && result.at("final").is_object() && result.at("final").contains("fresh"))
-    out += fmt::format("  fresh     {} with fresh output memory on both sides (original eager {}, drop-in {})\n",
-                       ratio_text(result.at("final").at("fresh").value("speedup", 1.0)),
-                       ms_text(result.at("final").at("fresh").value("original_ms", 0.0)),
-                       ms_text(result.at("final").at("fresh").value("dropin_ms", 0.0)));
-  out += fmt::format("  coverage  {:.0f} % of eager time inside generated regions; speed of light {} ({}-bound)\n",
-                     100 * result.value("coverage", 0.0), ms_text(light_ms),
-                     result.at("speed_of_light").value("bound", ""));
+  out += fmt::format(
+      "  speedup   against the fastest baseline ({}), cold caches, warm memory, drop-in module "
+      "against "
+      "original in one process\n",
+      baseline.value("best_name", ""));
+  if (result.contains("final") && result.at("final").is_object() &&
+      result.at("final").contains("fresh"))
+    out += fmt::format(
+        "  fresh     {} with fresh output memory on both sides (original eager {}, drop-in {})\n",
+        ratio_text(result.at("final").at("fresh").value("speedup", 1.0)),
+        ms_text(result.at("final").at("fresh").value("original_ms", 0.0)),
+        ms_text(result.at("final").at("fresh").value("dropin_ms", 0.0)));
+  out += fmt::format(
+      "  coverage  {:.0f} % of eager time inside generated regions; speed of light {} ({}-bound)\n",
+      100 * result.value("coverage", 0.0), ms_text(light_ms),
+      result.at("speed_of_light").value("bound", ""));
   for (const auto& note : result.at("eager"))
     out += fmt::format("  in eager  {}: {}\n", note.value("what", ""), note.value("reason", ""));
   std::string counts;

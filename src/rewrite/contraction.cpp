@@ -19,8 +19,8 @@ void collect_factors(const Expr& expr, std::vector<Expr>& factors) {
     collect_factors(expr->operands[1], factors);
     return;
   }
-  if (expr->op == ExprOp::kCast && expr->dtype == graph::DType::kF32 && expr->operands[0]->kind == ScalarKind::kReal &&
-      expr->operands[0]->op == ExprOp::kMul) {
+  if (expr->op == ExprOp::kCast && expr->dtype == graph::DType::kF32 &&
+      expr->operands[0]->kind == ScalarKind::kReal && expr->operands[0]->op == ExprOp::kMul) {
     collect_factors(expr->operands[0], factors);
     return;
   }
@@ -41,8 +41,11 @@ int64_t Contraction::extent(const std::vector<int>& axes) const {
   return product;
 }
 
-std::optional<Contraction> match_contraction(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
-  if (stage.combiner != graph::Combiner::kSum || stage.body->kind != ScalarKind::kReal || stage.reduce.empty()) return std::nullopt;
+std::optional<Contraction> match_contraction(const graph::Stage& stage,
+                                             const std::vector<graph::StageTensor>& tensors) {
+  if (stage.combiner != graph::Combiner::kSum || stage.body->kind != ScalarKind::kReal ||
+      stage.reduce.empty())
+    return std::nullopt;
   Contraction c;
   c.nest = make_nest(stage, tensors);
   const int rank = c.nest.rank();
@@ -51,11 +54,14 @@ std::optional<Contraction> match_contraction(const graph::Stage& stage, const st
   std::vector<Expr> with_loads;
   Expr plain;
   for (const Expr& factor : factors) {
-    if (loads(factor)) with_loads.push_back(factor);
-    else plain = plain ? plain * factor : factor;
+    if (loads(factor))
+      with_loads.push_back(factor);
+    else
+      plain = plain ? plain * factor : factor;
   }
   if (with_loads.size() < 2) return std::nullopt;
-  // The factor that uses the innermost output axis is B, as are others that use no axis of their own.
+  // The factor that uses the innermost output axis is B, as are others that use no axis of their
+  // own.
   std::vector<std::vector<bool>> used;
   for (const Expr& factor : with_loads) used.push_back(axes_used(factor, rank));
   if (c.nest.outer == 0) return std::nullopt;
@@ -71,8 +77,10 @@ std::optional<Contraction> match_contraction(const graph::Stage& stage, const st
     if (i == b) continue;
     bool with_b = used[i][inner];
     if (with_loads.size() == 2) with_b = false;
-    if (with_b) c.b = c.b * with_loads[i];
-    else c.a = c.a ? c.a * with_loads[i] : with_loads[i];
+    if (with_b)
+      c.b = c.b * with_loads[i];
+    else
+      c.a = c.a ? c.a * with_loads[i] : with_loads[i];
   }
   if (!c.a) return std::nullopt;
   if (plain) c.a = c.a * plain;

@@ -8,9 +8,10 @@
 
 namespace kernelwright::rewrite {
 
-// A sum of products seen as a batch of matrix products C[m,n] = sum over k of A[m,k] * B[k,n]. Every axis
-// of the nest has one role: batch (both factors and the output), m (A and the output), n (B and the output),
-// k (reduced). The output is contiguous along n when it can be. Factors may be any expressions.
+// A sum of products seen as a batch of matrix products C[m,n] = sum over k of A[m,k] * B[k,n].
+// Every axis of the nest has one role: batch (both factors and the output), m (A and the output), n
+// (B and the output), k (reduced). The output is contiguous along n when it can be. Factors may be
+// any expressions.
 struct Contraction {
   Nest nest;
   graph::Expr a, b;
@@ -20,6 +21,7 @@ struct Contraction {
 };
 
 // nullopt when the stage is no sum of products of two factors that use different output axes.
-std::optional<Contraction> match_contraction(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors);
+std::optional<Contraction> match_contraction(const graph::Stage& stage,
+                                             const std::vector<graph::StageTensor>& tensors);
 
 }  // namespace kernelwright::rewrite

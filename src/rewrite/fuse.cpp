@@ -43,7 +43,8 @@ std::vector<Expr> distinct_loads(const Expr& root, int tensor) {
     if (!seen.insert(expr.get()).second) return;
     for (const Expr& operand : expr->operands) walk(operand);
     if (expr->op != ExprOp::kLoad || (tensor >= 0 && expr->tensor != tensor)) return;
-    const bool known = std::any_of(found.begin(), found.end(), [&](const Expr& other) { return graph::same(other, expr); });
+    const bool known = std::any_of(found.begin(), found.end(),
+                                   [&](const Expr& other) { return graph::same(other, expr); });
     if (!known) found.push_back(expr);
   };
   walk(root);
@@ -60,7 +61,8 @@ std::vector<int> tensors_read(const Stage& stage) {
 
 // What a reader sees of a value that was stored: rounded to the tensor's type.
 Expr as_stored(const Expr& value, DType dtype) {
-  if (dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kI64 || dtype == DType::kBool) return value;
+  if (dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kI64 || dtype == DType::kBool)
+    return value;
   return graph::cast(dtype, value);
 }
 
@@ -71,7 +73,8 @@ class Fuser {
   std::vector<Stage> run() {
     for (int round = 0; round < 8; ++round) {
       bool changed = inline_all([](const Inlining& i) { return i.cost == 0; });
-      changed |= inline_all([](const Inlining& i) { return !i.into_anchor && i.extra <= kRecomputeBudget; });
+      changed |= inline_all(
+          [](const Inlining& i) { return !i.into_anchor && i.extra <= kRecomputeBudget; });
       changed |= finish_anchors();
       changed |= inline_all([](const Inlining& i) {
         return i.extra <= kRecomputeBudget && (!i.into_contraction || i.cost <= kOperandBudget);
@@ -91,7 +94,9 @@ class Fuser {
 
   const StageTensor& tensor(int index) const { return graph_.tensors[static_cast<size_t>(index)]; }
   bool temporary(int index) const { return tensor(index).role == TensorRole::kTemporary; }
-  std::vector<int64_t> extents(const Stage& stage) const { return graph::axis_extents(graph_, stage); }
+  std::vector<int64_t> extents(const Stage& stage) const {
+    return graph::axis_extents(graph_, stage);
+  }
 
   std::vector<size_t> readers(int of) const {
     std::vector<size_t> found;
@@ -111,9 +116,11 @@ class Fuser {
 
   Inlining weigh(const Stage& producer, const std::vector<size_t>& to) const {
     Inlining inlining;
-    const double elements = std::max<double>(1, static_cast<double>(tensor(producer.output).type.elements()));
-    inlining.cost = arithmetic_cost(producer.body) +
-                    std::max<double>(0, static_cast<double>(distinct_loads(producer.body, -1).size()) - 1);
+    const double elements =
+        std::max<double>(1, static_cast<double>(tensor(producer.output).type.elements()));
+    inlining.cost =
+        arithmetic_cost(producer.body) +
+        std::max<double>(0, static_cast<double>(distinct_loads(producer.body, -1).size()) - 1);
     double evaluations = 0;
     for (size_t r : to) {
       const Stage& reader = stages_[r];
@@ -121,8 +128,8 @@ class Fuser {
       const bool contraction = match_contraction(reader, graph_.tensors).has_value();
       for (const Expr& expr : {reader.body, reader.finish}) {
         for (const Expr& load : distinct_loads(expr, producer.output)) {
-          // Packing an operand runs over its own axes only; elsewhere what depends on an axis is computed again
-          // for every point of the axes outside of it.
+          // Packing an operand runs over its own axes only; elsewhere what depends on an axis is
+          // computed again for every point of the axes outside of it.
           double points = 1, up_to_here = 1;
           const auto used = axes_used(load, static_cast<int>(all.size()));
           for (size_t a = 0; a < all.size(); ++a) {
@@ -150,7 +157,8 @@ class Fuser {
       }
       const std::vector<size_t> to = readers(producer.output);
       const bool dead = to.empty();
-      const bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer) && rule(weigh(producer, to));
+      const bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer) &&
+                        rule(weigh(producer, to));
       if (!dead && !fits) {
         ++p;
         continue;
@@ -168,7 +176,8 @@ class Fuser {
       if (!*expr) continue;
       Expr inlined = graph::rewrite_loads(*expr, [&](const ExprNode& node) -> Expr {
         if (node.tensor != producer.output) return nullptr;
-        return as_stored(graph::substitute_axes(producer.body, node.operands), tensor(producer.output).type.dtype);
+        return as_stored(graph::substitute_axes(producer.body, node.operands),
+                         tensor(producer.output).type.dtype);
       });
       *expr = graph::simplify_index(inlined, all);
     }
@@ -178,8 +187,11 @@ class Fuser {
   bool finish_anchors() {
     bool changed = false;
     for (size_t r = 0; r < stages_.size();) {
-      if (stages_[r].combiner != Combiner::kNone && temporary(stages_[r].output) && finish_anchor(r)) changed = true;
-      else ++r;
+      if (stages_[r].combiner != Combiner::kNone && temporary(stages_[r].output) &&
+          finish_anchor(r))
+        changed = true;
+      else
+        ++r;
     }
     return changed;
   }
@@ -195,7 +207,8 @@ class Fuser {
     const size_t anchor_rank = tensor(anchor.output).type.shape.size();
     const size_t reader_rank = tensor(reader.output).type.shape.size();
     std::vector<Expr> axes(loads[0]->operands.begin(), loads[0]->operands.end());
-    for (size_t j = 0; j < anchor.reduce.size(); ++j) axes.push_back(graph::axis(static_cast<int>(reader_rank + j)));
+    for (size_t j = 0; j < anchor.reduce.size(); ++j)
+      axes.push_back(graph::axis(static_cast<int>(reader_rank + j)));
     (void)anchor_rank;
     Stage merged = reader;
     merged.reduce = anchor.reduce;
@@ -206,9 +219,12 @@ class Fuser {
     Expr value = anchor.finish ? graph::substitute_axes(anchor.finish, axes)
                                : graph::reduced(arg ? graph::ScalarKind::kInt : anchor.body->kind);
     value = as_stored(value, tensor(anchor.output).type.dtype);
-    merged.finish = graph::simplify_index(graph::rewrite_loads(reader.body, [&](const ExprNode& node) -> Expr {
-      return node.tensor == anchor.output ? value : nullptr;
-    }), all);
+    merged.finish = graph::simplify_index(
+        graph::rewrite_loads(reader.body,
+                             [&](const ExprNode& node) -> Expr {
+                               return node.tensor == anchor.output ? value : nullptr;
+                             }),
+        all);
     merged.origin = anchor.origin;
     reader = std::move(merged);
     stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(r));
@@ -240,15 +256,17 @@ class Fuser {
   std::vector<Stage> stages_;
 };
 
-// A long reduction with few results in two steps, so that all workers have a part: partial results over slices
-// of one axis, then their combination. Leaves other stages as they are.
+// A long reduction with few results in two steps, so that all workers have a part: partial results
+// over slices of one axis, then their combination. Leaves other stages as they are.
 void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>& tensors) {
   for (size_t i = 0; i < stages.size(); ++i) {
     const Stage stage = stages[i];
     const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
     if (stage.combiner == Combiner::kNone || arg || match_contraction(stage, tensors)) continue;
     const StageTensor output = tensors[static_cast<size_t>(stage.output)];
-    if (output.type.elements() >= kFewRows || output.type.elements() == 0 || graph::element_count(stage.reduce) < 4 * kLongRow) continue;
+    if (output.type.elements() >= kFewRows || output.type.elements() == 0 ||
+        graph::element_count(stage.reduce) < 4 * kLongRow)
+      continue;
     size_t axis = 0;
     int64_t slices = 1;
     for (size_t a = 0; a < stage.reduce.size(); ++a) {
@@ -263,8 +281,10 @@ void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>&
     const graph::ScalarKind kind = stage.body->kind;
     StageTensor partial;
     partial.name = output.name + ".partial";
-    partial.type.dtype = kind == graph::ScalarKind::kInt ? DType::kI64 : kind == graph::ScalarKind::kBool ? DType::kBool
-                         : output.type.dtype == DType::kF64 ? DType::kF64 : DType::kF32;
+    partial.type.dtype = kind == graph::ScalarKind::kInt    ? DType::kI64
+                         : kind == graph::ScalarKind::kBool ? DType::kBool
+                         : output.type.dtype == DType::kF64 ? DType::kF64
+                                                            : DType::kF32;
     partial.type.shape = output.type.shape;
     partial.type.shape.push_back(slices);
     Stage first = stage;
@@ -293,8 +313,8 @@ void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>&
   }
 }
 
-// Takes pointwise stages into a row group that only the group reads: their values stay near instead of
-// passing through memory.
+// Takes pointwise stages into a row group that only the group reads: their values stay near instead
+// of passing through memory.
 void take_producers(RowGroup& group, std::vector<size_t>& members, const std::vector<bool>& taken,
                     std::vector<std::vector<size_t>>& groups, const std::vector<Stage>& stages,
                     const std::vector<StageTensor>& tensors) {
@@ -302,7 +322,9 @@ void take_producers(RowGroup& group, std::vector<size_t>& members, const std::ve
     if (groups[at].size() != 1) continue;
     const size_t p = groups[at][0];
     const Stage& producer = stages[p];
-    if (producer.combiner != Combiner::kNone || taken[p] || tensors[static_cast<size_t>(producer.output)].role != TensorRole::kTemporary) continue;
+    if (producer.combiner != Combiner::kNone || taken[p] ||
+        tensors[static_cast<size_t>(producer.output)].role != TensorRole::kTemporary)
+      continue;
     bool ours = false, others = false;
     for (size_t j = 0; j < stages.size(); ++j) {
       const auto read = tensors_read(stages[j]);
@@ -318,26 +340,33 @@ void take_producers(RowGroup& group, std::vector<size_t>& members, const std::ve
 }
 
 // Which stages go together: one op per stage, but for row groups.
-std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
+std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
+                                            const std::vector<StageTensor>& tensors) {
   std::vector<std::vector<size_t>> groups;
   std::vector<bool> taken(stages.size(), false);
   for (size_t i = 0; i < stages.size(); ++i) {
     if (taken[i]) continue;
     std::vector<size_t> members = {i};
     auto group = start_row_group(stages[i], tensors);
-    const bool arg = stages[i].combiner == Combiner::kArgMax || stages[i].combiner == Combiner::kArgMin;
+    const bool arg =
+        stages[i].combiner == Combiner::kArgMax || stages[i].combiner == Combiner::kArgMin;
     if (group && !arg && !match_contraction(stages[i], tensors) &&
         (group->rows() >= kFewRows || group->row_length() < kLongRow)) {
       std::set<int> outside;  // made after the group, by stages that are not in it
       for (size_t j = i + 1; j < stages.size(); ++j) {
         if (taken[j]) continue;
         const auto read = tensors_read(stages[j]);
-        const bool late = std::any_of(read.begin(), read.end(), [&](int t) { return outside.count(t) != 0; });
-        const bool inside = std::any_of(read.begin(), read.end(), [&](int t) { return group->find(t) != nullptr; });
+        const bool late =
+            std::any_of(read.begin(), read.end(), [&](int t) { return outside.count(t) != 0; });
+        const bool inside =
+            std::any_of(read.begin(), read.end(), [&](int t) { return group->find(t) != nullptr; });
         if (!late && !inside) continue;
-        const bool arg_stage = stages[j].combiner == Combiner::kArgMax || stages[j].combiner == Combiner::kArgMin;
-        const bool state = tensors[static_cast<size_t>(stages[j].output)].role == TensorRole::kState;
-        if (!late && !arg_stage && !state && !match_contraction(stages[j], tensors) && join_row_group(*group, stages[j], tensors)) {
+        const bool arg_stage =
+            stages[j].combiner == Combiner::kArgMax || stages[j].combiner == Combiner::kArgMin;
+        const bool state =
+            tensors[static_cast<size_t>(stages[j].output)].role == TensorRole::kState;
+        if (!late && !arg_stage && !state && !match_contraction(stages[j], tensors) &&
+            join_row_group(*group, stages[j], tensors)) {
           members.push_back(j);
           taken[j] = true;
         } else {
@@ -357,9 +386,12 @@ Anchor anchor_of(const std::vector<Stage>& stages, const std::vector<StageTensor
   return match_contraction(stages[0], tensors) ? Anchor::kContraction : Anchor::kReduction;
 }
 
-// Orders ops so that every tensor is made before it is read and a state is read before it is replaced.
+// Orders ops so that every tensor is made before it is read and a state is read before it is
+// replaced.
 std::vector<FusedOp> sorted(std::vector<FusedOp> ops, const std::vector<StageTensor>& tensors) {
-  auto contains = [](const std::vector<int>& list, int value) { return std::find(list.begin(), list.end(), value) != list.end(); };
+  auto contains = [](const std::vector<int>& list, int value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
   std::vector<FusedOp> order;
   std::vector<bool> placed(ops.size(), false);
   for (size_t step = 0; step < ops.size(); ++step) {

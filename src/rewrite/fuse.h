@@ -8,8 +8,8 @@
 namespace kernelwright::rewrite {
 
 // What a kernel is built round. A contraction is a kSum stage whose body is a product of two loads
-// with affine indices (matmul, linear, convolution); a row group is one or more reductions over the same
-// trailing axes of one domain with what lies between them (softmax, norms).
+// with affine indices (matmul, linear, convolution); a row group is one or more reductions over the
+// same trailing axes of one domain with what lies between them (softmax, norms).
 enum class Anchor : uint8_t { kPointwise, kReduction, kRow, kContraction, kGeneral };
 
 // Stages that become one kernel. All but the outputs live in registers or per-worker scratch.
@@ -29,9 +29,9 @@ struct FuseOptions {
   bool enabled = true;  // false: one kernel per stage, the naive form
 };
 
-// Inlines pointwise and layout stages into their readers and writers: a producer into the loads of its
-// reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has the
-// anchor's domain. Reductions over the same rows join into one row group.
+// Inlines pointwise and layout stages into their readers and writers: a producer into the loads of
+// its reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has
+// the anchor's domain. Reductions over the same rows join into one row group.
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options = {});
 
 }  // namespace kernelwright::rewrite

@@ -25,7 +25,8 @@ int64_t Nest::reduce_points() const {
 }
 
 std::vector<int64_t> strides_of(const graph::StageTensor& tensor) {
-  return tensor.type.strides.empty() ? graph::contiguous_strides(tensor.type.shape) : tensor.type.strides;
+  return tensor.type.strides.empty() ? graph::contiguous_strides(tensor.type.shape)
+                                     : tensor.type.strides;
 }
 
 std::optional<Affine> affine_of(const Nest& nest, const Expr& index) {
@@ -47,12 +48,33 @@ double arithmetic_cost(const Expr& expr) {
   graph::visit(expr, [&](const ExprNode& node) {
     if (node.kind != ScalarKind::kReal) return;
     switch (node.op) {
-      case ExprOp::kConst: case ExprOp::kAxis: case ExprOp::kLoad: case ExprOp::kReduced: return;
-      case ExprOp::kExp: case ExprOp::kExpm1: case ExprOp::kLog: case ExprOp::kLog1p: case ExprOp::kLog2:
-      case ExprOp::kSin: case ExprOp::kCos: case ExprOp::kTan: case ExprOp::kTanh: case ExprOp::kErf:
-      case ExprOp::kPow: case ExprOp::kAtan2: case ExprOp::kFmod: cost += 12; return;
-      case ExprOp::kDiv: case ExprOp::kSqrt: case ExprOp::kRsqrt: cost += 4; return;
-      default: cost += 1;
+      case ExprOp::kConst:
+      case ExprOp::kAxis:
+      case ExprOp::kLoad:
+      case ExprOp::kReduced:
+        return;
+      case ExprOp::kExp:
+      case ExprOp::kExpm1:
+      case ExprOp::kLog:
+      case ExprOp::kLog1p:
+      case ExprOp::kLog2:
+      case ExprOp::kSin:
+      case ExprOp::kCos:
+      case ExprOp::kTan:
+      case ExprOp::kTanh:
+      case ExprOp::kErf:
+      case ExprOp::kPow:
+      case ExprOp::kAtan2:
+      case ExprOp::kFmod:
+        cost += 12;
+        return;
+      case ExprOp::kDiv:
+      case ExprOp::kSqrt:
+      case ExprOp::kRsqrt:
+        cost += 4;
+        return;
+      default:
+        cost += 1;
     }
   });
   return cost;
@@ -60,7 +82,8 @@ double arithmetic_cost(const Expr& expr) {
 
 namespace {
 
-Expr rewrite_all(const Expr& expr, const std::vector<Expr>& axes, const std::vector<int64_t>& extents) {
+Expr rewrite_all(const Expr& expr, const std::vector<Expr>& axes,
+                 const std::vector<int64_t>& extents) {
   return expr ? graph::simplify_index(graph::substitute_axes(expr, axes), extents) : expr;
 }
 
@@ -89,7 +112,8 @@ std::optional<std::pair<int, int64_t>> wanted_split(const Nest& nest, const Expr
   if (!expr) return found;
   graph::visit(expr, [&](const ExprNode& node) {
     if (found || (node.op != ExprOp::kFloorDiv && node.op != ExprOp::kMod)) return;
-    if (node.operands[1]->op != ExprOp::kConst || node.operands[1]->kind != ScalarKind::kInt) return;
+    if (node.operands[1]->op != ExprOp::kConst || node.operands[1]->kind != ScalarKind::kInt)
+      return;
     const int64_t divisor = node.operands[1]->int_value;
     auto affine = graph::as_affine(node.operands[0], nest.rank());
     if (!affine || divisor <= 1) return;
@@ -148,7 +172,8 @@ bool can_merge(const Nest& nest, int a) {
     const int64_t low = affine.coefficients[static_cast<size_t>(a) + 1];
     fits = fits && high == low * inner_extent;
   };
-  for (const Expr& expr : {nest.body, nest.finish, nest.store}) each_affine(expr, nest.rank(), check, seen);
+  for (const Expr& expr : {nest.body, nest.finish, nest.store})
+    each_affine(expr, nest.rank(), check, seen);
   return fits;
 }
 
@@ -177,7 +202,8 @@ void merge_axes(Nest& nest) {
   }
 }
 
-Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors, bool merge) {
+Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors,
+               bool merge) {
   Nest nest;
   const graph::StageTensor& output = tensors.at(static_cast<size_t>(stage.output));
   nest.extents = output.type.shape;
@@ -191,7 +217,8 @@ Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>&
     Expr flat = graph::rewrite_loads(expr, [&](const ExprNode& node) -> Expr {
       const std::vector<int64_t> strides = strides_of(tensors.at(static_cast<size_t>(node.tensor)));
       Expr sum = graph::integer(0);
-      for (size_t d = 0; d < node.operands.size(); ++d) sum = sum + node.operands[d] * graph::integer(strides.at(d));
+      for (size_t d = 0; d < node.operands.size(); ++d)
+        sum = sum + node.operands[d] * graph::integer(strides.at(d));
       return graph::load(node.tensor, node.kind, {sum});
     });
     return graph::simplify_index(flat, nest.extents);

@@ -8,16 +8,17 @@
 
 namespace kernelwright::rewrite {
 
-// A stage as a loop nest over addresses. Every load has one index, the element offset in its buffer;
-// axes that indices take apart (i / 8, i % 8) are split, neighbours that no index tells apart are merged.
+// A stage as a loop nest over addresses. Every load has one index, the element offset in its
+// buffer; axes that indices take apart (i / 8, i % 8) are split, neighbours that no index tells
+// apart are merged.
 struct Nest {
   std::vector<int64_t> extents;  // output axes first, then reduction axes
   int outer = 0;                 // how many of them are output axes
   graph::Combiner combiner = graph::Combiner::kNone;
   graph::Expr body;
-  graph::Expr finish;            // null: none
-  int output = -1;               // tensor written
-  graph::Expr store;             // element offset of the output
+  graph::Expr finish;  // null: none
+  int output = -1;     // tensor written
+  graph::Expr store;   // element offset of the output
   std::string origin;
 
   int rank() const { return static_cast<int>(extents.size()); }
@@ -26,7 +27,8 @@ struct Nest {
 };
 
 // `merge` false keeps neighbouring axes apart, for callers that match axes of several stages first.
-Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors, bool merge = true);
+Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors,
+               bool merge = true);
 void merge_axes(Nest& nest);
 // Whether axes `axis` and `axis` + 1 are one to everything that reads them; and makes them one.
 bool can_merge(const Nest& nest, int axis);
@@ -42,8 +44,8 @@ std::optional<graph::Affine> affine_of(const Nest& nest, const graph::Expr& inde
 std::vector<bool> axes_used(const graph::Expr& expr, int rank);
 // Element strides of a stored tensor.
 std::vector<int64_t> strides_of(const graph::StageTensor& tensor);
-// Weighted count of arithmetic in an expression, index arithmetic left out: about 1 per add or multiply,
-// 12 per transcendental function.
+// Weighted count of arithmetic in an expression, index arithmetic left out: about 1 per add or
+// multiply, 12 per transcendental function.
 double arithmetic_cost(const graph::Expr& expr);
 
 }  // namespace kernelwright::rewrite

@@ -62,7 +62,8 @@ std::vector<Expr> loads_of(const Nest& nest, int tensor) {
   return found;
 }
 
-// One try at giving every axis of `nest` its group axis. kSplit: an axis was split on either side, try again.
+// One try at giving every axis of `nest` its group axis. kSplit: an axis was split on either side,
+// try again.
 enum class Match { kFits, kSplit, kFails };
 
 Match match_axes(RowGroup& group, Nest& nest, std::vector<int>& to_group) {
@@ -71,9 +72,12 @@ Match match_axes(RowGroup& group, Nest& nest, std::vector<int>& to_group) {
   extents.insert(extents.end(), group.row.begin(), group.row.end());
   to_group.assign(static_cast<size_t>(nest.rank()), -1);
   auto pair_up = [&](int mine, int theirs) {
-    const int64_t e = nest.extents[static_cast<size_t>(mine)], g = extents[static_cast<size_t>(theirs)];
+    const int64_t e = nest.extents[static_cast<size_t>(mine)],
+                  g = extents[static_cast<size_t>(theirs)];
     if (e == g) {
-      if (to_group[static_cast<size_t>(mine)] != -1 && to_group[static_cast<size_t>(mine)] != theirs) return Match::kFails;
+      if (to_group[static_cast<size_t>(mine)] != -1 &&
+          to_group[static_cast<size_t>(mine)] != theirs)
+        return Match::kFails;
       to_group[static_cast<size_t>(mine)] = theirs;
       return Match::kFits;
     }
@@ -135,10 +139,15 @@ const RowGroup::Member* RowGroup::find(int tensor) const {
   return nullptr;
 }
 
-int64_t RowGroup::rows() const { return graph::element_count(outer); }
-int64_t RowGroup::row_length() const { return graph::element_count(row); }
+int64_t RowGroup::rows() const {
+  return graph::element_count(outer);
+}
+int64_t RowGroup::row_length() const {
+  return graph::element_count(row);
+}
 
-std::optional<RowGroup> start_row_group(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
+std::optional<RowGroup> start_row_group(const graph::Stage& stage,
+                                        const std::vector<graph::StageTensor>& tensors) {
   if (stage.combiner == Combiner::kNone) return std::nullopt;
   RowGroup group;
   RowGroup::Member member{group_nest(stage, tensors), true, true};
@@ -148,7 +157,8 @@ std::optional<RowGroup> start_row_group(const graph::Stage& stage, const std::ve
   return group;
 }
 
-bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
+bool join_row_producer(RowGroup& group, const graph::Stage& stage,
+                       const std::vector<graph::StageTensor>& tensors) {
   if (stage.combiner != Combiner::kNone) return false;
   RowGroup trial = group;
   Nest nest = group_nest(stage, tensors);
@@ -161,7 +171,9 @@ bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::ve
       for (const Expr& index : loads_of(member.nest, stage.output)) {
         auto affine = affine_of(member.nest, index);
         if (!affine || affine->coefficients.size() != extents.size()) return false;
-        if (read && (read->coefficients != affine->coefficients || read->constant != affine->constant)) return false;
+        if (read &&
+            (read->coefficients != affine->coefficients || read->constant != affine->constant))
+          return false;
         read = affine;
       }
     }
@@ -190,7 +202,9 @@ bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::ve
       }
     }
     if (split) continue;
-    if (order.size() != static_cast<size_t>(nest.rank()) || std::find(order.begin(), order.end(), -1) != order.end()) return false;
+    if (order.size() != static_cast<size_t>(nest.rank()) ||
+        std::find(order.begin(), order.end(), -1) != order.end())
+      return false;
     permute_axes(nest, order);
     trial.members.insert(trial.members.begin(), RowGroup::Member{std::move(nest), false, false});
     group = std::move(trial);
@@ -199,12 +213,14 @@ bool join_row_producer(RowGroup& group, const graph::Stage& stage, const std::ve
   return false;
 }
 
-bool join_row_group(RowGroup& group, const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
+bool join_row_group(RowGroup& group, const graph::Stage& stage,
+                    const std::vector<graph::StageTensor>& tensors) {
   RowGroup trial = group;
   Nest nest = group_nest(stage, tensors);
   std::vector<int> to_group;
   Match match = Match::kSplit;
-  for (int round = 0; round < 12 && match == Match::kSplit; ++round) match = match_axes(trial, nest, to_group);
+  for (int round = 0; round < 12 && match == Match::kSplit; ++round)
+    match = match_axes(trial, nest, to_group);
   if (match != Match::kFits) return false;
   const int outer_count = static_cast<int>(trial.outer.size());
   const int all = outer_count + static_cast<int>(trial.row.size());

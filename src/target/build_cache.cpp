@@ -46,7 +46,8 @@ std::vector<Found> list_entries(const fs::path& root) {
   std::error_code ec;
   for (fs::directory_iterator shard(root, ec), end; !ec && shard != end; shard.increment(ec)) {
     std::error_code inner;
-    for (fs::directory_iterator it(shard->path(), inner); !inner && it != end; it.increment(inner)) {
+    for (fs::directory_iterator it(shard->path(), inner); !inner && it != end;
+         it.increment(inner)) {
       std::error_code time_ec;
       const auto used = fs::last_write_time(it->path(), time_ec);
       if (!time_ec) entries.push_back({it->path(), used, folder_bytes(it->path())});
@@ -67,18 +68,22 @@ BuildCache::BuildCache(fs::path root, uint64_t limit_bytes)
 Result<BuildCache> BuildCache::open_default() {
   KW_TRY(const fs::path cache, base::cache_dir());
   uint64_t limit_mb = kDefaultLimitMb;
-  if (const char* text = std::getenv("KERNELWRIGHT_CACHE_LIMIT_MB"); text != nullptr && *text != 0) {
+  if (const char* text = std::getenv("KERNELWRIGHT_CACHE_LIMIT_MB");
+      text != nullptr && *text != 0) {
     const std::string value = text;
     const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), limit_mb);
     if (ec != std::errc() || end != value.data() + value.size() || limit_mb > (1ull << 32))
-      return fail(ErrorKind::kUsage,
-                  fmt::format("KERNELWRIGHT_CACHE_LIMIT_MB: expected a number of megabytes, got '{}'",
-                              value.substr(0, 40)));
+      return fail(
+          ErrorKind::kUsage,
+          fmt::format("KERNELWRIGHT_CACHE_LIMIT_MB: expected a number of megabytes, got '{}'",
+                      value.substr(0, 40)));
   }
   return BuildCache(cache / "objects", limit_mb << 20);
 }
 
-fs::path BuildCache::folder(const std::string& key) const { return root_ / key.substr(0, 2) / key; }
+fs::path BuildCache::folder(const std::string& key) const {
+  return root_ / key.substr(0, 2) / key;
+}
 
 std::optional<BuildCache::Entry> BuildCache::find(const std::string& key) {
   const fs::path where = folder(key);
@@ -93,7 +98,8 @@ std::optional<BuildCache::Entry> BuildCache::find(const std::string& key) {
         json.contains("log") && json["log"].is_string() && json.contains("seconds") &&
         json["seconds"].is_number()) {
       fs::last_write_time(where, fs::file_time_type::clock::now(), ec);
-      return Entry{where / "object.so", json["log"].get<std::string>(), json["seconds"].get<double>()};
+      return Entry{where / "object.so", json["log"].get<std::string>(),
+                   json["seconds"].get<double>()};
     }
   }
   // Damaged, by a full disk or by hand: whoever asked will build it again.

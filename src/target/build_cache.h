@@ -10,9 +10,10 @@
 
 namespace kernelwright::target {
 
-// Content-addressed store of built objects under <root>/<key[0:2]>/<key>/: `object.so`, its `source.cpp`
-// and `entry.json` (hash and size of the object, compiler log). An entry appears by rename, so a
-// reader sees all of it or none, and concurrent builders of one key are safe: the first one wins.
+// Content-addressed store of built objects under <root>/<key[0:2]>/<key>/: `object.so`, its
+// `source.cpp` and `entry.json` (hash and size of the object, compiler log). An entry appears by
+// rename, so a reader sees all of it or none, and concurrent builders of one key are safe: the
+// first one wins.
 class BuildCache {
  public:
   struct Entry {
@@ -33,7 +34,8 @@ class BuildCache {
 
   // The entry, marked as used now. One whose object does not match its recorded hash is removed.
   std::optional<Entry> find(const std::string& key);
-  // Takes the object at `object` (copied) in; evicts the least recently used entries over the limit.
+  // Takes the object at `object` (copied) in; evicts the least recently used entries over the
+  // limit.
   Result<Entry> publish(const std::string& key, const std::filesystem::path& object,
                         const std::string& source, const std::string& compiler_log, double seconds);
   Usage usage() const;

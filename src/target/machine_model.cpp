@@ -19,7 +19,9 @@ std::string bytes_text(int64_t bytes) {
   return fmt::format("{:.4g} {}", value, kUnits[unit]);
 }
 
-bool sane(double value) { return std::isfinite(value) && value >= 0; }
+bool sane(double value) {
+  return std::isfinite(value) && value >= 0;
+}
 
 }  // namespace
 
@@ -55,15 +57,18 @@ graph::Ceilings MachineModel::ceilings(graph::DType dtype) const {
 double MachineModel::floor_seconds(const graph::Work& work, graph::DType dtype) const {
   constexpr double kModelError = 1.25;
   const auto limit = ceilings(dtype);
-  const double beyond_cache = std::max(0.0, work.bytes - 2.0 * static_cast<double>(last_level_cache_bytes()));
+  const double beyond_cache =
+      std::max(0.0, work.bytes - 2.0 * static_cast<double>(last_level_cache_bytes()));
   const double memory_s = limit.bytes_per_s > 0 ? beyond_cache / limit.bytes_per_s : 0;
   const double compute_s = limit.flops_per_s > 0 ? work.contraction_flops / limit.flops_per_s : 0;
   return std::max(memory_s, compute_s) / kModelError;
 }
 
 std::string machine_model_json(const MachineModel& model) {
-  nlohmann::ordered_json json = {{"target", model.target},     {"device", model.device},
-                                 {"identity", model.identity}, {"threads", model.threads},
+  nlohmann::ordered_json json = {{"target", model.target},
+                                 {"device", model.device},
+                                 {"identity", model.identity},
+                                 {"threads", model.threads},
                                  {"vector_bytes", model.vector_bytes}};
   json["levels"] = nlohmann::ordered_json::array();
   for (const auto& level : model.levels)
@@ -108,7 +113,8 @@ Result<MachineModel> parse_machine_model(const std::string& text) {
       rate.unit = entry.at("unit").get<std::string>();
       const auto dtype = graph::dtype_from_name(entry.at("dtype").get<std::string>());
       rate.flops_per_s = entry.at("flops_per_s").get<double>();
-      if (!dtype || !sane(rate.flops_per_s)) return wrong("a rate with an unknown dtype or a negative figure");
+      if (!dtype || !sane(rate.flops_per_s))
+        return wrong("a rate with an unknown dtype or a negative figure");
       rate.dtype = *dtype;
       model.rates.push_back(std::move(rate));
     }
@@ -124,8 +130,8 @@ Result<MachineModel> parse_machine_model(const std::string& text) {
 
 std::string machine_model_table(const MachineModel& model) {
   std::string out = fmt::format("{}: {}\n", model.target, model.device);
-  out += fmt::format("  {} threads, {}-bit vectors, measured {}\n\n", model.threads, 8 * model.vector_bytes,
-                     model.measured_at);
+  out += fmt::format("  {} threads, {}-bit vectors, measured {}\n\n", model.threads,
+                     8 * model.vector_bytes, model.measured_at);
   out += fmt::format("  {:<8} {:>10} {:>12} {:>12}\n", "level", "size", "read GB/s", "copy GB/s");
   for (const auto& level : model.levels)
     out += fmt::format("  {:<8} {:>10} {:>12.1f} {:>12.1f}\n", level.name, bytes_text(level.bytes),

@@ -26,7 +26,8 @@ class AbsentTarget final : public Target {
   std::string device_name() const override { return ""; }
   std::string toolchain_identity() const override { return ""; }
   bool supports(Policy) const override { return false; }
-  Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate&, Policy) override {
+  Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate&,
+                                                        Policy) override {
     return absent();
   }
   std::optional<std::string> screen(const BuiltObject&, const program::Program&) const override {
@@ -85,7 +86,8 @@ Result<std::unique_ptr<Target>> open_target(const std::string& name) {
     }
     known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
   }
-  return fail(Error{ErrorKind::kUsage, fmt::format("unknown target '{}'", name), {}}.with("known", known));
+  return fail(
+      Error{ErrorKind::kUsage, fmt::format("unknown target '{}'", name), {}}.with("known", known));
 }
 
 }  // namespace kernelwright::target

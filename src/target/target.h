@@ -16,8 +16,8 @@ namespace kernelwright::target {
 // Result of building a candidate: where the loadable object lies in the cache.
 struct BuiltObject {
   std::filesystem::path path;
-  std::string key;          // identity of source, headers, flags, compiler, CPU features
-  std::string compiler_log; // warnings, shortened
+  std::string key;           // identity of source, headers, flags, compiler, CPU features
+  std::string compiler_log;  // warnings, shortened
   double seconds = 0;
   bool cached = false;
 };
@@ -37,14 +37,15 @@ std::optional<Policy> policy_from_name(const std::string& name);
 class Target {
  public:
   virtual ~Target() = default;
-  virtual std::string name() const = 0;     // "cpu"
-  // Empty when usable, else the one-line reason ("no C++ compiler: neither g++ nor clang++ on PATH").
+  virtual std::string name() const = 0;  // "cpu"
+  // Empty when usable, else the one-line reason ("no C++ compiler: neither g++ nor clang++ on
+  // PATH").
   virtual std::string absent_reason() const = 0;
   virtual std::string device_name() const = 0;
   virtual std::string toolchain_identity() const = 0;
   virtual bool supports(Policy policy) const = 0;
-  // Builds a validated candidate in a confined process, or finds it in the cache. The outer Result fails on
-  // our own troubles (disk full), the inner one is the candidate's.
+  // Builds a validated candidate in a confined process, or finds it in the cache. The outer Result
+  // fails on our own troubles (disk full), the inner one is the candidate's.
   virtual Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate& candidate,
                                                                 Policy policy) = 0;
   // Screens a built object; the reason when it is refused.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs tests/cases/program/malformed.txt: every case must be refused with exactly the message it names.
+// Runs tests/cases/program/malformed.txt: every case must be refused with exactly the message it
+// names.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -26,7 +27,8 @@ std::vector<Case> read_cases(const std::string& path) {
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line[0] == '#') continue;
     size_t blank = line.find(' ');
-    std::string word = line.substr(0, blank), rest = blank == std::string::npos ? "" : line.substr(blank + 1);
+    std::string word = line.substr(0, blank),
+                rest = blank == std::string::npos ? "" : line.substr(blank + 1);
     if (word == "case") {
       cases.emplace_back().name = rest;
     } else if (word == "text") {

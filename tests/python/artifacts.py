@@ -47,8 +47,10 @@ def need_tools():
 
 def build_object(folder):
     (folder / "k.cpp").write_text(KERNELS)
-    subprocess.run(["g++", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "object.so",
-                    folder / "k.cpp"], check=True)
+    subprocess.run(
+        ["g++", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "object.so", folder / "k.cpp"],
+        check=True,
+    )
     return folder / "object.so"
 
 
@@ -61,9 +63,15 @@ def region_of(graph, nodes, name="r0"):
     outside = {v for n in graph["nodes"] if n["name"] not in nodes for v in references(n["args"])}
     outside |= {o["value"] for o in graph["outputs"] if "value" in o}
     mutations = [m for m in graph["mutations"] if m["value"] in made]
-    return {"id": name, "whole": len(inside) == len(graph["nodes"]), "nodes": list(nodes),
-            "inputs": [v for v in reads if v not in weights], "weights": [v for v in reads if v in weights],
-            "outputs": [v for v in made if v in outside], "mutations": mutations}
+    return {
+        "id": name,
+        "whole": len(inside) == len(graph["nodes"]),
+        "nodes": list(nodes),
+        "inputs": [v for v in reads if v not in weights],
+        "weights": [v for v in reads if v in weights],
+        "outputs": [v for v in made if v in outside],
+        "mutations": mutations,
+    }
 
 
 def program_of(graph, region, steps, extra=None, prepare=()):
@@ -88,8 +96,14 @@ def program_of(graph, region, steps, extra=None, prepare=()):
     for extent in graph["values"][region["outputs"][0]]["shape"]:
         count *= extent
     run = [{"grid": [count], **step} for step in steps]
-    return {"format": 1, "target": "cpu", "source": "k.cpp", "buffers": buffers, "prepare": list(prepare or ()),
-            "run": run}
+    return {
+        "format": 1,
+        "target": "cpu",
+        "source": "k.cpp",
+        "buffers": buffers,
+        "prepare": list(prepare or ()),
+        "run": run,
+    }
 
 
 def make(folder, source, choose, shared_object, **result):
@@ -116,11 +130,18 @@ def make_of(folder, original, choose, shared_object, **result):
         shutil.copy(shared_object, place / "object.so")
         regions.append({**region, "accepted": True, "program": f"programs/{region['id']}"})
     spec = {"path": original, "init": "", "inputs": "", "size": "cpu", "policy": "strict", "target": "cpu"}
-    text = {"format": 1, "abi": native.ABI, "cpu_features": native.cpu_features(), "policy": "strict",
-            "regions": regions, "spec": spec}
+    text = {
+        "format": 1,
+        "abi": native.ABI,
+        "cpu_features": native.cpu_features(),
+        "policy": "strict",
+        "regions": regions,
+        "spec": spec,
+    }
     (folder / "result.json").write_text(json.dumps({**text, **result}))
     (folder / "optimized.py").write_text(
-        "from kernelwright.dropin import load_artifact\n\nModelNew = load_artifact(__file__)\n")
+        "from kernelwright.dropin import load_artifact\n\nModelNew = load_artifact(__file__)\n"
+    )
     return folder
 
 

@@ -6,8 +6,20 @@ import json
 import torch
 
 DTYPES = {"f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "u32", "bool"}
-FIELDS = {"format", "workload", "class", "training", "torch", "values", "inputs", "weights", "nodes", "outputs",
-          "mutations", "eager"}
+FIELDS = {
+    "format",
+    "workload",
+    "class",
+    "training",
+    "torch",
+    "values",
+    "inputs",
+    "weights",
+    "nodes",
+    "outputs",
+    "mutations",
+    "eager",
+}
 
 
 def keys(item, required, optional=()):
@@ -84,7 +96,7 @@ def check_argument(value, kind, made):
         for item in value:
             check_argument(item, kind, made)
     elif isinstance(value, dict):
-        (key, item), = value.items()
+        ((key, item),) = value.items()
         assert key in {"value", "dtype", "float"}
         if key == "value":
             assert item in made, f"{item} is read before it is made"

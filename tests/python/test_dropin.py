@@ -62,9 +62,15 @@ def relu(tmp_path_factory, kernels):
 def scaled(tmp_path, kernels):
     """Packs its weight: a stale pack shows."""
     return artifacts.make(
-        tmp_path, SCALED, whole([{"kernel": "relu_times", "args": ["x0", "wp", {"out": "y0"}, {"i64": 40}]}],
-                                {"wp": {"role": "packed", "dtype": "f32", "shape": [40]}},
-                                [{"kernel": "copy", "grid": [40], "args": ["w0", {"out": "wp"}]}]), kernels)
+        tmp_path,
+        SCALED,
+        whole(
+            [{"kernel": "relu_times", "args": ["x0", "wp", {"out": "y0"}, {"i64": 40}]}],
+            {"wp": {"role": "packed", "dtype": "f32", "shape": [40]}},
+            [{"kernel": "copy", "grid": [40], "args": ["w0", {"out": "wp"}]}],
+        ),
+        kernels,
+    )
 
 
 def test_runs_the_program(relu):
@@ -84,11 +90,17 @@ def test_optimized_py_is_an_ordinary_module(relu):
     assert torch.equal(namespace["ModelNew"]()(x), torch.relu(x))
 
 
-@pytest.mark.parametrize("x", [
-    torch.randn(9, 40), torch.randn(8, 40).double(), torch.randn(8, 40).bfloat16(),
-    torch.randn(8, 40, requires_grad=True), torch.randn(8, 40, device="meta"),
-    torch.nn.Parameter(torch.randn(8, 40)),
-])
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.randn(9, 40),
+        torch.randn(8, 40).double(),
+        torch.randn(8, 40).bfloat16(),
+        torch.randn(8, 40, requires_grad=True),
+        torch.randn(8, 40, device="meta"),
+        torch.nn.Parameter(torch.randn(8, 40)),
+    ],
+)
 def test_other_inputs_go_to_the_original(relu, x):
     model = load_artifact(relu)()
     assert not ran_native(model, x)
@@ -249,7 +261,8 @@ def get_inputs():
 
 def test_regions_with_eager_between(tmp_path, kernels):
     folder = artifacts.make(
-        tmp_path, TWO, lambda g: [([n], [artifacts.RELU]) for n in artifacts.nodes_named(g, "relu")], kernels)
+        tmp_path, TWO, lambda g: [([n], [artifacts.RELU]) for n in artifacts.nodes_named(g, "relu")], kernels
+    )
     model = load_artifact(folder)()
     x = torch.randn(8, 40)
     assert ran_native(model, x)

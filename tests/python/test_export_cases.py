@@ -39,9 +39,13 @@ def exported_of(module, *args, **kwargs):
 def check_results(exported, workload, args, kwargs):
     """Results and mutated buffers of the graph against the module's, from the same random state."""
     graph, module = exported.graph, workload.build()
-    region = {"nodes": [n["name"] for n in graph["nodes"]], "inputs": graph["inputs"],
-              "weights": [w["value"] for w in graph["weights"]],
-              "outputs": [o["value"] for o in graph["outputs"] if "value" in o], "mutations": graph["mutations"]}
+    region = {
+        "nodes": [n["name"] for n in graph["nodes"]],
+        "inputs": graph["inputs"],
+        "weights": [w["value"] for w in graph["weights"]],
+        "outputs": [o["value"] for o in graph["outputs"] if "value" in o],
+        "mutations": graph["mutations"],
+    }
     weights = [exported.weight_tensors()[name].clone() for name in region["weights"]]
     inputs = [t.clone() for t in exported.flatten_inputs(args, kwargs)]
     with torch.no_grad():
@@ -122,7 +126,10 @@ def test_constants_and_buffers_that_no_state_dict_holds():
 
     exported = exported_of(Plain(), X)
     assert sorted((w["kind"], w["name"]) for w in exported.graph["weights"]) == [
-        ("buffer", "mask"), ("constant", "constant.0"), ("constant", "constant.1")]
+        ("buffer", "mask"),
+        ("constant", "constant.0"),
+        ("constant", "constant.1"),
+    ]
 
 
 def test_unused_weights_are_left_out():
@@ -163,9 +170,14 @@ def test_nested_inputs():
 
 def test_one_tensor_for_two_arguments_stays_two_inputs():
     exported = exported_of(lambda a, b: a - 2 * b, X, X)
-    region = exported.region_module({"nodes": [n["name"] for n in exported.graph["nodes"]],
-                                     "inputs": exported.graph["inputs"], "weights": [],
-                                     "outputs": [o["value"] for o in exported.graph["outputs"]]})
+    region = exported.region_module(
+        {
+            "nodes": [n["name"] for n in exported.graph["nodes"]],
+            "inputs": exported.graph["inputs"],
+            "weights": [],
+            "outputs": [o["value"] for o in exported.graph["outputs"]],
+        }
+    )
     assert torch.equal(region(X, X + 1)[0], X - 2 * (X + 1))
 
 
@@ -176,8 +188,15 @@ def test_aliased_results():
 
     exported = exported_of(forward, X)
     assert exported.output_aliases == [
-        {"input": 0, "same": True}, {"input": 0, "same": False}, None, None,
-        None, {"output": 4, "same": True}, {"output": 4, "same": False}, None]
+        {"input": 0, "same": True},
+        {"input": 0, "same": False},
+        None,
+        None,
+        None,
+        {"output": 4, "same": True},
+        {"output": 4, "same": False},
+        None,
+    ]
     values = [o["value"] for o in exported.graph["outputs"]]
     assert values[0] == exported.graph["inputs"][0] and values[4] == values[5]
     assert len({values[0], values[2]}) == 2
@@ -196,7 +215,9 @@ def test_a_weight_handed_back():
             return self.weight, self.weight.t()
 
     assert exported_of(Give(6, 6), X).output_aliases == [
-        {"weight": "weight", "same": True}, {"weight": "weight", "same": False}]
+        {"weight": "weight", "same": True},
+        {"weight": "weight", "same": False},
+    ]
 
 
 def test_odd_input_strides():
@@ -206,23 +227,38 @@ def test_odd_input_strides():
 
 def test_few_forms():
     def forward(x):
-        return (x.float().half(), torch.zeros_like(x) + x.detach().contiguous(), x.max(1)[0], x.max(1).values,
-                x.view(4, 6) * 1, x.expand(4, 6) - 1)
+        return (
+            x.float().half(),
+            torch.zeros_like(x) + x.detach().contiguous(),
+            x.max(1)[0],
+            x.max(1).values,
+            x.view(4, 6) * 1,
+            x.expand(4, 6) - 1,
+        )
 
     found = ops(exported_of(forward, X))
     expected = "_to_copy.default full.default add.Tensor amax.default amax.default mul.Tensor sub.Tensor"
     assert sorted(found) == sorted(f"aten.{name}" for name in expected.split())
 
 
-@pytest.mark.parametrize("module, shape, op", [
-    (nn.Linear(6, 3), (4, 6), "linear.default"), (nn.LayerNorm(6), (4, 6), "layer_norm.default"),
-    (nn.GroupNorm(2, 4), (2, 4, 3), "group_norm.default"), (nn.RMSNorm(6), (4, 6), "rms_norm.default"),
-    (nn.Conv1d(4, 2, 3, padding="same"), (2, 4, 5), "convolution.default"),
-    (nn.ConvTranspose2d(3, 2, 3), (1, 3, 4, 4), "convolution.default"),
-    (nn.Softmax(1), (4, 6), "softmax.int"), (nn.GELU(), (4, 6), "gelu.default"), (nn.SiLU(), (4, 6), "silu.default"),
-    (nn.MaxPool2d(2), (1, 2, 4, 4), "max_pool2d.default"), (nn.AvgPool1d(2), (1, 2, 4), "avg_pool1d.default"),
-    (nn.AdaptiveAvgPool2d(1), (1, 2, 4, 4), "adaptive_avg_pool2d.default"), (nn.Mish(), (4, 6), "mish.default"),
-])
+@pytest.mark.parametrize(
+    "module, shape, op",
+    [
+        (nn.Linear(6, 3), (4, 6), "linear.default"),
+        (nn.LayerNorm(6), (4, 6), "layer_norm.default"),
+        (nn.GroupNorm(2, 4), (2, 4, 3), "group_norm.default"),
+        (nn.RMSNorm(6), (4, 6), "rms_norm.default"),
+        (nn.Conv1d(4, 2, 3, padding="same"), (2, 4, 5), "convolution.default"),
+        (nn.ConvTranspose2d(3, 2, 3), (1, 3, 4, 4), "convolution.default"),
+        (nn.Softmax(1), (4, 6), "softmax.int"),
+        (nn.GELU(), (4, 6), "gelu.default"),
+        (nn.SiLU(), (4, 6), "silu.default"),
+        (nn.MaxPool2d(2), (1, 2, 4, 4), "max_pool2d.default"),
+        (nn.AvgPool1d(2), (1, 2, 4), "avg_pool1d.default"),
+        (nn.AdaptiveAvgPool2d(1), (1, 2, 4, 4), "adaptive_avg_pool2d.default"),
+        (nn.Mish(), (4, 6), "mish.default"),
+    ],
+)
 def test_kept_whole(module, shape, op):
     assert ops(exported_of(module, torch.randn(shape))) == [f"aten.{op}"]
 
@@ -235,7 +271,8 @@ def test_recurrent_layers_attention_and_einsum_stay_whole():
     assert ops(exported_of(lambda a, b: torch.einsum("ij,kj->ik", a, b), X, X + 1)) == ["aten.einsum.default"]
     q = torch.randn(1, 2, 4, 6)
     assert ops(exported_of(lambda a: F.scaled_dot_product_attention(a, a, a), q)) == [
-        "aten.scaled_dot_product_attention.default"]
+        "aten.scaled_dot_product_attention.default"
+    ]
 
 
 def test_losses_are_core_aten():
@@ -255,10 +292,15 @@ def test_dropout_in_training_is_named():
     assert ops(exported_of(model, X)) == ["aten.linear.default", "aten.relu.default"]
 
 
-@pytest.mark.parametrize("forward", [
-    lambda x: x + torch.rand_like(x), lambda x: x + torch.randn(4, 6), lambda x: torch.bernoulli(x.sigmoid()),
-    lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5),
-])
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: x + torch.rand_like(x),
+        lambda x: x + torch.randn(4, 6),
+        lambda x: torch.bernoulli(x.sigmoid()),
+        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5),
+    ],
+)
 def test_random_ops_are_named(forward):
     notes = exported_of(forward, X).graph["eager"]
     assert len(notes) == 1 and notes[0]["reason"].startswith("random")
@@ -310,24 +352,34 @@ def test_regions_of_parts_compute_what_the_submodules_compute():
     index = [path for path, _ in exported.parts].index("blocks.1")
     node = next(n for n in exported.graph["nodes"] if n["part"] == index)
     arguments = [node["args"][name]["value"] for name in ("input", "weight", "bias")]
-    region = exported.region_module({"nodes": [node["name"]], "inputs": arguments[:1], "weights": arguments[1:],
-                                     "outputs": node["outputs"], "mutations": []})
+    region = exported.region_module(
+        {
+            "nodes": [node["name"]],
+            "inputs": arguments[:1],
+            "weights": arguments[1:],
+            "outputs": node["outputs"],
+            "mutations": [],
+        }
+    )
     with torch.no_grad():
         expected = module.blocks[1](seen)
         torch.testing.assert_close(region(*(values[name] for name in arguments))[0], expected)
     torch.testing.assert_close(values[node["outputs"][0]], expected)
 
 
-@pytest.mark.parametrize("forward, reason", [
-    (lambda x: x.nonzero(), "aten.nonzero.default: its result's shape depends on data"),
-    (lambda x: x[x > 0], "aten.index.Tensor: its result's shape depends on data"),
-    (lambda x: x * x.sum().item(), "a Python number that depends on data"),
-    (lambda x: x.add_(1), "forward changes its input"),
-    (lambda x: torch.fft.fft(x).abs(), "complex64 tensors are outside the graph format"),
-    (lambda x: torch.from_numpy(x.numpy() + 1), "torch.export: "),
-    (lambda x: x.view(1, 1, 1, 1, 1, 1, 1, 4, 6) + 1, "more than 8 dimensions"),
-    (lambda x: x.to_sparse().to_dense(), ""),
-])
+@pytest.mark.parametrize(
+    "forward, reason",
+    [
+        (lambda x: x.nonzero(), "aten.nonzero.default: its result's shape depends on data"),
+        (lambda x: x[x > 0], "aten.index.Tensor: its result's shape depends on data"),
+        (lambda x: x * x.sum().item(), "a Python number that depends on data"),
+        (lambda x: x.add_(1), "forward changes its input"),
+        (lambda x: torch.fft.fft(x).abs(), "complex64 tensors are outside the graph format"),
+        (lambda x: torch.from_numpy(x.numpy() + 1), "torch.export: "),
+        (lambda x: x.view(1, 1, 1, 1, 1, 1, 1, 4, 6) + 1, "more than 8 dimensions"),
+        (lambda x: x.to_sparse().to_dense(), ""),
+    ],
+)
 def test_what_cannot_be_a_graph_is_named_and_never_fails(forward, reason):
     exported = exported_of(forward, X.clone())
     if reason:

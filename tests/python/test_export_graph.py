@@ -26,9 +26,13 @@ def exported_of(path):
 
 
 def everything(graph, nodes=None):
-    return {"nodes": [n["name"] for n in graph["nodes"]], "inputs": graph["inputs"],
-            "weights": [w["value"] for w in graph["weights"]],
-            "outputs": [o["value"] for o in graph["outputs"] if "value" in o], "mutations": graph["mutations"]}
+    return {
+        "nodes": [n["name"] for n in graph["nodes"]],
+        "inputs": graph["inputs"],
+        "weights": [w["value"] for w in graph["weights"]],
+        "outputs": [o["value"] for o in graph["outputs"] if "value" in o],
+        "mutations": graph["mutations"],
+    }
 
 
 def run(exported, region, values):
@@ -50,12 +54,19 @@ def region_of(graph, nodes):
     made = {o for node in nodes for o in node["outputs"] if o}
     read = list(dict.fromkeys(v for node in nodes for a in node["args"].values() for v in references(a)))
     weights = {w["value"] for w in graph["weights"]}
-    outside = {v for node in graph["nodes"] if node["name"] not in names
-               for a in node["args"].values() for v in references(a)}
+    outside = {
+        v for node in graph["nodes"] if node["name"] not in names for a in node["args"].values() for v in references(a)
+    }
     outside |= {o.get("value") for o in graph["outputs"]}
-    return {"id": "r0", "whole": False, "nodes": [node["name"] for node in nodes],
-            "inputs": [v for v in read if v not in made and v not in weights],
-            "weights": [v for v in read if v in weights], "outputs": sorted(made & outside), "mutations": []}
+    return {
+        "id": "r0",
+        "whole": False,
+        "nodes": [node["name"] for node in nodes],
+        "inputs": [v for v in read if v not in made and v not in weights],
+        "weights": [v for v in read if v in weights],
+        "outputs": sorted(made & outside),
+        "mutations": [],
+    }
 
 
 def test_there_are_twelve():

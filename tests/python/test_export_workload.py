@@ -88,8 +88,7 @@ def test_a_module_that_cannot_be_copied_is_built_anew(user_file):
 
 
 def test_class_of_a_file_with_init_and_inputs():
-    workload = load(f"{FORMS}:Scale", init='{"args": [8], "kwargs": {"factor": 2.0}}',
-                    inputs="f32[3,8],shift=f32[8]")
+    workload = load(f"{FORMS}:Scale", init='{"args": [8], "kwargs": {"factor": 2.0}}', inputs="f32[3,8],shift=f32[8]")
     assert workload.name == "forms_Scale"
     assert workload.module.factor == 2.0
     args, kwargs = workload.make_inputs(0)
@@ -194,7 +193,8 @@ def test_inputs_that_do_not_match_forward(user_file):
 
 def test_get_inputs_missing(user_file):
     assert refused(user_file(FILE.replace("def get_inputs", "def inputs"))) == (
-        "mine.py has no get_inputs and no --inputs were given")
+        "mine.py has no get_inputs and no --inputs were given"
+    )
 
 
 def test_nan_weights(user_file):

@@ -33,10 +33,16 @@ N = 1000
 
 
 def relu_program(**changes):
-    program = {"format": 1, "target": "cpu", "source": "k.cpp",
-               "buffers": {"x": {"role": "input", "index": 0, "dtype": "f32", "shape": [N]},
-                           "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [N]}},
-               "run": [{"kernel": "relu", "grid": [N], "args": ["x", {"out": "y"}]}]}
+    program = {
+        "format": 1,
+        "target": "cpu",
+        "source": "k.cpp",
+        "buffers": {
+            "x": {"role": "input", "index": 0, "dtype": "f32", "shape": [N]},
+            "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [N]},
+        },
+        "run": [{"kernel": "relu", "grid": [N], "args": ["x", {"out": "y"}]}],
+    }
     program.update(changes)
     return json.dumps(program)
 
@@ -61,8 +67,10 @@ def kernels(tmp_path_factory):
         pytest.skip("no g++")
     folder = tmp_path_factory.mktemp("kernels")
     (folder / "k.cpp").write_text(SOURCE)
-    subprocess.run(["g++", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "kernels.so", folder / "k.cpp"],
-                   check=True)
+    subprocess.run(
+        ["g++", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'include'}", "-o", folder / "kernels.so", folder / "k.cpp"],
+        check=True,
+    )
     return folder
 
 
@@ -90,12 +98,15 @@ def test_opens_a_folder_and_closes_once(kernels):
 
 def test_weights_are_prepared_and_unused_inputs_skipped(kernels):
     text = relu_program(
-        buffers={"x": {"role": "input", "index": 1, "dtype": "f32", "shape": [N]},
-                 "w": {"role": "weight", "name": "layer.weight", "dtype": "f32", "shape": [N]},
-                 "wp": {"role": "packed", "dtype": "f32", "shape": [N]},
-                 "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [N]}},
+        buffers={
+            "x": {"role": "input", "index": 1, "dtype": "f32", "shape": [N]},
+            "w": {"role": "weight", "name": "layer.weight", "dtype": "f32", "shape": [N]},
+            "wp": {"role": "packed", "dtype": "f32", "shape": [N]},
+            "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [N]},
+        },
         prepare=[{"kernel": "twice", "grid": [N], "args": ["w", {"out": "wp"}]}],
-        run=[{"kernel": "add", "grid": [N], "args": ["x", "wp", {"out": "y"}, {"scalar_input": 0, "dtype": "f32"}]}])
+        run=[{"kernel": "add", "grid": [N], "args": ["x", "wp", {"out": "y"}, {"scalar_input": 0, "dtype": "f32"}]}],
+    )
     unused, x, w, y = Floats([100] * N), Floats([1] * N), Floats(range(N)), Floats([0] * N)
     with native.Program(text, kernels / "kernels.so") as program:
         assert program.weight_names == ["layer.weight"]
@@ -121,7 +132,9 @@ def test_errors_are_one_line(kernels):
     with pytest.raises(InputError, match="program.json is not valid JSON"):
         native.Program("{", kernels / "kernels.so")
     with pytest.raises(InputError, match="no kernel 'memcpy'"):
-        native.Program(relu_program(run=[{"kernel": "memcpy", "grid": [1], "args": ["x", {"out": "y"}]}]), kernels / "kernels.so")
+        native.Program(
+            relu_program(run=[{"kernel": "memcpy", "grid": [1], "args": ["x", {"out": "y"}]}]), kernels / "kernels.so"
+        )
     with pytest.raises(InputError, match="cannot load the kernel object"):
         native.Program(relu_program(), kernels / "absent.so")
     with pytest.raises(InputError, match="'warp_drive'"):

@@ -64,7 +64,11 @@ def test_a_module_comes_back(program):
     x = torch.randn(4, 16)
     fast = kernelwright.optimize(module, x, budget="1s", target="cpu", threads=2)
     assert fast.kernelwright_result["options"] == {
-        "--target": "cpu", "--budget": "1s", "--threads": "2", "--out": fast.kernelwright_result["artifact"]}
+        "--target": "cpu",
+        "--budget": "1s",
+        "--threads": "2",
+        "--out": fast.kernelwright_result["artifact"],
+    }
     assert isinstance(fast, Net) and list(fast.state_dict()) == list(module.state_dict())
     assert fast.fc.weight is module.fc.weight and type(module) is Net
     engine = fast.__dict__["_kernelwright"]

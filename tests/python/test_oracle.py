@@ -125,8 +125,9 @@ def test_integer_results_are_exact():
 
 def test_constants_in_the_module_are_widened():
     """A float32 constant or a dtype in the code does not pull the oracle back to float32."""
-    answer = one(lambda t: (t * torch.full((3,), 0.1)).to(torch.float32) + torch.zeros(3, dtype=torch.float32),
-                 torch.ones(3)).answers[0]
+    answer = one(
+        lambda t: (t * torch.full((3,), 0.1)).to(torch.float32) + torch.zeros(3, dtype=torch.float32), torch.ones(3)
+    ).answers[0]
     assert answer.oracle.dtype is torch.float64
     assert float(answer.oracle[0]) == 0.1
 
@@ -171,9 +172,14 @@ def test_weights_carry_noise_as_well():
     assert float(answer.scale.median()) > U * 64**0.5
 
 
-@pytest.mark.parametrize("function", [
-    torch.nn.functional.gelu, lambda t: torch.nn.functional.gelu(t, approximate="tanh"),
-    lambda t: torch.log_softmax(t, -1)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.nn.functional.gelu,
+        lambda t: torch.nn.functional.gelu(t, approximate="tanh"),
+        lambda t: torch.log_softmax(t, -1),
+    ],
+)
 def test_ops_that_cancel_inside(function):
     """Eager loses all relative accuracy in the tails; the scale knows."""
     x = torch.cat([torch.randn(100, 32), torch.linspace(-9, 9, 3200).reshape(100, 32)])

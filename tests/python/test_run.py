@@ -65,10 +65,13 @@ def home(tmp_path_factory):
 
 
 def run(home, *args, expect=0, timeout=300):
-    env = dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="",
-               KERNELWRIGHT_DATA_DIR=str(home / "data"))
+    env = dict(
+        os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data")
+    )
     env.setdefault("KERNELWRIGHT_CACHE_DIR", str(home / "cache"))
-    done = subprocess.run([binary(), *map(str, args)], env=env, cwd=home, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [binary(), *map(str, args)], env=env, cwd=home, capture_output=True, text=True, timeout=timeout
+    )
     assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -88,8 +91,10 @@ def load(artifact):
 
 
 def test_result_has_the_promised_fields(relu):
-    for field in ("workload target policy status baseline best error coverage library_share speed_of_light verdicts "
-                  "elapsed_s artifact versions").split():
+    for field in (
+        "workload target policy status baseline best error coverage library_share speed_of_light verdicts "
+        "elapsed_s artifact versions"
+    ).split():
         assert field in relu
     assert {"eager_ms", "compile_ms", "best_ms", "best_name"} <= relu["baseline"].keys()
     assert relu["status"] in ("improved", "baseline_kept")
@@ -139,8 +144,14 @@ def test_check_judges_one_program(home, relu):
     verdicts = json.loads(run(home, "archive", "show", listed[0]["run"], "--json").stdout)
     correct = [v for v in verdicts if v["verdict"]["verdict"] in ("accepted", "slower")]
     run(home, "archive", "export", correct[-1]["program"], "--out", "candidate")
-    done = subprocess.run([binary(), "check", "relu.py", "candidate", "--json"], cwd=home, capture_output=True, text=True,
-                          env=dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG=""), timeout=300)
+    done = subprocess.run(
+        [binary(), "check", "relu.py", "candidate", "--json"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG=""),
+        timeout=300,
+    )
     answer = json.loads(done.stdout)
     assert (answer["status"], done.returncode) in (("accepted", 0), ("slower", 3)), answer
     assert answer["ms"] > 0 and answer["error"]["candidate"]["rho_rms"] >= 0
@@ -171,9 +182,17 @@ def test_unknown_op_makes_smaller_regions(home):
 
 def test_interrupt_leaves_the_best_so_far(home):
     (home / "relu.py").write_text(RELU)
-    env = dict(os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data"))
-    process = subprocess.Popen([binary(), "optimize", "relu.py", "--budget", "10m", "--out", "cut", "--json"], cwd=home, env=env,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    env = dict(
+        os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data")
+    )
+    process = subprocess.Popen(
+        [binary(), "optimize", "relu.py", "--budget", "10m", "--out", "cut", "--json"],
+        cwd=home,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     # The search says so itself once it has a program.
     for line in process.stderr:
         if line.startswith("search") and "none yet" not in line:
@@ -186,11 +205,17 @@ def test_interrupt_leaves_the_best_so_far(home):
     assert result["regions"][0]["search"]["stop_reason"] in ("interrupted", "near the speed of light")
 
 
-@pytest.mark.parametrize("text, said", [
-    ("import nothing_of_that_name\n", "nothing_of_that_name"),
-    ("class Model:\n  pass\n", "Model"),
-    ("import torch\nclass Model(torch.nn.Module):\n  def forward(self, x): return x\ndef get_inputs(): return [torch.zeros(0, 3)]\ndef get_init_inputs(): return []\n", "0"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("import nothing_of_that_name\n", "nothing_of_that_name"),
+        ("class Model:\n  pass\n", "Model"),
+        (
+            "import torch\nclass Model(torch.nn.Module):\n  def forward(self, x): return x\ndef get_inputs(): return [torch.zeros(0, 3)]\ndef get_init_inputs(): return []\n",
+            "0",
+        ),
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(home, text, said):
     (home / "bad.py").write_text(text)
     done = run(home, "optimize", "bad.py", "--out", "bad", expect=2)
@@ -205,5 +230,7 @@ def test_bench_resumes(home, relu):
     first = json.loads(run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--json").stdout)
     assert first["summary"]["workloads"] == 1 and first["summary"]["right"] == 1
     rows = (home / "rows.jsonl").read_text()
-    again = json.loads(run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--resume", "--json", timeout=20).stdout)
+    again = json.loads(
+        run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--resume", "--json", timeout=20).stdout
+    )
     assert again["summary"] == first["summary"] and (home / "rows.jsonl").read_text() == rows

@@ -50,8 +50,19 @@ class Client:
         return reply, memory
 
     def open(self, path, out, **fields):
-        return self.ok("import", **{"path": str(path), "init": "", "inputs": "", "size": "cpu", "policy": "strict",
-                                    "target": "cpu", "out": str(out), **fields})[0]
+        return self.ok(
+            "import",
+            **{
+                "path": str(path),
+                "init": "",
+                "inputs": "",
+                "size": "cpu",
+                "policy": "strict",
+                "target": "cpu",
+                "out": str(out),
+                **fields,
+            },
+        )[0]
 
     def stop(self):
         self.ok("stop")
@@ -105,7 +116,7 @@ def test_own_draw(linear):
     torch.testing.assert_close(read(expected, y["eager"]), want)
     torch.testing.assert_close(read(expected, y["oracle"]).float(), want)
     assert torch.equal(read(expected, rows["eager"]), x[index])
-    state, = draw["states"]
+    (state,) = draw["states"]
     assert float(read(given, state)) == 0 and float(read(expected, calls["eager"])) == 1
     for tensor in (*draw["inputs"], *draw["weights"]):
         assert tensor["offset"] % 64 == 0
@@ -164,13 +175,14 @@ def test_regions_and_their_inputs(linear):
 
 def test_errors_are_replies(linear):
     for request, kind, words in (
-            ({"op": "draw", "region": "nowhere"}, "internal", "nowhere"),
-            ({"op": "draw", "region": 3}, "internal", "string"),
-            ({"op": "no such op"}, "internal", "unknown op"),
-            ({"op": "regions", "regions": "all"}, "internal", "list"),
-            ({"op": "time", "region": "whole", "name": "warp", "calls": 1, "flush_bytes": 0}, "input", "warp"),
-            ({"op": "artifact_run"}, "internal", "artifact_open"),
-            ({"op": "import", "path": "/no/such.py", "out": "/tmp"}, "input", "no such file")):
+        ({"op": "draw", "region": "nowhere"}, "internal", "nowhere"),
+        ({"op": "draw", "region": 3}, "internal", "string"),
+        ({"op": "no such op"}, "internal", "unknown op"),
+        ({"op": "regions", "regions": "all"}, "internal", "list"),
+        ({"op": "time", "region": "whole", "name": "warp", "calls": 1, "flush_bytes": 0}, "input", "warp"),
+        ({"op": "artifact_run"}, "internal", "artifact_open"),
+        ({"op": "import", "path": "/no/such.py", "out": "/tmp"}, "input", "no such file"),
+    ):
         reply, _ = linear.ask(request.pop("op"), **request)
         assert not reply["ok"] and reply["error"]["kind"] == kind and words in reply["error"]["message"], reply
         assert "\n" not in reply["error"]["message"]
@@ -196,12 +208,19 @@ def test_inputs_in_the_unit_interval(client, tmp_path):
     assert 0 <= float(x.min()) and float(x.max()) <= 1
 
 
-@pytest.mark.parametrize("make, domain", [
-    (lambda: torch.randn(50, 8), "free"), (lambda: torch.rand(50, 8), "unit"),
-    (lambda: torch.randn(50, 8).softmax(-1), "simplex"), (lambda: torch.randint(0, 9, (50,)), "fixed"),
-    (lambda: torch.randint(0, 2, (50,)).float(), "fixed"), (lambda: torch.rand(50) > 0.5, "fixed"),
-    (lambda: torch.rand(50) * 7, "positive"), (lambda: torch.ones(50), "free"),
-])
+@pytest.mark.parametrize(
+    "make, domain",
+    [
+        (lambda: torch.randn(50, 8), "free"),
+        (lambda: torch.rand(50, 8), "unit"),
+        (lambda: torch.randn(50, 8).softmax(-1), "simplex"),
+        (lambda: torch.randint(0, 9, (50,)), "fixed"),
+        (lambda: torch.randint(0, 2, (50,)).float(), "fixed"),
+        (lambda: torch.rand(50) > 0.5, "fixed"),
+        (lambda: torch.rand(50) * 7, "positive"),
+        (lambda: torch.ones(50), "free"),
+    ],
+)
 def test_domains(make, domain):
     assert draws.domain_of([make(), make()]) == domain
 
@@ -210,10 +229,17 @@ def test_artifact_side_by_side(client, tmp_path):
     artifacts.need_tools()
     (tmp_path / "obj").mkdir()
     shared = artifacts.build_object(tmp_path / "obj")
-    folder = artifacts.make(tmp_path / "artifact", RELU,
-                            lambda g: [(artifacts.nodes_named(g, "relu"), [artifacts.RELU])], shared)
-    spec = {"path": str(folder / "original.py"), "init": "", "inputs": "", "size": "cpu", "policy": "strict",
-            "target": "cpu"}
+    folder = artifacts.make(
+        tmp_path / "artifact", RELU, lambda g: [(artifacts.nodes_named(g, "relu"), [artifacts.RELU])], shared
+    )
+    spec = {
+        "path": str(folder / "original.py"),
+        "init": "",
+        "inputs": "",
+        "size": "cpu",
+        "policy": "strict",
+        "target": "cpu",
+    }
     opened, _ = client.ok("artifact_open", artifact=str(folder), **spec)
     assert opened["generated"] and opened["prepare_ms"] >= 0
     client.open(folder / "original.py", tmp_path / "out")

@@ -23,7 +23,8 @@ program::Proposal proposal(int number, const std::string& parent = "") {
   return p;
 }
 
-referee::Verdict verdict(referee::VerdictKind kind, double ms, referee::Tier tier = referee::Tier::kSearch) {
+referee::Verdict verdict(referee::VerdictKind kind, double ms,
+                         referee::Tier tier = referee::Tier::kSearch) {
   referee::Verdict v;
   v.kind = kind;
   v.tier = tier;
@@ -48,8 +49,10 @@ class ArchiveTest : public ::testing::Test {
     auto opened = Archive::open(path());
     ASSERT_TRUE(opened) << opened.error().text();
     archive_.emplace(std::move(*opened));
-    ASSERT_TRUE(archive_->record_subject({"s", "relu", "r0", "cpu", "device", "strict", "aten.relu.default"}));
-    ASSERT_TRUE(archive_->begin_run({"run", "relu", "runs/relu", "optimize", "running", utc_now(), ""}));
+    ASSERT_TRUE(archive_->record_subject(
+        {"s", "relu", "r0", "cpu", "device", "strict", "aten.relu.default"}));
+    ASSERT_TRUE(
+        archive_->begin_run({"run", "relu", "runs/relu", "optimize", "running", utc_now(), ""}));
   }
   std::filesystem::path path() const { return dir_->path() / "archive.sqlite"; }
   Archive& archive() { return *archive_; }
@@ -59,8 +62,10 @@ class ArchiveTest : public ::testing::Test {
 };
 
 TEST_F(ArchiveTest, AVerdictComesBackWithItsLineage) {
-  ASSERT_TRUE(archive().record("run", "s", proposal(1), "aaa1", verdict(referee::VerdictKind::kAccepted, 2)));
-  ASSERT_TRUE(archive().record("run", "s", proposal(2, "aaa1"), "bbb2", verdict(referee::VerdictKind::kWrong, 0)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(1), "aaa1",
+                               verdict(referee::VerdictKind::kAccepted, 2)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(2, "aaa1"), "bbb2",
+                               verdict(referee::VerdictKind::kWrong, 0)));
   open();
   auto records = archive().verdicts_of_run("run");
   ASSERT_TRUE(records);
@@ -76,10 +81,14 @@ TEST_F(ArchiveTest, AVerdictComesBackWithItsLineage) {
 
 TEST_F(ArchiveTest, BestMeansPromotedAndAcceptedFastestFirst) {
   const auto promotion = referee::Tier::kPromotion;
-  ASSERT_TRUE(archive().record("run", "s", proposal(1), "a", verdict(referee::VerdictKind::kAccepted, 1)));
-  ASSERT_TRUE(archive().record("run", "s", proposal(2), "b", verdict(referee::VerdictKind::kAccepted, 3, promotion)));
-  ASSERT_TRUE(archive().record("run", "s", proposal(3), "c", verdict(referee::VerdictKind::kAccepted, 2, promotion)));
-  ASSERT_TRUE(archive().record("run", "s", proposal(4), "d", verdict(referee::VerdictKind::kSlower, 1, promotion)));
+  ASSERT_TRUE(
+      archive().record("run", "s", proposal(1), "a", verdict(referee::VerdictKind::kAccepted, 1)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(2), "b",
+                               verdict(referee::VerdictKind::kAccepted, 3, promotion)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(3), "c",
+                               verdict(referee::VerdictKind::kAccepted, 2, promotion)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(4), "d",
+                               verdict(referee::VerdictKind::kSlower, 1, promotion)));
   auto best = archive().best("relu", 10);
   ASSERT_TRUE(best);
   ASSERT_EQ(best->size(), 2u);
@@ -90,8 +99,10 @@ TEST_F(ArchiveTest, BestMeansPromotedAndAcceptedFastestFirst) {
 }
 
 TEST_F(ArchiveTest, AnUnknownOrAmbiguousIdIsInput) {
-  ASSERT_TRUE(archive().record("run", "s", proposal(1), "ab1", verdict(referee::VerdictKind::kAccepted, 1)));
-  ASSERT_TRUE(archive().record("run", "s", proposal(2), "ab2", verdict(referee::VerdictKind::kAccepted, 1)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(1), "ab1",
+                               verdict(referee::VerdictKind::kAccepted, 1)));
+  ASSERT_TRUE(archive().record("run", "s", proposal(2), "ab2",
+                               verdict(referee::VerdictKind::kAccepted, 1)));
   EXPECT_EQ(archive().load("zz").error().kind, ErrorKind::kInput);
   EXPECT_NE(archive().load("ab").error().message.find("ambiguous"), std::string::npos);
   EXPECT_FALSE(archive().load("%"));
@@ -128,7 +139,8 @@ TEST_F(ArchiveTest, KillingTheProcessLosesNoRecordedVerdict) {
     if (child == 0) {
       auto writer = Archive::open(path());
       for (int i = 0; writer && i < 100000; ++i) {
-        const auto id = writer->record("run", "s", proposal(i), "p" + std::to_string(round) + "-" + std::to_string(i),
+        const auto id = writer->record("run", "s", proposal(i),
+                                       "p" + std::to_string(round) + "-" + std::to_string(i),
                                        verdict(referee::VerdictKind::kAccepted, 1));
         if (!id || write(pipe_fds[1], &*id, sizeof *id) != sizeof *id) break;
       }
@@ -136,9 +148,11 @@ TEST_F(ArchiveTest, KillingTheProcessLosesNoRecordedVerdict) {
     }
     close(pipe_fds[1]);
     int64_t last = 0;
-    for (int i = 0; i <= 3 * round; ++i) ASSERT_EQ(read(pipe_fds[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    for (int i = 0; i <= 3 * round; ++i)
+      ASSERT_EQ(read(pipe_fds[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
     kill(child, SIGKILL);
-    for (int64_t id = 0; read(pipe_fds[0], &id, sizeof id) == static_cast<ssize_t>(sizeof id);) last = id;
+    for (int64_t id = 0; read(pipe_fds[0], &id, sizeof id) == static_cast<ssize_t>(sizeof id);)
+      last = id;
     close(pipe_fds[0]);
     int status = 0;
     waitpid(child, &status, 0);

@@ -34,12 +34,23 @@ int Stages::add(graph::Shape shape, DType dtype, TensorRole role, int index) {
   graph.tensors.push_back(tensor);
   return static_cast<int>(graph.tensors.size()) - 1;
 }
-int Stages::input(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kInput, inputs_++); }
-int Stages::weight(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kWeight, -1); }
-int Stages::temporary(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kTemporary, -1); }
-int Stages::output(graph::Shape shape, DType dtype) { return add(std::move(shape), dtype, TensorRole::kOutput, outputs_++); }
-void Stages::define(int tensor, Expr body) { reduce(tensor, graph::Combiner::kNone, {}, std::move(body)); }
-void Stages::reduce(int tensor, graph::Combiner combiner, std::vector<int64_t> extents, Expr body, Expr finish) {
+int Stages::input(graph::Shape shape, DType dtype) {
+  return add(std::move(shape), dtype, TensorRole::kInput, inputs_++);
+}
+int Stages::weight(graph::Shape shape, DType dtype) {
+  return add(std::move(shape), dtype, TensorRole::kWeight, -1);
+}
+int Stages::temporary(graph::Shape shape, DType dtype) {
+  return add(std::move(shape), dtype, TensorRole::kTemporary, -1);
+}
+int Stages::output(graph::Shape shape, DType dtype) {
+  return add(std::move(shape), dtype, TensorRole::kOutput, outputs_++);
+}
+void Stages::define(int tensor, Expr body) {
+  reduce(tensor, graph::Combiner::kNone, {}, std::move(body));
+}
+void Stages::reduce(int tensor, graph::Combiner combiner, std::vector<int64_t> extents, Expr body,
+                    Expr finish) {
   graph::Stage stage;
   stage.output = tensor;
   stage.reduce = std::move(extents);
@@ -50,7 +61,9 @@ void Stages::reduce(int tensor, graph::Combiner combiner, std::vector<int64_t> e
   graph.stages.push_back(std::move(stage));
 }
 
-Expr at_index(int tensor, std::vector<Expr> index) { return graph::load(tensor, graph::ScalarKind::kReal, std::move(index)); }
+Expr at_index(int tensor, std::vector<Expr> index) {
+  return graph::load(tensor, graph::ScalarKind::kReal, std::move(index));
+}
 Expr at(int tensor, const std::vector<int>& axes) {
   std::vector<Expr> index;
   for (int axis : axes) index.push_back(graph::axis(axis));
@@ -67,12 +80,23 @@ std::vector<std::byte> encode(const HostTensor& tensor) {
     std::byte* to = bytes.data() + i * width;
     auto put = [&](auto value) { std::memcpy(to, &value, sizeof value); };
     switch (tensor.type.dtype) {
-      case DType::kF64: put(tensor.data[i]); break;
-      case DType::kF32: put(static_cast<float>(tensor.data[i])); break;
-      case DType::kI64: put(static_cast<int64_t>(tensor.data[i])); break;
-      case DType::kI32: put(static_cast<int32_t>(tensor.data[i])); break;
-      case DType::kBool: put(static_cast<uint8_t>(tensor.data[i] != 0)); break;
-      default: break;
+      case DType::kF64:
+        put(tensor.data[i]);
+        break;
+      case DType::kF32:
+        put(static_cast<float>(tensor.data[i]));
+        break;
+      case DType::kI64:
+        put(static_cast<int64_t>(tensor.data[i]));
+        break;
+      case DType::kI32:
+        put(static_cast<int32_t>(tensor.data[i]));
+        break;
+      case DType::kBool:
+        put(static_cast<uint8_t>(tensor.data[i] != 0));
+        break;
+      default:
+        break;
     }
   }
   return bytes;
@@ -84,12 +108,18 @@ double decode(const std::byte* from, DType dtype) {
     return static_cast<double>(value);
   };
   switch (dtype) {
-    case DType::kF64: return get(double{});
-    case DType::kF32: return get(float{});
-    case DType::kI64: return get(int64_t{});
-    case DType::kI32: return get(int32_t{});
-    case DType::kBool: return get(uint8_t{});
-    default: return 0;
+    case DType::kF64:
+      return get(double{});
+    case DType::kF32:
+      return get(float{});
+    case DType::kI64:
+      return get(int64_t{});
+    case DType::kI32:
+      return get(int32_t{});
+    case DType::kBool:
+      return get(uint8_t{});
+    default:
+      return 0;
   }
 }
 
@@ -109,15 +139,18 @@ struct Memory {
 
 constexpr int kWorkers = 2;
 
-std::string launch(void* library, const std::string& prefix, const program::Launch& step, std::map<std::string, Memory>& memory) {
+std::string launch(void* library, const std::string& prefix, const program::Launch& step,
+                   std::map<std::string, Memory>& memory) {
   auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<void*> buffers;
-  for (const program::Arg& arg : step.args) buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
+  for (const program::Arg& arg : step.args)
+    buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
   int64_t grid = 1;
   for (const auto& extent : step.grid) grid *= number(extent, 1);
   std::vector<Memory> scratch;
-  for (int w = 0; w < kWorkers; ++w) scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
+  for (int w = 0; w < kWorkers; ++w)
+    scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
   const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
   int worker = 0;
   for (int64_t begin = 0; begin < grid; begin += grain) {
@@ -143,8 +176,9 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     HostTensor host{tensor.type, {}};
     for (int64_t i = 0; i < tensor.type.elements(); ++i) {
       const double value = uniform(random);
-      host.data.push_back(graph::is_float(tensor.type.dtype) ? static_cast<double>(static_cast<float>(value))
-                                                             : std::floor(3 * std::abs(value)));
+      host.data.push_back(graph::is_float(tensor.type.dtype)
+                              ? static_cast<double>(static_cast<float>(value))
+                              : std::floor(3 * std::abs(value)));
     }
     bindings[static_cast<int>(t)] = std::move(host);
   }
@@ -153,11 +187,14 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     size_t size = graph::dtype_bytes(buffer.dtype);
     for (const auto& extent : buffer.shape) size *= static_cast<size_t>(number(extent, 1));
     Memory block(size);
-    if (buffer.role == program::BufferRole::kSync) std::fill(block.bytes.begin(), block.bytes.end(), std::byte{0});
+    if (buffer.role == program::BufferRole::kSync)
+      std::fill(block.bytes.begin(), block.bytes.end(), std::byte{0});
     for (const auto& [t, host] : bindings) {
       const auto& tensor = c.graph->tensors[static_cast<size_t>(t)];
-      const bool mine = (buffer.role == program::BufferRole::kInput && tensor.role == TensorRole::kInput && tensor.index == buffer.index) ||
-                        (buffer.role == program::BufferRole::kWeight && tensor.role == TensorRole::kWeight && tensor.weight_name == buffer.weight);
+      const bool mine = (buffer.role == program::BufferRole::kInput &&
+                         tensor.role == TensorRole::kInput && tensor.index == buffer.index) ||
+                        (buffer.role == program::BufferRole::kWeight &&
+                         tensor.role == TensorRole::kWeight && tensor.weight_name == buffer.weight);
       if (!mine) continue;
       const auto bytes = encode(host);
       std::memcpy(block.data(), bytes.data(), size);
@@ -179,8 +216,12 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     const std::byte* got_bytes = memory.at(fmt::format("out{}", tensor.index)).data();
     const auto& want = (*expected)[t].data;
     for (size_t i = 0; i < want.size(); ++i) {
-      const double got = decode(got_bytes + i * graph::dtype_bytes(tensor.type.dtype), tensor.type.dtype);
-      const bool same = std::isnan(want[i]) ? std::isnan(got) : got == want[i] || std::abs(got - want[i]) <= tolerance * (1 + std::abs(want[i]));
+      const double got =
+          decode(got_bytes + i * graph::dtype_bytes(tensor.type.dtype), tensor.type.dtype);
+      const bool same =
+          std::isnan(want[i])
+              ? std::isnan(got)
+              : got == want[i] || std::abs(got - want[i]) <= tolerance * (1 + std::abs(want[i]));
       if (!same) return fmt::format("{}[{}] expected {}, got {}", tensor.name, i, want[i], got);
     }
   }
@@ -194,7 +235,10 @@ target::MachineModel plain_machine() {
   model.target = "cpu";
   model.threads = 2;
   model.vector_bytes = 64;
-  model.levels = {{"L1", 65536, 4e11, 2e11}, {"L2", 2 << 20, 1e11, 8e10}, {"L3", 32 << 20, 6e10, 4e10}, {"DRAM", 0, 2e10, 1.5e10}};
+  model.levels = {{"L1", 65536, 4e11, 2e11},
+                  {"L2", 2 << 20, 1e11, 8e10},
+                  {"L3", 32 << 20, 6e10, 4e10},
+                  {"DRAM", 0, 2e10, 1.5e10}};
   model.rates = {{"fma", DType::kF32, 2e11}, {"fma", DType::kF64, 1e11}};
   model.launch_s = 2e-6;
   return model;
@@ -206,14 +250,28 @@ std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double 
   std::string source;
   for (size_t i = 0; i < cases.size(); ++i) {
     static const std::regex kernel_name("\\bk([0-9]+)_");
-    source += std::regex_replace(cases[i].candidate.source, kernel_name, fmt::format("c{}_k$1_", i));
+    source +=
+        std::regex_replace(cases[i].candidate.source, kernel_name, fmt::format("c{}_k$1_", i));
   }
   const auto source_path = dir->path() / "kernels.cpp", object_path = dir->path() / "kernels.so";
-  if (auto written = base::write_file_atomic(source_path, source); !written) return {written.error().text()};
+  if (auto written = base::write_file_atomic(source_path, source); !written)
+    return {written.error().text()};
   const std::string root = KW_SOURCE_DIR;
   base::ProcessSpec spec;
-  spec.argv = {"g++", "-std=c++20", "-O1", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-Wno-psabi", "-shared", "-fPIC",
-               "-I" + root + "/include", "-I" + root + "/src/target/cpu/device", "-o", object_path, source_path};
+  spec.argv = {"g++",
+               "-std=c++20",
+               "-O1",
+               "-march=native",
+               "-fopenmp-simd",
+               "-fno-math-errno",
+               "-Wno-psabi",
+               "-shared",
+               "-fPIC",
+               "-I" + root + "/include",
+               "-I" + root + "/src/target/cpu/device",
+               "-o",
+               object_path,
+               source_path};
   auto built = base::run_process(spec);
   if (!built) return {built.error().text()};
   if (!built->ok()) {

@@ -24,8 +24,9 @@ std::string build_kernels(std::string_view source) {
   // Tests run in several processes: each writes files of its own and renames.
   fs::path own = folder / fmt::format("{}.{}", name, getpid());
   std::ofstream(own.string() + ".cpp") << text;
-  std::string command = fmt::format("g++ -std=c++20 -O1 -shared -fPIC -I'{}/include' -o '{}.so' '{}.cpp' 2>&1",
-                                    KW_SOURCE_DIR, own.string(), own.string());
+  std::string command =
+      fmt::format("g++ -std=c++20 -O1 -shared -fPIC -I'{}/include' -o '{}.so' '{}.cpp' 2>&1",
+                  KW_SOURCE_DIR, own.string(), own.string());
   FILE* pipe = popen(command.c_str(), "r");
   std::string output;
   char chunk[512];

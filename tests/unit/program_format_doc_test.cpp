@@ -37,7 +37,8 @@ TEST(ProgramFormatPage, ExampleComputesWhatItSays) {
   ASSERT_TRUE(status) << status.error().text();
 
   std::string source;
-  for (const auto& [name, value] : program->params) source += "#define " + name + " " + std::to_string(value) + "\n";
+  for (const auto& [name, value] : program->params)
+    source += "#define " + name + " " + std::to_string(value) + "\n";
   std::string object = ::kernelwright::testing::build_kernels(source + fenced(*page, "cpp"));
   kw_program* opened = nullptr;
   ASSERT_EQ(kw_open(json.c_str(), object.c_str(), &opened), 0) << kw_last_error();

@@ -45,8 +45,9 @@ TEST(SizeExpr, Values) {
 }
 
 TEST(SizeExpr, Failures) {
-  for (const char* text : {"", "1 +", "x", "1/0", "1%0", "ceil_div(1, 0)", "min(1)", "281474976710657", "9999999999999999999999",
-                           "1048576 * 1048576 * 1048576", "1 & 2", "0x10", "1.5"})
+  for (const char* text :
+       {"", "1 +", "x", "1/0", "1%0", "ceil_div(1, 0)", "min(1)", "281474976710657",
+        "9999999999999999999999", "1048576 * 1048576 * 1048576", "1 & 2", "0x10", "1.5"})
     EXPECT_FALSE(evaluate(SizeExpr{text}, {})) << text;
   EXPECT_FALSE(evaluate(SizeExpr{std::string(200, '(')}, {}));
   EXPECT_FALSE(evaluate(SizeExpr{std::string(200, '-') + "1"}, {}));
@@ -80,7 +81,8 @@ TEST(Program, PrintedTextReadsBackAndIsCanonical) {
 }
 
 TEST(Program, GpuFieldsReadBack) {
-  Program program = parsed(R"({"format": 1, "target": "cuda", "arch": "sm_90a", "source": "k.cu", "flags": ["--maxrregcount=168"],
+  Program program = parsed(
+      R"({"format": 1, "target": "cuda", "arch": "sm_90a", "source": "k.cu", "flags": ["--maxrregcount=168"],
     "requires": ["cluster", "tma"],
     "buffers": {"x": {"role": "input", "index": 0, "dtype": "f16", "shape": [64, 64]}, "y": {"role": "output", "index": 0}},
     "run": [{"kernel": "conv", "grid": {"resident_per_sm": 1}, "block": [384], "cluster": [2], "cooperative": true, "pdl": true,
@@ -98,8 +100,9 @@ TEST(Program, FlagsHaveRules) {
   EXPECT_TRUE(flag_allowed("cpu", "-O2"));
   EXPECT_TRUE(flag_allowed("cpu", "-mprefer-vector-width=256"));
   EXPECT_TRUE(flag_allowed("cuda", "--maxrregcount=128"));
-  for (const char* flag : {"-Ofast", "-O2 -ffast-math", "-mprefer-vector-width=", "-mprefer-vector-width=0256",
-                           "-mprefer-vector-width=256x", "-Wl,-z,execstack", "@file", ""})
+  for (const char* flag :
+       {"-Ofast", "-O2 -ffast-math", "-mprefer-vector-width=", "-mprefer-vector-width=0256",
+        "-mprefer-vector-width=256x", "-Wl,-z,execstack", "@file", ""})
     EXPECT_FALSE(flag_allowed("cpu", flag)) << flag;
   EXPECT_FALSE(flag_allowed("abacus", "-O2"));
 }
@@ -200,8 +203,8 @@ TEST(Candidate, LinksAndMissingFilesAreRefused) {
   EXPECT_EQ(read_candidate(folder->path() / "nowhere").error().kind, ErrorKind::kInput);
 }
 
-// Whatever a program's text is, the answer is a program or an Error, and a program that reads can be checked, laid
-// out and printed. Returns whether it read.
+// Whatever a program's text is, the answer is a program or an Error, and a program that reads can
+// be checked, laid out and printed. Returns whether it read.
 bool survives(const std::string& text) {
   auto program = parse_program(text);
   if (!program) {
@@ -219,17 +222,26 @@ bool survives(const std::string& text) {
 TEST(ProgramFuzz, MutatedTextNeverCrashes) {
   std::mt19937 random(7);
   const std::string base = kBaseProgram;
-  const std::string tokens[] = {"{", "}", "[", "]", ",", ":", "\"", "null", "1e400", "\\u0000", "\xff"};
+  const std::string tokens[] = {"{",  "}",    "[",     "]",       ",",   ":",
+                                "\"", "null", "1e400", "\\u0000", "\xff"};
   auto pick = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
   for (int round = 0; round < 600; ++round) {
     std::string text = base;
     for (size_t edits = 1 + pick(4); edits-- > 0;) {
       size_t at = pick(text.size());
       switch (pick(4)) {
-        case 0: text[at] = static_cast<char>(pick(256)); break;
-        case 1: text.erase(at, 1 + pick(20)); break;
-        case 2: text.insert(at, tokens[pick(std::size(tokens))]); break;
-        default: text.insert(at, text.substr(pick(text.size()), 1 + pick(60))); break;
+        case 0:
+          text[at] = static_cast<char>(pick(256));
+          break;
+        case 1:
+          text.erase(at, 1 + pick(20));
+          break;
+        case 2:
+          text.insert(at, tokens[pick(std::size(tokens))]);
+          break;
+        default:
+          text.insert(at, text.substr(pick(text.size()), 1 + pick(60)));
+          break;
       }
       if (text.empty()) text = "{";
     }
@@ -245,15 +257,39 @@ TEST(ProgramFuzz, MutatedValuesNeverCrash) {
   std::vector<std::string> places;
   const ordered_json leaves = base.flatten();
   for (const auto& [place, leaf] : leaves.items()) places.push_back(place);
-  const char* values[] = {"0", "-1", "1", "8", "281474976710656", "18446744073709551615", "1.5", "\"h\"", "\"g\"", "\"x\"", "\"y\"",
-                          "\"TILE\"", "\"TILE * TILE * TILE\"", "\"1/0\"", "\"scratch\"", "\"i64\"", "\"f16\"", "\"cuda\"", "null",
-                          "true", "[]", "{}", "[1, 2, 3]", "{\"out\": \"h\"}", "{\"inout\": \"y\"}", "{\"step\": \"i64\"}"};
+  const char* values[] = {"0",
+                          "-1",
+                          "1",
+                          "8",
+                          "281474976710656",
+                          "18446744073709551615",
+                          "1.5",
+                          "\"h\"",
+                          "\"g\"",
+                          "\"x\"",
+                          "\"y\"",
+                          "\"TILE\"",
+                          "\"TILE * TILE * TILE\"",
+                          "\"1/0\"",
+                          "\"scratch\"",
+                          "\"i64\"",
+                          "\"f16\"",
+                          "\"cuda\"",
+                          "null",
+                          "true",
+                          "[]",
+                          "{}",
+                          "[1, 2, 3]",
+                          "{\"out\": \"h\"}",
+                          "{\"inout\": \"y\"}",
+                          "{\"step\": \"i64\"}"};
   int read = 0;
   for (int round = 0; round < 600; ++round) {
     ordered_json document = base;
     for (size_t edits = 1 + pick(2); edits-- > 0;) {
       ordered_json::json_pointer place(places[pick(places.size())]);
-      if (document.contains(place)) document[place] = ordered_json::parse(values[pick(std::size(values))]);
+      if (document.contains(place))
+        document[place] = ordered_json::parse(values[pick(std::size(values))]);
     }
     read += survives(document.dump()) ? 1 : 0;
   }
@@ -264,33 +300,50 @@ rc::Gen<std::string> names() {
   return rc::gen::element<std::string>("a", "b0", "long_name", "X", "_u");
 }
 rc::Gen<SizeExpr> sizes() {
-  return rc::gen::oneOf(rc::gen::map(rc::gen::inRange<int64_t>(-5, int64_t{1} << 40), [](int64_t v) { return size(v); }),
-                        rc::gen::map(rc::gen::element<std::string>("N", "ceil_div(N, 4)", "2 * N - 1", "007", "-0"),
-                                     [](std::string text) { return SizeExpr{std::move(text)}; }));
+  return rc::gen::oneOf(
+      rc::gen::map(rc::gen::inRange<int64_t>(-5, int64_t{1} << 40),
+                   [](int64_t v) { return size(v); }),
+      rc::gen::map(rc::gen::element<std::string>("N", "ceil_div(N, 4)", "2 * N - 1", "007", "-0"),
+                   [](std::string text) { return SizeExpr{std::move(text)}; }));
 }
 rc::Gen<std::vector<SizeExpr>> size_lists(size_t from, size_t to) {
-  return rc::gen::mapcat(rc::gen::inRange<size_t>(from, to + 1),
-                         [](size_t n) { return rc::gen::container<std::vector<SizeExpr>>(n, sizes()); });
+  return rc::gen::mapcat(rc::gen::inRange<size_t>(from, to + 1), [](size_t n) {
+    return rc::gen::container<std::vector<SizeExpr>>(n, sizes());
+  });
 }
 rc::Gen<double> reals() {
-  return rc::gen::element(0.0, -0.0, 1.0, 0.1, -2.5e-30, 1e30, std::numeric_limits<double>::infinity(),
+  return rc::gen::element(0.0, -0.0, 1.0, 0.1, -2.5e-30, 1e30,
+                          std::numeric_limits<double>::infinity(),
                           -std::numeric_limits<double>::infinity());
 }
 View some_view() {
   View view{*sizes(), *size_lists(1, 3), {}};
-  if (*rc::gen::arbitrary<bool>()) view.strides = *rc::gen::container<std::vector<SizeExpr>>(view.shape.size(), sizes());
+  if (*rc::gen::arbitrary<bool>())
+    view.strides = *rc::gen::container<std::vector<SizeExpr>>(view.shape.size(), sizes());
   return view;
 }
 Arg some_arg() {
   using graph::DType;
   switch (*rc::gen::inRange(0, 7)) {
-    case 0: return BufferArg{*names(), *rc::gen::element(Access::kRead, Access::kWrite, Access::kReadWrite), {}, {}};
-    case 1: return BufferArg{*names(), *rc::gen::element(Access::kRead, Access::kWrite, Access::kReadWrite), some_view(), {}};
-    case 2: return ImmediateArg{*rc::gen::element(DType::kI32, DType::kI64), *sizes()};
-    case 3: return ImmediateArg{*rc::gen::element(DType::kF32, DType::kF64), *reals()};
-    case 4: return ScalarInputArg{*rc::gen::inRange(0, 9), *rc::gen::element(DType::kI32, DType::kF32, DType::kF64)};
-    case 5: return StepCounterArg{*rc::gen::element(DType::kI32, DType::kI64)};
-    default: return LocalArg{*sizes()};
+    case 0:
+      return BufferArg{
+          *names(), *rc::gen::element(Access::kRead, Access::kWrite, Access::kReadWrite), {}, {}};
+    case 1:
+      return BufferArg{*names(),
+                       *rc::gen::element(Access::kRead, Access::kWrite, Access::kReadWrite),
+                       some_view(),
+                       {}};
+    case 2:
+      return ImmediateArg{*rc::gen::element(DType::kI32, DType::kI64), *sizes()};
+    case 3:
+      return ImmediateArg{*rc::gen::element(DType::kF32, DType::kF64), *reals()};
+    case 4:
+      return ScalarInputArg{*rc::gen::inRange(0, 9),
+                            *rc::gen::element(DType::kI32, DType::kF32, DType::kF64)};
+    case 5:
+      return StepCounterArg{*rc::gen::element(DType::kI32, DType::kI64)};
+    default:
+      return LocalArg{*sizes()};
   }
 }
 std::vector<Arg> some_args() {
@@ -332,7 +385,8 @@ Step some_step(int depth) {
     }
     case 3: {
       LibraryCall call{*names(), some_args(), {}};
-      if (*rc::gen::arbitrary<bool>()) call.options["epilogue"] = *rc::gen::element<std::string>("relu", "a \"b\"");
+      if (*rc::gen::arbitrary<bool>())
+        call.options["epilogue"] = *rc::gen::element<std::string>("relu", "a \"b\"");
       return {call};
     }
     default: {
@@ -354,13 +408,15 @@ Program some_program() {
   program.arch = *rc::gen::element<std::string>("", "sm_90a");
   program.source = "kernels.cpp";
   if (*rc::gen::arbitrary<bool>()) program.flags = {"-O2", "odd \"flag\""};
-  if (*rc::gen::arbitrary<bool>()) program.params = {{"N", *rc::gen::inRange<int64_t>(-9, int64_t{1} << 47)}};
+  if (*rc::gen::arbitrary<bool>())
+    program.params = {{"N", *rc::gen::inRange<int64_t>(-9, int64_t{1} << 47)}};
   if (*rc::gen::arbitrary<bool>()) program.requires_features = {"avx2"};
   for (const char* name : {"z", "a", "m"}) {
     Buffer buffer;
     buffer.name = name;
-    buffer.role = *rc::gen::element(BufferRole::kInput, BufferRole::kWeight, BufferRole::kOutput, BufferRole::kPacked,
-                                    BufferRole::kScratch, BufferRole::kSync, BufferRole::kState, BufferRole::kTable);
+    buffer.role = *rc::gen::element(BufferRole::kInput, BufferRole::kWeight, BufferRole::kOutput,
+                                    BufferRole::kPacked, BufferRole::kScratch, BufferRole::kSync,
+                                    BufferRole::kState, BufferRole::kTable);
     bool indexed = buffer.role == BufferRole::kInput || buffer.role == BufferRole::kOutput;
     bool named = buffer.role == BufferRole::kWeight || buffer.role == BufferRole::kState;
     if (indexed) buffer.index = *rc::gen::inRange(0, 9);

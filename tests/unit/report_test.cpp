@@ -28,8 +28,9 @@ nlohmann::json sample() {
 
 TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
   const std::string table = result_table(sample());
-  for (const char* expected : {"PyTorch eager", "4 ms", "torch.compile", "kernelwright", "1.5 ms", "2.00x", "1.90 – 2.10",
-                               "80 %", "runs/x", "100 % of eager time", "12 programs"})
+  for (const char* expected :
+       {"PyTorch eager", "4 ms", "torch.compile", "kernelwright", "1.5 ms", "2.00x", "1.90 – 2.10",
+        "80 %", "runs/x", "100 % of eager time", "12 programs"})
     EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
 }
 
@@ -47,7 +48,8 @@ TEST(ReportHtml, IsOneOfflinePageWithEverythingEscaped) {
   ReportInput input;
   input.result = &result;
   input.sources.push_back({"r0", "{}", "if (a < b && c > d) \"</pre><script>\""});
-  input.verdict_lines.push_back(R"({"idea":"<b>x</b>","verdict":{"verdict":"wrong","reason":"<img src=x onerror=y>"}})");
+  input.verdict_lines.push_back(
+      R"({"idea":"<b>x</b>","verdict":{"verdict":"wrong","reason":"<img src=x onerror=y>"}})");
   input.verdict_lines.push_back("not json");
   const std::string page = report_html(input);
   EXPECT_EQ(page.find("<script"), std::string::npos);
@@ -65,14 +67,16 @@ TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
   EXPECT_FALSE(write_report(dir->path()));
   ASSERT_TRUE(base::write_file_atomic(dir->path() / "result.json", "[1,2]"));
   EXPECT_EQ(write_report(dir->path()).error().kind, ErrorKind::kInput);
-  ASSERT_TRUE(base::write_file_atomic(dir->path() / "result.json", R"({"baseline":3,"regions":[{}]})"));
+  ASSERT_TRUE(
+      base::write_file_atomic(dir->path() / "result.json", R"({"baseline":3,"regions":[{}]})"));
   EXPECT_EQ(write_report(dir->path()).error().kind, ErrorKind::kInput);
   EXPECT_FALSE(std::filesystem::exists(dir->path() / "report.html"));
 }
 
 TEST(Svg, DrawsNothingFromNothing) {
   EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false}}, {}}), "");
-  const auto drawn = svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true}}, {{1.5, "eager"}}});
+  const auto drawn =
+      svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true}}, {{1.5, "eager"}}});
   EXPECT_NE(drawn.find("<path"), std::string::npos);
   EXPECT_EQ(drawn.find("nan"), std::string::npos);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rewrite/fuse.h"
-
 #include <gtest/gtest.h>
 
 #include "rewrite/contraction.h"
+#include "rewrite/fuse.h"
 #include "support/compiled.h"
 
 namespace kernelwright::rewrite {
@@ -20,7 +19,9 @@ using kernelwright::testing::at;
 using kernelwright::testing::at_index;
 using kernelwright::testing::Stages;
 
-Expr exp_of(const Expr& x) { return graph::unary(ExprOp::kExp, x); }
+Expr exp_of(const Expr& x) {
+  return graph::unary(ExprOp::kExp, x);
+}
 
 TEST(Fuse, OneKernelPerStageWhenDisabled) {
   Stages s;
@@ -35,7 +36,8 @@ TEST(Fuse, EpilogueGoesThroughAReshapeAndAPermutation) {
   Stages s;
   const int x = s.input({2, 5, 12}), w = s.weight({16, 12}), y = s.temporary({2, 5, 16});
   s.reduce(y, Combiner::kSum, {12}, at(x, {0, 1, 3}) * at(w, {2, 3}));
-  s.define(s.output({2, 4, 5, 4}), at_index(y, {axis(0), axis(2), axis(1) * integer(4) + axis(3)}) + constant(1));
+  s.define(s.output({2, 4, 5, 4}),
+           at_index(y, {axis(0), axis(2), axis(1) * integer(4) + axis(3)}) + constant(1));
   const FusedGraph fused = fuse(s.graph);
   ASSERT_EQ(fused.ops.size(), 1u);
   EXPECT_EQ(fused.ops[0].anchor, Anchor::kContraction);
@@ -58,11 +60,13 @@ TEST(Fuse, AnAnchorWithTwoReadersIsStored) {
 
 TEST(Fuse, SoftmaxIsOneRowGroupAndNotJoinedToTheContractionBefore) {
   Stages s;
-  const int x = s.input({6, 8}), w = s.weight({8, 32}), y = s.temporary({6, 32}), m = s.temporary({6}), t = s.temporary({6});
+  const int x = s.input({6, 8}), w = s.weight({8, 32}), y = s.temporary({6, 32}),
+            m = s.temporary({6}), t = s.temporary({6});
   s.reduce(y, Combiner::kSum, {8}, at(x, {0, 2}) * at(w, {2, 1}));
   s.reduce(m, Combiner::kMax, {32}, at(y, {0, 1}));
   s.reduce(t, Combiner::kSum, {32}, exp_of(at(y, {0, 1}) - at(m, {0})));
-  s.define(s.output({6, 32}), graph::binary(ExprOp::kDiv, exp_of(at(y, {0, 1}) - at(m, {0})), at(t, {0})));
+  s.define(s.output({6, 32}),
+           graph::binary(ExprOp::kDiv, exp_of(at(y, {0, 1}) - at(m, {0})), at(t, {0})));
   const FusedGraph fused = fuse(s.graph);
   ASSERT_EQ(fused.ops.size(), 2u);
   EXPECT_EQ(fused.ops[0].anchor, Anchor::kContraction);
@@ -94,7 +98,8 @@ TEST(Contraction, RolesOfAGroupedConvolution) {
   Stages s;
   const int x = s.input({2, 8, 10}), w = s.weight({6, 4, 3});
   const Expr channel = graph::binary(ExprOp::kFloorDiv, axis(1), integer(3)) * integer(4) + axis(3);
-  s.reduce(s.output({2, 6, 8}), Combiner::kSum, {4, 3}, at_index(x, {axis(0), channel, axis(2) + axis(4)}) * at(w, {1, 3, 4}));
+  s.reduce(s.output({2, 6, 8}), Combiner::kSum, {4, 3},
+           at_index(x, {axis(0), channel, axis(2) + axis(4)}) * at(w, {1, 3, 4}));
   const auto c = match_contraction(s.graph.stages[0], s.graph.tensors);
   ASSERT_TRUE(c.has_value());
   EXPECT_EQ(c->extent(c->batch), 2);  // groups

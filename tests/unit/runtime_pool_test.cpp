@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool, its ranges and its barrier; also meant for the tsan build.
-#include "target/cpu/runtime/pool.h"
-
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +7,8 @@
 #include <atomic>
 #include <memory>
 #include <vector>
+
+#include "target/cpu/runtime/pool.h"
 
 namespace kernelwright::runtime {
 namespace {
@@ -36,7 +36,8 @@ TEST(RuntimePool, RangesCoverEveryIndexOnce) {
       for (int64_t grain : {0, 1, 3, 1000, 100000}) {
         Count count(total);
         pool.run_ranges(Count::body, &count, total, grain);
-        ASSERT_EQ(count.hits, std::vector<int>(static_cast<size_t>(total), 1)) << threads << " " << total << " " << grain;
+        ASSERT_EQ(count.hits, std::vector<int>(static_cast<size_t>(total), 1))
+            << threads << " " << total << " " << grain;
         ASSERT_GE(count.shortest.load(), grain);
       }
   }
@@ -87,7 +88,11 @@ TEST(RuntimePool, TeamsRunEveryWorkerOnceAndMeet) {
   for (int threads : {1, 2, 4}) {
     pool.set_threads(threads);
     auto held = pool.lock();
-    Team team{&pool, std::vector<int>(static_cast<size_t>(threads)), std::vector<int>(static_cast<size_t>(threads)), true, {}};
+    Team team{&pool,
+              std::vector<int>(static_cast<size_t>(threads)),
+              std::vector<int>(static_cast<size_t>(threads)),
+              true,
+              {}};
     for (int i = 0; i < 10; ++i) pool.run_team(Team::body, &team, 17);
     EXPECT_EQ(team.calls, std::vector<int>(static_cast<size_t>(threads), 10));
     EXPECT_EQ(team.wrong, 0);

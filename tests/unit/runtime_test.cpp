@@ -22,57 +22,63 @@ using ::testing::HasSubstr;
 const char* const kKernels = R"cpp(
 #include <math.h>
 #include <xmmintrin.h>
-extern "C" {
-static const float* in(const kw_args* a, int i) { return (const float*)a->buffers[i]; }
-static float* out(const kw_args* a, int i) { return (float*)a->buffers[i]; }
-
-void relu(const kw_args* a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i] > 0 ? in(a, 0)[i] : 0;
-}
-void add(const kw_args* a, int64_t begin, int64_t end) {  // out = x + y
-  for (int64_t i = begin; i < end; ++i) out(a, 2)[i] = in(a, 0)[i] + in(a, 1)[i];
-}
-void scale(const kw_args* a, int64_t begin, int64_t end) {  // out = x * v0 + v1 + v2
-  for (int64_t i = begin; i < end; ++i)
-    out(a, 1)[i] = in(a, 0)[i] * a->values[0].f32 + (float)a->values[1].f64 + (float)a->values[2].i32;
-}
-void add_counter(const kw_args* a, int64_t begin, int64_t end) {  // out = x + step
-  for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i] + (float)a->values[0].i64;
-}
-void accumulate(const kw_args* a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) out(a, 1)[i] += in(a, 0)[i];
-}
-// Sums grid numbers across the team: each worker its share, then worker 0 adds up after the barrier.
-void team_sum(const kw_args* a, int64_t begin, int64_t end) {
-  float mine = 0;
-  for (int64_t i = begin + a->worker; i < end; i += a->worker_count) mine += in(a, 0)[i];
-  out(a, 1)[a->worker] = mine;
-  a->barrier(a->team);
-  float sum = 0;
-  for (int w = 0; w < a->worker_count; ++w) sum += in(a, 1)[w];
-  a->barrier(a->team);
-  if (a->worker == 0) out(a, 2)[0] = sum;
-}
-void use_scratch(const kw_args* a, int64_t begin, int64_t end) {
-  float* mine = (float*)a->scratch;
-  int64_t room = a->scratch_bytes / 4;
-  for (int64_t i = begin; i < end; ++i) {
-    for (int64_t k = 0; k < room; ++k) mine[k] = in(a, 0)[i];
-    float sum = 0;
-    for (int64_t k = 0; k < room; ++k) sum += mine[k];
-    out(a, 1)[i] = sum;
+  extern "C" {
+  static const float* in(const kw_args* a, int i) {
+    return (const float*)a->buffers[i];
   }
-}
-void leave_dirty(const kw_args* a, int64_t begin, int64_t end) {
-  ((unsigned*)a->buffers[0])[0] = 7;
-  out(a, 1)[0] = 1;
-}
-void leave_alone(const kw_args*, int64_t, int64_t) {}
-void flush_denormals(const kw_args* a, int64_t begin, int64_t end) {
-  _mm_setcsr(_mm_getcsr() | 0x8040);
-  for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i];
-}
-}
+  static float* out(const kw_args* a, int i) {
+    return (float*)a->buffers[i];
+  }
+
+  void relu(const kw_args* a, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i] > 0 ? in(a, 0)[i] : 0;
+  }
+  void add(const kw_args* a, int64_t begin, int64_t end) {  // out = x + y
+    for (int64_t i = begin; i < end; ++i) out(a, 2)[i] = in(a, 0)[i] + in(a, 1)[i];
+  }
+  void scale(const kw_args* a, int64_t begin, int64_t end) {  // out = x * v0 + v1 + v2
+    for (int64_t i = begin; i < end; ++i)
+      out(a, 1)[i] =
+          in(a, 0)[i] * a->values[0].f32 + (float)a->values[1].f64 + (float)a->values[2].i32;
+  }
+  void add_counter(const kw_args* a, int64_t begin, int64_t end) {  // out = x + step
+    for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i] + (float)a->values[0].i64;
+  }
+  void accumulate(const kw_args* a, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out(a, 1)[i] += in(a, 0)[i];
+  }
+  // Sums grid numbers across the team: each worker its share, then worker 0 adds up after the
+  // barrier.
+  void team_sum(const kw_args* a, int64_t begin, int64_t end) {
+    float mine = 0;
+    for (int64_t i = begin + a->worker; i < end; i += a->worker_count) mine += in(a, 0)[i];
+    out(a, 1)[a->worker] = mine;
+    a->barrier(a->team);
+    float sum = 0;
+    for (int w = 0; w < a->worker_count; ++w) sum += in(a, 1)[w];
+    a->barrier(a->team);
+    if (a->worker == 0) out(a, 2)[0] = sum;
+  }
+  void use_scratch(const kw_args* a, int64_t begin, int64_t end) {
+    float* mine = (float*)a->scratch;
+    int64_t room = a->scratch_bytes / 4;
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t k = 0; k < room; ++k) mine[k] = in(a, 0)[i];
+      float sum = 0;
+      for (int64_t k = 0; k < room; ++k) sum += mine[k];
+      out(a, 1)[i] = sum;
+    }
+  }
+  void leave_dirty(const kw_args* a, int64_t begin, int64_t end) {
+    ((unsigned*)a->buffers[0])[0] = 7;
+    out(a, 1)[0] = 1;
+  }
+  void leave_alone(const kw_args*, int64_t, int64_t) {}
+  void flush_denormals(const kw_args* a, int64_t begin, int64_t end) {
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+    for (int64_t i = begin; i < end; ++i) out(a, 1)[i] = in(a, 0)[i];
+  }
+  }
 )cpp";
 
 // Floats at a 64-byte aligned address.
@@ -100,8 +106,8 @@ class Runtime : public ::testing::Test {
 
   void open(const std::string& buffers, const std::string& run, const std::string& more = "") {
     std::string object = kernelwright::testing::build_kernels(kKernels);
-    std::string json = R"({"format": 1, "target": "cpu", "source": "k.cpp", "buffers": {)" + buffers + "}, " + more +
-                       R"("run": [)" + run + "]}";
+    std::string json = R"({"format": 1, "target": "cpu", "source": "k.cpp", "buffers": {)" +
+                       buffers + "}, " + more + R"("run": [)" + run + "]}";
     ASSERT_EQ(kw_open(json.c_str(), object.c_str(), &program_), 0) << kw_last_error();
   }
   void run(std::vector<float*> inputs, std::vector<float*> outputs, std::vector<float*> states = {},
@@ -134,9 +140,10 @@ TEST_F(Runtime, OneThreadGivesTheSame) {
 }
 
 TEST_F(Runtime, InputsAndOutputsStandInOrderOfTheirIndex) {
-  open(R"("b": {"role": "input", "index": 2, "dtype": "f32", "shape": [4]}, "a": {"role": "input", "index": 0},
+  open(
+      R"("b": {"role": "input", "index": 2, "dtype": "f32", "shape": [4]}, "a": {"role": "input", "index": 0},
           "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [4]})",
-       R"({"kernel": "add", "grid": [4], "args": ["b", "a", {"out": "y"}]})");
+      R"({"kernel": "add", "grid": [4], "args": ["b", "a", {"out": "y"}]})");
   ASSERT_EQ(kw_buffer_count(program_, "input"), 2);
   EXPECT_STREQ(kw_buffer_name(program_, "input", 0), "a");
   EXPECT_EQ(kw_buffer_index(program_, "input", 1), 2);
@@ -150,10 +157,11 @@ TEST_F(Runtime, InputsAndOutputsStandInOrderOfTheirIndex) {
 }
 
 TEST_F(Runtime, ImmediatesAndScalarInputs) {
-  open(R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0})",
-       R"({"kernel": "scale", "grid": ["N"], "args": ["x", {"scalar_input": 1, "dtype": "f32"}, {"out": "y"},
+  open(
+      R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0})",
+      R"({"kernel": "scale", "grid": ["N"], "args": ["x", {"scalar_input": 1, "dtype": "f32"}, {"out": "y"},
            {"f64": 0.25}, {"i32": "N * 25"}]})",
-       R"("params": {"N": 4},)");
+      R"("params": {"N": 4},)");
   Floats x(4, 3), y(4);
   double scalars[] = {99, 2};
   run({x.data()}, {y.data()}, {}, scalars);
@@ -167,16 +175,19 @@ TEST_F(Runtime, ImmediatesAndScalarInputs) {
 // Odd and even counts end in different storage; each call starts from the same one.
 TEST_F(Runtime, RepeatSwapsAndCounts) {
   for (int count : {1, 2, 5}) {
-    open(R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [4]},
+    open(
+        R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [4]},
             "a": {"role": "scratch", "dtype": "f32", "shape": [4]}, "b": {"role": "scratch", "dtype": "f32", "shape": [4]})",
-         R"({"kernel": "relu", "grid": [4], "args": ["x", {"out": "a"}]},
-            {"repeat": )" + std::to_string(count) + R"(, "body": [
+        R"({"kernel": "relu", "grid": [4], "args": ["x", {"out": "a"}]},
+            {"repeat": )" +
+            std::to_string(count) + R"(, "body": [
                {"kernel": "add_counter", "grid": [4], "args": ["a", {"out": "b"}, {"step": "i64"}]}], "swap": [["a", "b"]]},
             {"copy": {"from": "a", "to": "y"}})");
     Floats x(4, 10), y(4);
     for (int call = 0; call < 2; ++call) {
       run({x.data()}, {y.data()});
-      EXPECT_EQ(y.copy(), std::vector<float>(4, 10.f + static_cast<float>(count * (count - 1) / 2))) << count;
+      EXPECT_EQ(y.copy(), std::vector<float>(4, 10.f + static_cast<float>(count * (count - 1) / 2)))
+          << count;
     }
     kw_close(program_);
     program_ = nullptr;
@@ -184,9 +195,10 @@ TEST_F(Runtime, RepeatSwapsAndCounts) {
 }
 
 TEST_F(Runtime, NestedRepeatsCountTheInnermost) {
-  open(R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [2]},
+  open(
+      R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [2]},
           "a": {"role": "scratch", "dtype": "f32", "shape": [2]})",
-       R"({"fill": {"buffer": "y", "value": 0}},
+      R"({"fill": {"buffer": "y", "value": 0}},
           {"repeat": 3, "body": [{"repeat": 4, "body": [
              {"kernel": "add_counter", "grid": [2], "args": ["x", {"out": "a"}, {"step": "i64"}]},
              {"kernel": "accumulate", "grid": [2], "args": ["a", {"inout": "y"}]}]}]})");
@@ -238,7 +250,9 @@ TEST_F(Runtime, TeamsMeetAtTheBarrier) {
 }
 
 TEST_F(Runtime, WorkersHaveScratchOfTheirOwn) {
-  open(kXY, R"({"kernel": "use_scratch", "grid": [400], "scratch_bytes": 4000, "grain": 1, "args": ["x", {"out": "y"}]})");
+  open(
+      kXY,
+      R"({"kernel": "use_scratch", "grid": [400], "scratch_bytes": 4000, "grain": 1, "args": ["x", {"out": "y"}]})");
   Floats x(100003), y(100003);
   for (size_t i = 0; i < 400; ++i) x[i] = static_cast<float>(i);
   run({x.data()}, {y.data()});
@@ -248,12 +262,13 @@ TEST_F(Runtime, WorkersHaveScratchOfTheirOwn) {
 }
 
 TEST_F(Runtime, PrepareStatesAndTables) {
-  open(R"("x": {"role": "input", "index": 0}, "w": {"role": "weight", "name": "w.weight", "dtype": "f32", "shape": [4]},
+  open(
+      R"("x": {"role": "input", "index": 0}, "w": {"role": "weight", "name": "w.weight", "dtype": "f32", "shape": [4]},
           "wp": {"role": "packed", "dtype": "f32", "shape": [4]}, "y": {"role": "output", "index": 0},
           "t": {"role": "table", "dtype": "f32", "values": [1, 2, 3, 4]}, "s": {"role": "state", "name": "bn.mean"})",
-       R"({"kernel": "add", "grid": [4], "args": ["x", "wp", {"out": "y"}]},
+      R"({"kernel": "add", "grid": [4], "args": ["x", "wp", {"out": "y"}]},
           {"kernel": "accumulate", "grid": [4], "args": ["x", {"inout": "s"}]})",
-       R"("prepare": [{"kernel": "add", "grid": [4], "args": ["w", "t", {"out": "wp"}]}],)");
+      R"("prepare": [{"kernel": "add", "grid": [4], "args": ["w", "t", {"out": "wp"}]}],)");
   EXPECT_STREQ(kw_buffer_name(program_, "weight", 0), "w.weight");
   EXPECT_STREQ(kw_buffer_name(program_, "state", 0), "bn.mean");
   EXPECT_EQ(kw_workspace_bytes(program_), 64);
@@ -272,12 +287,14 @@ TEST_F(Runtime, PrepareStatesAndTables) {
   EXPECT_EQ(s.copy(), std::vector<float>(4, 207));
   const void* null_weight = nullptr;
   EXPECT_NE(kw_prepare(program_, &null_weight), 0);
-  EXPECT_NE(kw_run(program_, in, out, state, nullptr), 0) << "a failed prepare leaves nothing to run";
+  EXPECT_NE(kw_run(program_, in, out, state, nullptr), 0)
+      << "a failed prepare leaves nothing to run";
 }
 
 TEST_F(Runtime, SyncIsZeroAtFirstAndALeftoverShows) {
-  open(R"("lock": {"role": "sync", "dtype": "u32", "shape": [3]}, "y": {"role": "output", "index": 0})",
-       R"({"kernel": "leave_dirty", "grid": [1], "args": [{"inout": "lock"}, {"out": "y"}]})");
+  open(
+      R"("lock": {"role": "sync", "dtype": "u32", "shape": [3]}, "y": {"role": "output", "index": 0})",
+      R"({"kernel": "leave_dirty", "grid": [1], "args": [{"inout": "lock"}, {"out": "y"}]})");
   EXPECT_EQ(kw_sync_is_zero(program_), 1);
   Floats y(1);
   run({}, {y.data()});
@@ -286,12 +303,13 @@ TEST_F(Runtime, SyncIsZeroAtFirstAndALeftoverShows) {
 
 // The kernel `leave_alone` claims to write h: what h held before shows in y.
 TEST_F(Runtime, PoisonReachesScratchAndNothingElse) {
-  open(R"("w": {"role": "weight", "name": "w", "dtype": "f32", "shape": [4]}, "wp": {"role": "packed", "dtype": "f32", "shape": [4]},
+  open(
+      R"("w": {"role": "weight", "name": "w", "dtype": "f32", "shape": [4]}, "wp": {"role": "packed", "dtype": "f32", "shape": [4]},
           "h": {"role": "scratch", "dtype": "f32", "shape": [4]}, "lock": {"role": "sync", "dtype": "u32", "shape": [1]},
           "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [4]}, "z": {"role": "output", "index": 1, "dtype": "f32", "shape": [4]})",
-       R"({"kernel": "leave_alone", "grid": [1], "args": [{"out": "h"}, {"inout": "lock"}]},
+      R"({"kernel": "leave_alone", "grid": [1], "args": [{"out": "h"}, {"inout": "lock"}]},
           {"copy": {"from": "h", "to": "y"}}, {"copy": {"from": "wp", "to": "z"}})",
-       R"("prepare": [{"kernel": "relu", "grid": [4], "args": ["w", {"out": "wp"}]}],)");
+      R"("prepare": [{"kernel": "relu", "grid": [4], "args": ["w", {"out": "wp"}]}],)");
   Floats w(4, 3), y(4), z(4);
   const void* weights[] = {w.data()};
   ASSERT_EQ(kw_prepare(program_, weights), 0);
@@ -322,7 +340,8 @@ TEST_F(Runtime, ProgramsShareThePoolFromManyThreads) {
       const void* in[] = {x.data()};
       void* out[] = {y.data()};
       for (int i = 0; i < 20; ++i)
-        if (kw_run(program_, in, out, nullptr, nullptr) != 0 || y[100002] != static_cast<float>(c)) ++wrong;
+        if (kw_run(program_, in, out, nullptr, nullptr) != 0 || y[100002] != static_cast<float>(c))
+          ++wrong;
     });
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(wrong, 0);
@@ -338,13 +357,18 @@ TEST_F(Runtime, RefusesWhatItCannotRun) {
     }
     return kw_last_error();
   };
-  std::string head = R"({"format": 1, "target": "cpu", "source": "k.cpp", "buffers": {"y": {"role": "output", "index": 0}}, )";
-  auto run_of = [](const std::string& kernel) { return R"("run": [{"kernel": ")" + kernel + R"(", "grid": [1], "args": [{"out": "y"}]}]})"; };
+  std::string head =
+      R"({"format": 1, "target": "cpu", "source": "k.cpp", "buffers": {"y": {"role": "output", "index": 0}}, )";
+  auto run_of = [](const std::string& kernel) {
+    return R"("run": [{"kernel": ")" + kernel + R"(", "grid": [1], "args": [{"out": "y"}]}]})";
+  };
   EXPECT_THAT(open_error("{", object), HasSubstr("not valid JSON"));
   EXPECT_THAT(open_error(head + run_of("absent"), object), HasSubstr("no kernel 'absent'"));
   EXPECT_THAT(open_error(head + run_of("malloc"), object), HasSubstr("no kernel 'malloc'"));
-  EXPECT_THAT(open_error(head + run_of("relu"), "no-such-object.so"), HasSubstr("cannot load the kernel object"));
-  EXPECT_THAT(open_error(head + R"("requires": ["quantum"], )" + run_of("relu"), object), HasSubstr("no 'quantum'"));
+  EXPECT_THAT(open_error(head + run_of("relu"), "no-such-object.so"),
+              HasSubstr("cannot load the kernel object"));
+  EXPECT_THAT(open_error(head + R"("requires": ["quantum"], )" + run_of("relu"), object),
+              HasSubstr("no 'quantum'"));
   EXPECT_NE(kw_open(nullptr, nullptr, nullptr), 0);
   EXPECT_NE(kw_set_threads(0), 0);
   EXPECT_THAT(kw_last_error(), HasSubstr("thread count 0"));

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "target/build_cache.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +7,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "target/build_cache.h"
 #include "target/target.h"
 
 namespace kernelwright::target {
@@ -77,7 +76,8 @@ TEST_F(Cache, ConcurrentBuildersAgree) {
     builders.emplace_back([&] {
       BuildCache cache(root(), 1 << 20);
       for (int k = 0; k < 8; ++k) {
-        const auto entry = cache.publish(std::string(63, 'c') + std::to_string(k), object_, "s", "", 1);
+        const auto entry =
+            cache.publish(std::string(63, 'c') + std::to_string(k), object_, "s", "", 1);
         EXPECT_TRUE(entry) << entry.error().text();
       }
     });

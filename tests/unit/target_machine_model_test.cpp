@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "target/machine_model.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "target/cpu/probe.h"
 #include "target/cpu/topology.h"
+#include "target/machine_model.h"
 
 namespace kernelwright::target {
 namespace {
@@ -41,7 +40,8 @@ TEST(MachineModelText, JsonGoesThereAndBack) {
 }
 
 TEST(MachineModelText, WrongTextIsAnError) {
-  for (const char* text : {"", "{}", "[]", R"({"target": 3})"}) EXPECT_FALSE(parse_machine_model(text)) << text;
+  for (const char* text : {"", "{}", "[]", R"({"target": 3})"})
+    EXPECT_FALSE(parse_machine_model(text)) << text;
   auto negative = example();
   negative.levels[0].bytes = -1;
   EXPECT_FALSE(parse_machine_model(machine_model_json(negative)));
@@ -49,7 +49,8 @@ TEST(MachineModelText, WrongTextIsAnError) {
 
 TEST(MachineModelText, TheTableNamesEveryFigure) {
   const std::string table = machine_model_table(example());
-  for (const char* part : {"Abacus 3000", "512-bit", "L1", "64 KiB", "400.0", "DRAM", "30.0", "f64", "100.0", "2.50 us"})
+  for (const char* part : {"Abacus 3000", "512-bit", "L1", "64 KiB", "400.0", "DRAM", "30.0", "f64",
+                           "100.0", "2.50 us"})
     EXPECT_THAT(table, HasSubstr(part));
 }
 

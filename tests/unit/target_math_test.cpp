@@ -22,11 +22,14 @@ struct Unary {
   double float_ulp;   // the bounds that kw_math.h states
   double double_ulp;  // 0: by <math.h>
 };
-long double sigmoid(long double x) { return 1 / (1 + expl(-x)); }
-constexpr Unary kUnary[] = {{"exp", expl, 1.1, 1.1},     {"expm1", expm1l, 1.5, 2},   {"tanh", tanhl, 3, 3},
-                            {"sigmoid", sigmoid, 2.5, 2.5}, {"log", logl, 1, 1},      {"log1p", log1pl, 2, 2},
-                            {"log2", log2l, 1.5, 0},     {"erf", erfl, 1.5, 0},       {"sin", sinl, 1.5, 0},
-                            {"cos", cosl, 1.5, 0},       {"tan", tanl, 3.5, 0}};
+long double sigmoid(long double x) {
+  return 1 / (1 + expl(-x));
+}
+constexpr Unary kUnary[] = {
+    {"exp", expl, 1.1, 1.1},        {"expm1", expm1l, 1.5, 2}, {"tanh", tanhl, 3, 3},
+    {"sigmoid", sigmoid, 2.5, 2.5}, {"log", logl, 1, 1},       {"log1p", log1pl, 2, 2},
+    {"log2", log2l, 1.5, 0},        {"erf", erfl, 1.5, 0},     {"sin", sinl, 1.5, 0},
+    {"cos", cosl, 1.5, 0},          {"tan", tanl, 3.5, 0}};
 
 std::string source() {
   std::string text = R"(
@@ -77,8 +80,8 @@ class DeviceMath : public testing::Test {
     if (!compiler) GTEST_SKIP() << compiler.error().text();
     CompileJob job;
     job.source = source();
-    job.exports = {"pow", "max", "min", "mod", "floordiv", "int_mod", "round",
-                   "f16_to_f32", "f32_to_f16", "bf16_to_f32", "f32_to_bf16"};
+    job.exports = {"pow",   "max",        "min",        "mod",         "floordiv",   "int_mod",
+                   "round", "f16_to_f32", "f32_to_f16", "bf16_to_f32", "f32_to_bf16"};
     for (const auto& unary : kUnary) {
       job.exports.push_back(std::string(unary.name) + "_f");
       if (unary.double_ulp > 0) job.exports.push_back(std::string(unary.name) + "_d");
@@ -118,11 +121,38 @@ template <class T, class Bits>
 std::vector<T> points() {
   using Limits = std::numeric_limits<T>;
   std::mt19937_64 random(7);
-  std::vector<T> x = {0, -T(0), 1, -1, T(0.5), 2, Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
-                      Limits::max(), Limits::lowest(), Limits::min(), -Limits::min(), Limits::denorm_min(),
-                      -Limits::denorm_min(), T(88.7), T(88.8), T(-87.3), T(-103.9), T(-104.1), T(709.7), T(709.9),
-                      T(-745.1), T(-745.2), 1 - Limits::epsilon() / 2, 1 + Limits::epsilon(), T(0.95), T(3.99), T(4.01),
-                      T(1.5707963267948966), T(3.141592653589793), T(0.7853981)};
+  std::vector<T> x = {0,
+                      -T(0),
+                      1,
+                      -1,
+                      T(0.5),
+                      2,
+                      Limits::infinity(),
+                      -Limits::infinity(),
+                      Limits::quiet_NaN(),
+                      Limits::max(),
+                      Limits::lowest(),
+                      Limits::min(),
+                      -Limits::min(),
+                      Limits::denorm_min(),
+                      -Limits::denorm_min(),
+                      T(88.7),
+                      T(88.8),
+                      T(-87.3),
+                      T(-103.9),
+                      T(-104.1),
+                      T(709.7),
+                      T(709.9),
+                      T(-745.1),
+                      T(-745.2),
+                      1 - Limits::epsilon() / 2,
+                      1 + Limits::epsilon(),
+                      T(0.95),
+                      T(3.99),
+                      T(4.01),
+                      T(1.5707963267948966),
+                      T(3.141592653589793),
+                      T(0.7853981)};
   for (int i = 0; i < 6000; ++i) x.push_back(std::bit_cast<T>(static_cast<Bits>(random())));
   for (const double range : {0.01, 1.0, 12.0, 120.0, 1000.0})
     for (int i = 0; i < 3000; ++i)
@@ -142,13 +172,14 @@ double ulps(T got, long double exact) {
   exponent = std::clamp(exponent, Limits::min_exponent, Limits::max_exponent);
   const long double ulp = std::ldexp(1.0L, exponent - Limits::digits);
   // One ulp above the largest number stands infinity.
-  const long double value = std::isinf(got) ? std::copysign(std::ldexp(1.0L, Limits::max_exponent), got) : got;
+  const long double value =
+      std::isinf(got) ? std::copysign(std::ldexp(1.0L, Limits::max_exponent), got) : got;
   return static_cast<double>(std::fabs(value - exact) / ulp);
 }
 
 template <class T, class Bits>
-void expect_within(const std::string& kernel, const Unary& unary, double bound, const std::vector<T>& y,
-                   const std::vector<T>& x) {
+void expect_within(const std::string& kernel, const Unary& unary, double bound,
+                   const std::vector<T>& y, const std::vector<T>& x) {
   double worst = 0;
   T where = 0;
   for (size_t i = 0; i < x.size(); ++i) {
@@ -181,13 +212,15 @@ TEST_F(DeviceMath, UnaryFunctionsKeepTheirStatedErrors) {
 TEST_F(DeviceMath, PowAgreesWithTheLibrary) {
   std::vector<float> x, z;
   const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
-  const float special[] = {0.f, -0.f, 1.f, -1.f, inf, -inf, nan, 0.5f, -0.5f, 2.f, -2.f, 3.f, -3.f, 1e-40f, -1e-40f, 1e30f,
-                           16777216.f, 16777217.f, 33554432.f, 0.99999994f};
+  const float special[] = {0.f,     -0.f,  1.f,        -1.f,       inf,        -inf,       nan,
+                           0.5f,    -0.5f, 2.f,        -2.f,       3.f,        -3.f,       1e-40f,
+                           -1e-40f, 1e30f, 16777216.f, 16777217.f, 33554432.f, 0.99999994f};
   for (const float a : special)
     for (const float b : special) x.push_back(a), z.push_back(b);
   std::mt19937_64 random(3);
   for (int i = 0; i < 20000; ++i) {
-    x.push_back(std::ldexp(std::uniform_real_distribution<float>(0.5f, 1)(random), static_cast<int>(random() % 60) - 30));
+    x.push_back(std::ldexp(std::uniform_real_distribution<float>(0.5f, 1)(random),
+                           static_cast<int>(random() % 60) - 30));
     z.push_back(std::uniform_real_distribution<float>(-6, 6)(random));
   }
   std::vector<float> y(x.size());
@@ -244,9 +277,10 @@ TEST_F(DeviceMath, HalvesGoThereAndBack) {
       ASSERT_EQ(back[i] & 0x7e00, 0x7e00) << i;
       continue;
     }
-    const float size = exponent == 31  ? std::numeric_limits<float>::infinity()
-                       : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                                       : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+    const float size = exponent == 31 ? std::numeric_limits<float>::infinity()
+                       : exponent == 0
+                           ? std::ldexp(static_cast<float>(fraction), -24)
+                           : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
     ASSERT_EQ(std::fabs(wide[i]), size) << i;
     ASSERT_EQ(back[i], all[i]) << i;
   }
@@ -259,7 +293,8 @@ TEST_F(DeviceMath, HalvesGoThereAndBack) {
 }
 
 TEST_F(DeviceMath, HalvesRoundToEven) {
-  const float x[] = {1 + 0x1p-11f, 1 + 0x3p-11f, 65519.f, 65520.f, 0x1p-25f, 0x1.8p-25f, 0x3p-25f, -0x1.004p-14f * 0.5f};
+  const float x[] = {1 + 0x1p-11f, 1 + 0x3p-11f, 65519.f,  65520.f,
+                     0x1p-25f,     0x1.8p-25f,   0x3p-25f, -0x1.004p-14f * 0.5f};
   uint16_t h[8];
   call("f32_to_f16", {x, h}, 8);
   EXPECT_THAT(h, testing::ElementsAre(0x3c00, 0x3c02, 0x7bff, 0x7c00, 0, 1, 2, 0x8200));

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "target/cpu/screen.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +8,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "target/cpu/elf.h"
+#include "target/cpu/screen.h"
 #include "target/cpu/toolchain.h"
 
 namespace kernelwright::target {
@@ -71,7 +70,9 @@ class Screen : public testing::Test {
 };
 Compiler* Screen::compiler_ = nullptr;
 
-TEST_F(Screen, AGoodObjectPasses) { EXPECT_EQ(verdict(kGood), ""); }
+TEST_F(Screen, AGoodObjectPasses) {
+  EXPECT_EQ(verdict(kGood), "");
+}
 
 TEST_F(Screen, StateBetweenCallsIsRefusedByName) {
   EXPECT_THAT(body("return ++counter", "static int counter;"),
@@ -90,15 +91,18 @@ TEST_F(Screen, CodeOutsideKernelsIsRefused) {
               HasSubstr("constructor"));
   EXPECT_THAT(body("", "__attribute__((destructor)) static void late() { asm volatile(\"\"); }"),
               HasSubstr("destructor"));
-  EXPECT_THAT(body("return f()", "extern \"C\" { static int one() { return 1; } static int (*pick())() { return one; }\n"
-                                 "static int f() __attribute__((ifunc(\"pick\"))); }"),
-              HasSubstr("ifunc"));
+  EXPECT_THAT(
+      body("return f()",
+           "extern \"C\" { static int one() { return 1; } static int (*pick())() { return one; }\n"
+           "static int f() __attribute__((ifunc(\"pick\"))); }"),
+      HasSubstr("ifunc"));
 }
 
 TEST_F(Screen, CallsOutsideTheListAreRefusedByName) {
   EXPECT_EQ(body("return getpid()", "extern \"C\" int getpid();"),
             "undefined symbol 'getpid': a kernel may call only memory and math functions");
-  EXPECT_THAT(body("return *(int*)malloc(4)", "extern \"C\" void* malloc(unsigned long);"), HasSubstr("'malloc'"));
+  EXPECT_THAT(body("return *(int*)malloc(4)", "extern \"C\" void* malloc(unsigned long);"),
+              HasSubstr("'malloc'"));
   EXPECT_THAT(body("return errno_", "extern \"C\" int errno_;"), HasSubstr("'errno_'"));
 }
 
@@ -117,12 +121,14 @@ TEST_F(Screen, SystemCallBytesAreRefusedAnywhereInCode) {
   EXPECT_THAT(body("asm volatile(\"sysenter\")"), HasSubstr("the bytes of sysenter"));
   EXPECT_THAT(body("asm volatile(\"int $0x80\")"), HasSubstr("the bytes of int 0x80"));
   // Inside an immediate.
-  EXPECT_THAT(body("asm volatile(\"movl $0x050f, %%eax\" ::: \"eax\")"), HasSubstr("the bytes of syscall"));
+  EXPECT_THAT(body("asm volatile(\"movl $0x050f, %%eax\" ::: \"eax\")"),
+              HasSubstr("the bytes of syscall"));
 }
 
 TEST_F(Screen, ADisplacementThatLooksLikeASystemCallIsLinkedAway) {
   // In the first layout the displacement of the table is 0x50f.
-  EXPECT_EQ(verdict("asm(\".text\\n.globl k\\n.type k,@function\\nk:\\n.skip 0xaea,0x90\\nlea table(%rip),%rax\\nret\\n\"\n"
+  EXPECT_EQ(verdict("asm(\".text\\n.globl k\\n.type k,@function\\nk:\\n.skip 0xaea,0x90\\nlea "
+                    "table(%rip),%rax\\nret\\n\"\n"
                     "\".size k,.-k\\n.section .rodata\\ntable: .quad 0\\n.text\");\n"),
             "");
 }
@@ -175,9 +181,11 @@ TEST_F(Screen, MutatedFilesNeverFault) {
   ASSERT_TRUE(folder);
   const std::string bytes = build(kGood, *folder);
   ASSERT_GT(bytes.size(), 1000u);
-  for (size_t length = 0; length < bytes.size(); length += 97) (void)screen_object(bytes.substr(0, length), {"k"});
+  for (size_t length = 0; length < bytes.size(); length += 97)
+    (void)screen_object(bytes.substr(0, length), {"k"});
   std::mt19937_64 random(11);
-  const uint64_t wide[] = {0, 1, 0xff, 0x7fffffff, 0xffffffff, ~0ull, 1ull << 63, bytes.size(), bytes.size() - 1};
+  const uint64_t wide[] = {0,     1,          0xff,         0x7fffffff,      0xffffffff,
+                           ~0ull, 1ull << 63, bytes.size(), bytes.size() - 1};
   int refused = 0;
   for (int round = 0; round < 4000; ++round) {
     std::string mutant = bytes;
@@ -200,24 +208,33 @@ TEST_F(Screen, MutatedFilesNeverFault) {
 }
 
 TEST(ScreenText, ListingsAreReadAsData) {
-  const std::string good = "\n0000000000001000 <k>:\n    1000:\tvmovups (%rdi),%zmm0\n    1006:\tret\n";
+  const std::string good =
+      "\n0000000000001000 <k>:\n    1000:\tvmovups (%rdi),%zmm0\n    1006:\tret\n";
   EXPECT_EQ(screen_disassembly(good), std::nullopt);
-  EXPECT_EQ(screen_disassembly(good + "    1007:\txor    %esi,%esi\n    1009:\tmov    %dl,(%rsp)\n"), std::nullopt);
-  EXPECT_THAT(screen_disassembly(good + "    1007:\tmov    %cr0,%rax\n").value_or(""), HasSubstr("'mov    %cr0,%rax'"));
+  EXPECT_EQ(
+      screen_disassembly(good + "    1007:\txor    %esi,%esi\n    1009:\tmov    %dl,(%rsp)\n"),
+      std::nullopt);
+  EXPECT_THAT(screen_disassembly(good + "    1007:\tmov    %cr0,%rax\n").value_or(""),
+              HasSubstr("'mov    %cr0,%rax'"));
   EXPECT_THAT(screen_disassembly("").value_or(""), HasSubstr("no instructions"));
-  EXPECT_THAT(screen_disassembly(good + "    1007:\t(bad)\n").value_or(""), HasSubstr("cannot be decoded"));
-  EXPECT_THAT(screen_disassembly(good + "    1007:\tmov    %fs:0x28,%rax\n").value_or(""), HasSubstr("segment"));
+  EXPECT_THAT(screen_disassembly(good + "    1007:\t(bad)\n").value_or(""),
+              HasSubstr("cannot be decoded"));
+  EXPECT_THAT(screen_disassembly(good + "    1007:\tmov    %fs:0x28,%rax\n").value_or(""),
+              HasSubstr("segment"));
   // A symbol's name in an operand is no operand.
   EXPECT_EQ(screen_disassembly(good + "    1007:\tcall   1000 <x%fs>\n"), std::nullopt);
 }
 
 TEST(ScreenText, InstructionsAreRefusedByName) {
   for (const char* text :
-       {"rdtscp", "cpuid", "rdrand %rax", "vstmxcsr (%rsp)", "mov    %gs:0x8,%rax", "rdfsbase %rax", "clflush (%rsp)",
-        "xbegin 1010 <k+0x10>", "std", "lret", "in     (%dx),%al", "int    $0x2e", "lock rep rdpmc", "popf",
-        "rex.W fldcw (%rsp)", "data16 wrgsbase %rax", "fs mov (%rax),%rax", "mov    %eax,%ds", "mov    %rax,%db7"})
-    EXPECT_THAT(screen_disassembly(std::string("0000000000001000 <k>:\n    1000:\t") + text + "\n").value_or(""),
-                HasSubstr("instruction '")) << text;
+       {"rdtscp", "cpuid", "rdrand %rax", "vstmxcsr (%rsp)", "mov    %gs:0x8,%rax", "rdfsbase %rax",
+        "clflush (%rsp)", "xbegin 1010 <k+0x10>", "std", "lret", "in     (%dx),%al", "int    $0x2e",
+        "lock rep rdpmc", "popf", "rex.W fldcw (%rsp)", "data16 wrgsbase %rax",
+        "fs mov (%rax),%rax", "mov    %eax,%ds", "mov    %rax,%db7"})
+    EXPECT_THAT(screen_disassembly(std::string("0000000000001000 <k>:\n    1000:\t") + text + "\n")
+                    .value_or(""),
+                HasSubstr("instruction '"))
+        << text;
 }
 
 TEST(ScreenText, NotAnObject) {

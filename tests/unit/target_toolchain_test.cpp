@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "target/cpu/toolchain.h"
-
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +8,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "kernelwright/kernel_abi.h"
+#include "target/cpu/toolchain.h"
 #include "target/target.h"
 
 namespace kernelwright::target {
@@ -89,8 +88,9 @@ TEST_F(Toolchain, BuildsAKernelThatRuns) {
 TEST_F(Toolchain, SeveralKernelsAreExported) {
   auto folder = base::TempDir::create("kw-test");
   ASSERT_TRUE(folder);
-  auto output = compile(compiler(), job("extern \"C\" void a() {} extern \"C\" void b() {}", {"a", "b"}),
-                        folder->path(), {});
+  auto output =
+      compile(compiler(), job("extern \"C\" void a() {} extern \"C\" void b() {}", {"a", "b"}),
+              folder->path(), {});
   ASSERT_TRUE(output);
   ASSERT_TRUE(*output) << output->error().log;
   void* object = ::dlopen((folder->path() / "object.so").c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -126,8 +126,9 @@ TEST_F(Toolchain, AnIncludeOutsideTheListIsRefusedByName) {
 TEST_F(Toolchain, AllowedIncludesPass) {
   auto folder = base::TempDir::create("kw-test");
   ASSERT_TRUE(folder);
-  const auto output = compile(compiler(), job("#include <bit>\n#include <cstring>\nextern \"C\" void k() {}\n"),
-                              folder->path(), {});
+  const auto output =
+      compile(compiler(), job("#include <bit>\n#include <cstring>\nextern \"C\" void k() {}\n"),
+              folder->path(), {});
   ASSERT_TRUE(output);
   EXPECT_TRUE(*output) << output->error().log;
 }
@@ -139,7 +140,8 @@ TEST_F(Toolchain, TheCompilerReadsNoFilesOfTheUser) {
   const std::string secret = (folder->path() / "key").string();
   std::ofstream(secret) << "tell_nobody\n";
   for (const std::string& file : {secret, std::string("/etc/passwd")}) {
-    const std::string include = failure(job("#include \"" + file + "\"\nextern \"C\" void k() {}\n"));
+    const std::string include =
+        failure(job("#include \"" + file + "\"\nextern \"C\" void k() {}\n"));
     EXPECT_THAT(include, HasSubstr("error"));
     EXPECT_THAT(include, testing::AllOf(Not(HasSubstr("tell_nobody")), Not(HasSubstr("root:"))));
     EXPECT_THAT(failure(job("asm(\".incbin \\\"" + file + "\\\"\");\nextern \"C\" void k() {}\n")),
@@ -150,20 +152,24 @@ TEST_F(Toolchain, TheCompilerReadsNoFilesOfTheUser) {
 TEST_F(Toolchain, TimeIsBounded) {
   // Instantiates for ever.
   const std::string source =
-      "template <int N> struct F { static constexpr int v = F<N - 1>::v + F<N - 2>::v * (N % 3); };\n"
-      "constexpr long spin(long n) { long s = 0; for (long i = 0; i < n; ++i) s += i ^ n; return s; }\n"
+      "template <int N> struct F { static constexpr int v = F<N - 1>::v + F<N - 2>::v * (N % 3); "
+      "};\n"
+      "constexpr long spin(long n) { long s = 0; for (long i = 0; i < n; ++i) s += i ^ n; return "
+      "s; }\n"
       "template <long N> struct S { static constexpr long v = spin(200000 + N) + S<N - 1>::v; };\n"
       "template <> struct S<0> { static constexpr long v = 0; };\n"
       "extern \"C\" long k() { return S<800>::v; }\n";
   CompileLimits limits;
   limits.wall_s = 0.3;
-  EXPECT_THAT(failure(job(source), limits), testing::StartsWith("timed out: the compiler was stopped after 0.3 s"));
+  EXPECT_THAT(failure(job(source), limits),
+              testing::StartsWith("timed out: the compiler was stopped after 0.3 s"));
 }
 
 TEST_F(Toolchain, AnObjectOverTheLimitIsRefused) {
   CompileLimits limits;
   limits.object_bytes = 100;
-  EXPECT_THAT(failure(job("extern \"C\" void k() {}\n"), limits), HasSubstr("over the limit of 100"));
+  EXPECT_THAT(failure(job("extern \"C\" void k() {}\n"), limits),
+              HasSubstr("over the limit of 100"));
 }
 
 TEST_F(Toolchain, NamesThatWouldReachTheLinkerScriptAreRefused) {
@@ -185,7 +191,8 @@ TEST_F(Toolchain, TheKeyFollowsWhatMakesTheObject) {
   flags.flags = {"-O2"};
   defines.defines["FLOOR"] = 1;
   exports.exports.emplace_back("other");
-  for (const auto& changed : {source, flags, defines, exports}) EXPECT_NE(key, compile_key(compiler(), changed));
+  for (const auto& changed : {source, flags, defines, exports})
+    EXPECT_NE(key, compile_key(compiler(), changed));
   Compiler other = compiler();
   other.identity += "x";
   EXPECT_NE(key, compile_key(other, base_job));

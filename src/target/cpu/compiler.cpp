@@ -17,9 +17,9 @@ namespace kernelwright::target {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kNames[] = {"g++",        "clang++",    "g++-15",     "g++-14",     "g++-13",
-                                  "g++-12",     "clang++-21", "clang++-20", "clang++-19", "clang++-18",
-                                  "clang++-17", "clang++-16"};
+constexpr const char* kNames[] = {"g++",        "clang++",    "g++-15",     "g++-14",
+                                  "g++-13",     "g++-12",     "clang++-21", "clang++-20",
+                                  "clang++-19", "clang++-18", "clang++-17", "clang++-16"};
 constexpr ToolLimits kQueryLimits = {20, 4ull << 30, 64ull << 20, 1 << 20};
 
 std::vector<fs::path> search_path() {
@@ -64,9 +64,11 @@ std::vector<std::string> arch_flags(const std::string& driver_output) {
     while (words >> word) {
       if (word.size() >= 2 && word.front() == '"' && word.back() == '"')
         word = word.substr(1, word.size() - 2);
-      const bool announces = word == "-target-cpu" || word == "-target-feature" || word == "--param";
+      const bool announces =
+          word == "-target-cpu" || word == "-target-feature" || word == "--param";
       if (value || announces || word.starts_with("-march=") || word.starts_with("-mtune=") ||
-          (word.starts_with("-m") && word.find('=') == std::string::npos && word != "-main-file-name"))
+          (word.starts_with("-m") && word.find('=') == std::string::npos &&
+           word != "-main-file-name"))
         flags.push_back(word);
       value = announces;
     }
@@ -75,7 +77,9 @@ std::vector<std::string> arch_flags(const std::string& driver_output) {
   return flags;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 std::string every_allowed_header() {
   std::string source;
@@ -86,8 +90,8 @@ std::string every_allowed_header() {
 
 Result<Compiler> question(const fs::path& path) {
   const auto useless = [&](const std::string& why) {
-    return fail(ErrorKind::kEnvironment,
-                fmt::format("the compiler {} does not work: {}", path.string(), why.substr(0, 200)));
+    return fail(ErrorKind::kEnvironment, fmt::format("the compiler {} does not work: {}",
+                                                     path.string(), why.substr(0, 200)));
   };
   KW_TRY(const base::TempDir folder, base::TempDir::create("kw-toolchain"));
   Compiler compiler;
@@ -97,15 +101,16 @@ Result<Compiler> question(const fs::path& path) {
   compiler.version = first_line(version.out);
   compiler.family = version.out.find("clang") != std::string::npos ? Compiler::Family::kClang
                                                                    : Compiler::Family::kGcc;
-  KW_TRY(const auto driver, run_compiler(path, {"-march=native", "-###", "-E", "-x", "c++", "/dev/null"},
-                                         folder.path(), kQueryLimits));
+  KW_TRY(const auto driver,
+         run_compiler(path, {"-march=native", "-###", "-E", "-x", "c++", "/dev/null"},
+                      folder.path(), kQueryLimits));
   compiler.arch_flags = arch_flags(driver.err);
   if (compiler.arch_flags.empty()) return useless("-march=native is not understood");
   KW_CHECK_OK(base::write_file_atomic(folder.path() / "headers.cpp", every_allowed_header()));
-  KW_TRY(const auto headers,
-         run_compiler(path, {"-std=c++20", "-O3", "-march=native", "-fopenmp-simd", "-U_FORTIFY_SOURCE", "-M", "-MT", "x",
-                           "headers.cpp"},
-                      folder.path(), kQueryLimits));
+  KW_TRY(const auto headers, run_compiler(path,
+                                          {"-std=c++20", "-O3", "-march=native", "-fopenmp-simd",
+                                           "-U_FORTIFY_SOURCE", "-M", "-MT", "x", "headers.cpp"},
+                                          folder.path(), kQueryLimits));
   if (!headers.ok()) return useless(first_line(headers.err));
   for (const auto& file : parse_dependencies(headers.out))
     if (file.starts_with('/')) compiler.headers.insert(fs::path(file).lexically_normal().string());
@@ -128,7 +133,7 @@ std::optional<Compiler> recall(const fs::path& file, const fs::path& path) {
     Compiler compiler;
     compiler.path = path;
     compiler.family = json.at("family").get<std::string>() == "clang" ? Compiler::Family::kClang
-                                                                       : Compiler::Family::kGcc;
+                                                                      : Compiler::Family::kGcc;
     compiler.version = json.at("version").get<std::string>();
     compiler.arch_flags = json.at("arch_flags").get<std::vector<std::string>>();
     compiler.headers = json.at("headers").get<std::set<std::string>>();
@@ -144,7 +149,9 @@ Result<Compiler> describe(const fs::path& path, const fs::path& cache_root) {
   const auto changed = fs::last_write_time(real, ec).time_since_epoch().count();
   base::IdentityBuilder builder;
   builder.add("compiler 1").add(path.string()).add(real.string()).add(std::to_string(changed));
-  builder.add(std::to_string(fs::file_size(real, ec))).add(cpu_signature()).add(every_allowed_header());
+  builder.add(std::to_string(fs::file_size(real, ec)))
+      .add(cpu_signature())
+      .add(every_allowed_header());
   const std::string stamp = builder.hex();
   const fs::path file = cache_root / "compilers" / (stamp + ".json");
   if (auto known = recall(file, path)) {
@@ -171,8 +178,9 @@ Result<Compiler> find_compiler(const std::string& setting, const fs::path& cache
   if (!setting.empty()) {
     const auto path = find_named(setting);
     if (!path)
-      return fail(ErrorKind::kEnvironment,
-                  fmt::format("KERNELWRIGHT_CXX: there is no compiler '{}'", setting.substr(0, 200)));
+      return fail(
+          ErrorKind::kEnvironment,
+          fmt::format("KERNELWRIGHT_CXX: there is no compiler '{}'", setting.substr(0, 200)));
     return describe(*path, cache_root);
   }
   std::optional<Error> why;

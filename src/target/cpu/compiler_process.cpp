@@ -7,12 +7,18 @@ namespace kernelwright::target {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kReadable[] = {"/usr",           "/lib",           "/lib64",
-                                     "/bin",           "/etc/ld.so.cache", "/etc/ld.so.conf",
-                                     "/etc/ld.so.conf.d", "/etc/alternatives", "/dev/null"};
+constexpr const char* kReadable[] = {"/usr",
+                                     "/lib",
+                                     "/lib64",
+                                     "/bin",
+                                     "/etc/ld.so.cache",
+                                     "/etc/ld.so.conf",
+                                     "/etc/ld.so.conf.d",
+                                     "/etc/alternatives",
+                                     "/dev/null"};
 
-// The installation that a compiler outside the system folders belongs to (<prefix>/bin/g++), unless that is a
-// whole home directory.
+// The installation that a compiler outside the system folders belongs to (<prefix>/bin/g++), unless
+// that is a whole home directory.
 std::optional<fs::path> own_prefix(const fs::path& tool) {
   std::error_code ec;
   const fs::path real = fs::canonical(tool, ec);
@@ -26,15 +32,16 @@ std::optional<fs::path> own_prefix(const fs::path& tool) {
 
 }  // namespace
 
-Result<base::ProcessOutcome> run_compiler(const fs::path& tool, const std::vector<std::string>& arguments,
+Result<base::ProcessOutcome> run_compiler(const fs::path& tool,
+                                          const std::vector<std::string>& arguments,
                                           const fs::path& folder, const ToolLimits& limits) {
   base::ProcessSpec spec;
   spec.argv.push_back(tool.string());
   spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
   spec.cwd = folder.string();
   spec.env = std::vector<std::string>{"PATH=" + tool.parent_path().string() + ":/usr/bin:/bin",
-                                      "TMPDIR=" + folder.string(), "HOME=" + folder.string(), "LC_ALL=C",
-                                      "SOURCE_DATE_EPOCH=0"};
+                                      "TMPDIR=" + folder.string(), "HOME=" + folder.string(),
+                                      "LC_ALL=C", "SOURCE_DATE_EPOCH=0"};
   spec.limits.wall_s = limits.wall_s;
   spec.limits.cpu_s = static_cast<uint64_t>(limits.wall_s) + 5;
   spec.limits.memory_bytes = limits.memory_bytes;

@@ -18,10 +18,11 @@ struct ToolLimits {
   uint64_t output_bytes = 1 << 20;
 };
 
-// Runs a compiler or a binutil in `folder`, confined: it reads system folders and its own installation, writes
-// `folder`, has no network and a bare environment.
+// Runs a compiler or a binutil in `folder`, confined: it reads system folders and its own
+// installation, writes `folder`, has no network and a bare environment.
 Result<base::ProcessOutcome> run_compiler(const std::filesystem::path& tool,
                                           const std::vector<std::string>& arguments,
-                                          const std::filesystem::path& folder, const ToolLimits& limits);
+                                          const std::filesystem::path& folder,
+                                          const ToolLimits& limits);
 
 }  // namespace kernelwright::target

@@ -26,8 +26,10 @@ std::string environment(const char* name) {
 
 void collect_kernels(const std::vector<program::Step>& steps, std::set<std::string>& names) {
   for (const auto& step : steps) {
-    if (const auto* launch = std::get_if<program::Launch>(&step.action)) names.insert(launch->kernel);
-    if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) collect_kernels(repeat->body, names);
+    if (const auto* launch = std::get_if<program::Launch>(&step.action))
+      names.insert(launch->kernel);
+    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
+      collect_kernels(repeat->body, names);
   }
 }
 
@@ -47,7 +49,8 @@ class CpuTarget final : public Target {
   std::string absent_reason() const override { return compiler_ ? "" : compiler_.error().text(); }
   std::string device_name() const override { return cpu_device_name(); }
   std::string toolchain_identity() const override { return compiler_ ? compiler_->identity : ""; }
-  // Under bf16 and fp16 the program's own types say where rounding happens; TF32 is no format of a CPU.
+  // Under bf16 and fp16 the program's own types say where rounding happens; TF32 is no format of a
+  // CPU.
   bool supports(Policy policy) const override { return policy != Policy::kTf32; }
 
   Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate& candidate,
@@ -74,8 +77,8 @@ class CpuTarget final : public Target {
     KW_TRY(const auto output, compile(*compiler_, job, folder.path(), limits_));
     if (!output) return Built(tl::unexpected(output.error()));
     const std::scoped_lock lock(cache_mutex_);
-    KW_TRY(const auto entry, cache_.publish(key, folder.path() / "object.so", job.source, output->log,
-                                            output->seconds));
+    KW_TRY(const auto entry, cache_.publish(key, folder.path() / "object.so", job.source,
+                                            output->log, output->seconds));
     return Built(BuiltObject{entry.object, key, output->log, output->seconds, false});
   }
 
@@ -108,13 +111,17 @@ Result<std::unique_ptr<Target>> open_cpu_target() {
   CompileLimits limits;
   if (const std::string text = environment("KERNELWRIGHT_BUILD_TIMEOUT_S"); !text.empty()) {
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), limits.wall_s);
-    if (ec != std::errc() || end != text.data() + text.size() || !(limits.wall_s > 0 && limits.wall_s <= 3600))
-      return fail(ErrorKind::kUsage, fmt::format("KERNELWRIGHT_BUILD_TIMEOUT_S: expected seconds from 0 to 3600, got '{}'",
-                                                 text.substr(0, 40)));
+    if (ec != std::errc() || end != text.data() + text.size() ||
+        !(limits.wall_s > 0 && limits.wall_s <= 3600))
+      return fail(
+          ErrorKind::kUsage,
+          fmt::format("KERNELWRIGHT_BUILD_TIMEOUT_S: expected seconds from 0 to 3600, got '{}'",
+                      text.substr(0, 40)));
   }
   KW_TRY(BuildCache cache, BuildCache::open_default());
   KW_TRY(const auto root, base::cache_dir());
-  return std::make_unique<CpuTarget>(find_compiler(environment("KERNELWRIGHT_CXX"), root), std::move(cache), limits);
+  return std::make_unique<CpuTarget>(find_compiler(environment("KERNELWRIGHT_CXX"), root),
+                                     std::move(cache), limits);
 }
 
 }  // namespace kernelwright::target

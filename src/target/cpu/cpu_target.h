@@ -8,7 +8,8 @@
 namespace kernelwright::target {
 
 // The CPU target with settings from the environment (KERNELWRIGHT_CXX, KERNELWRIGHT_CACHE_LIMIT_MB,
-// KERNELWRIGHT_BUILD_TIMEOUT_S). Without a compiler it opens all the same and says why it is absent.
+// KERNELWRIGHT_BUILD_TIMEOUT_S). Without a compiler it opens all the same and says why it is
+// absent.
 Result<std::unique_ptr<Target>> open_cpu_target();
 
 }  // namespace kernelwright::target

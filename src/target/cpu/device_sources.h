@@ -6,8 +6,9 @@
 
 namespace kernelwright::target {
 
-// Our own texts that the toolchain puts beside a candidate's source: "kernelwright/kernel_abi.h", "kw_math.h"
-// and the other files of src/target/cpu/device/. Embedded at build time, so that one binary suffices.
+// Our own texts that the toolchain puts beside a candidate's source: "kernelwright/kernel_abi.h",
+// "kw_math.h" and the other files of src/target/cpu/device/. Embedded at build time, so that one
+// binary suffices.
 struct DeviceSource {
   std::string name;  // as it is included
   std::string text;

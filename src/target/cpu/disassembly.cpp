@@ -27,40 +27,55 @@ constexpr const char* kFar = "far jumps leave 64-bit mode";
 constexpr const char* kWait = "it waits for a clock or an address";
 
 constexpr InstructionRow kForbidden[] = {
-    {"syscall", kSystem}, {"sysenter", kSystem}, {"sysret", kSystem}, {"sysexit", kSystem}, {"int", kSystem},
-    {"int1", kSystem}, {"icebp", kSystem}, {"into", kSystem}, {"hlt", kSystem}, {"in", kSystem},
-    {"out", kSystem}, {"ins", kSystem}, {"outs", kSystem}, {"insb", kSystem}, {"insw", kSystem},
-    {"insl", kSystem}, {"outsb", kSystem}, {"outsw", kSystem}, {"outsl", kSystem}, {"cli", kSystem},
-    {"sti", kSystem}, {"vmcall", kSystem}, {"vmmcall", kSystem}, {"vmfunc", kSystem}, {"enqcmd", kSystem},
-    {"rdtsc", kClock}, {"rdtscp", kClock}, {"rdpmc", kClock}, {"rdpru", kClock}, {"rdpid", kClock},
-    {"cpuid", kClock}, {"rdrand", kRandom}, {"rdseed", kRandom}, {"ldmxcsr", kControl},
-    {"vldmxcsr", kControl}, {"stmxcsr", kControl}, {"vstmxcsr", kControl}, {"fldcw", kControl},
-    {"fldenv", kControl}, {"fnstenv", kControl}, {"fstenv", kControl}, {"fnsave", kControl},
-    {"frstor", kControl}, {"fxsave", kControl}, {"fxsave64", kControl}, {"fxrstor", kControl},
-    {"fxrstor64", kControl}, {"xsave", kControl}, {"xsave64", kControl}, {"xsavec", kControl},
-    {"xsavec64", kControl}, {"xsaveopt", kControl}, {"xsaveopt64", kControl}, {"xrstor", kControl},
-    {"xrstor64", kControl}, {"xsetbv", kControl}, {"wrpkru", kControl}, {"rdpkru", kControl},
-    {"ldtilecfg", kControl}, {"popf", kControl}, {"popfq", kControl}, {"popfw", kControl},
-    {"std", kControl}, {"rdfsbase", kSegment}, {"rdgsbase", kSegment}, {"wrfsbase", kSegment},
-    {"wrgsbase", kSegment}, {"swapgs", kSegment}, {"lfs", kSegment}, {"lgs", kSegment}, {"lss", kSegment},
-    {"fs", kSegment}, {"gs", kSegment}, {"clflush", kCache}, {"clflushopt", kCache}, {"clwb", kCache},
-    {"cldemote", kCache}, {"clzero", kCache}, {"wbinvd", kCache}, {"invd", kCache}, {"xbegin", kTransaction},
-    {"xend", kTransaction}, {"xabort", kTransaction}, {"xtest", kTransaction}, {"lret", kFar},
-    {"lretq", kFar}, {"lretl", kFar}, {"ljmp", kFar}, {"ljmpl", kFar}, {"ljmpq", kFar}, {"ljmpw", kFar},
-    {"lcall", kFar}, {"lcalll", kFar}, {"lcallq", kFar}, {"lcallw", kFar}, {"iret", kFar}, {"iretq", kFar},
-    {"iretw", kFar}, {"iretl", kFar}, {"monitor", kWait}, {"mwait", kWait}, {"monitorx", kWait},
-    {"mwaitx", kWait}, {"umonitor", kWait}, {"umwait", kWait}, {"tpause", kWait}};
+    {"syscall", kSystem},   {"sysenter", kSystem},    {"sysret", kSystem},
+    {"sysexit", kSystem},   {"int", kSystem},         {"int1", kSystem},
+    {"icebp", kSystem},     {"into", kSystem},        {"hlt", kSystem},
+    {"in", kSystem},        {"out", kSystem},         {"ins", kSystem},
+    {"outs", kSystem},      {"insb", kSystem},        {"insw", kSystem},
+    {"insl", kSystem},      {"outsb", kSystem},       {"outsw", kSystem},
+    {"outsl", kSystem},     {"cli", kSystem},         {"sti", kSystem},
+    {"vmcall", kSystem},    {"vmmcall", kSystem},     {"vmfunc", kSystem},
+    {"enqcmd", kSystem},    {"rdtsc", kClock},        {"rdtscp", kClock},
+    {"rdpmc", kClock},      {"rdpru", kClock},        {"rdpid", kClock},
+    {"cpuid", kClock},      {"rdrand", kRandom},      {"rdseed", kRandom},
+    {"ldmxcsr", kControl},  {"vldmxcsr", kControl},   {"stmxcsr", kControl},
+    {"vstmxcsr", kControl}, {"fldcw", kControl},      {"fldenv", kControl},
+    {"fnstenv", kControl},  {"fstenv", kControl},     {"fnsave", kControl},
+    {"frstor", kControl},   {"fxsave", kControl},     {"fxsave64", kControl},
+    {"fxrstor", kControl},  {"fxrstor64", kControl},  {"xsave", kControl},
+    {"xsave64", kControl},  {"xsavec", kControl},     {"xsavec64", kControl},
+    {"xsaveopt", kControl}, {"xsaveopt64", kControl}, {"xrstor", kControl},
+    {"xrstor64", kControl}, {"xsetbv", kControl},     {"wrpkru", kControl},
+    {"rdpkru", kControl},   {"ldtilecfg", kControl},  {"popf", kControl},
+    {"popfq", kControl},    {"popfw", kControl},      {"std", kControl},
+    {"rdfsbase", kSegment}, {"rdgsbase", kSegment},   {"wrfsbase", kSegment},
+    {"wrgsbase", kSegment}, {"swapgs", kSegment},     {"lfs", kSegment},
+    {"lgs", kSegment},      {"lss", kSegment},        {"fs", kSegment},
+    {"gs", kSegment},       {"clflush", kCache},      {"clflushopt", kCache},
+    {"clwb", kCache},       {"cldemote", kCache},     {"clzero", kCache},
+    {"wbinvd", kCache},     {"invd", kCache},         {"xbegin", kTransaction},
+    {"xend", kTransaction}, {"xabort", kTransaction}, {"xtest", kTransaction},
+    {"lret", kFar},         {"lretq", kFar},          {"lretl", kFar},
+    {"ljmp", kFar},         {"ljmpl", kFar},          {"ljmpq", kFar},
+    {"ljmpw", kFar},        {"lcall", kFar},          {"lcalll", kFar},
+    {"lcallq", kFar},       {"lcallw", kFar},         {"iret", kFar},
+    {"iretq", kFar},        {"iretw", kFar},          {"iretl", kFar},
+    {"monitor", kWait},     {"mwait", kWait},         {"monitorx", kWait},
+    {"mwaitx", kWait},      {"umonitor", kWait},      {"umwait", kWait},
+    {"tpause", kWait}};
 
-constexpr std::string_view kPrefixes[] = {"lock", "rep",  "repz",   "repnz", "repe",   "repne",    "data16",
-                                          "bnd",  "cs",   "ds",     "es",    "ss",     "notrack",  "addr32",
-                                          "rex",  "{vex}", "{evex}", "{rex}", "xacquire", "xrelease"};
+constexpr std::string_view kPrefixes[] = {
+    "lock", "rep", "repz",    "repnz",  "repe", "repne", "data16", "bnd",   "cs",       "ds",
+    "es",   "ss",  "notrack", "addr32", "rex",  "{vex}", "{evex}", "{rex}", "xacquire", "xrelease"};
 
 // Segment, control and debug registers, with nothing or a digit behind the name.
-constexpr std::string_view kForbiddenRegisters[] = {"%cs", "%ds", "%es", "%fs", "%gs", "%ss", "%cr", "%db", "%dr", "%tr"};
+constexpr std::string_view kForbiddenRegisters[] = {"%cs", "%ds", "%es", "%fs", "%gs",
+                                                    "%ss", "%cr", "%db", "%dr", "%tr"};
 
 bool names_forbidden_register(std::string_view operands) {
   for (const auto& name : kForbiddenRegisters)
-    for (size_t at = operands.find(name); at != std::string_view::npos; at = operands.find(name, at + 1)) {
+    for (size_t at = operands.find(name); at != std::string_view::npos;
+         at = operands.find(name, at + 1)) {
       const char next = at + name.size() < operands.size() ? operands[at + name.size()] : ' ';
       if (!(next >= 'a' && next <= 'z')) return true;
     }
@@ -112,14 +127,16 @@ std::optional<std::string> screen_disassembly(std::string_view listing) {
     if (at == std::string_view::npos || at > 20 || line.front() != ' ') continue;
     std::string_view address = line.substr(0, at);
     address.remove_prefix(std::min(address.find_first_not_of(' '), address.size()));
-    if (address.empty() || address.find_first_not_of("0123456789abcdef") != std::string_view::npos) continue;
+    if (address.empty() || address.find_first_not_of("0123456789abcdef") != std::string_view::npos)
+      continue;
     any = true;
     std::string_view instruction = line.substr(at + 1);
     instruction.remove_prefix(std::min(instruction.find_first_not_of(" \t"), instruction.size()));
     if (const char* why = forbidden(instruction)) {
       std::string text(instruction.substr(0, 80));
       std::replace(text.begin(), text.end(), '\t', ' ');
-      return fmt::format("instruction '{}' in '{}' at {}: {}", text, function.substr(0, 120), address, why);
+      return fmt::format("instruction '{}' in '{}' at {}: {}", text, function.substr(0, 120),
+                         address, why);
     }
   }
   if (!any) return "the disassembler found no instructions";
@@ -136,10 +153,12 @@ Result<std::optional<std::string>> disassemble(const std::filesystem::path& obje
   std::error_code ec;
   std::filesystem::copy_file(object, folder.path() / "object.so", ec);
   if (ec)
-    return fail(ErrorKind::kEnvironment, fmt::format("cannot copy {}: {}", object.string(), ec.message()));
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("cannot copy {}: {}", object.string(), ec.message()));
   ToolLimits limits;
   limits.output_bytes = 256ull << 20;
-  KW_TRY(auto outcome, run_compiler(*tool, {"-d", "-w", "--no-show-raw-insn", "object.so"}, folder.path(), limits));
+  KW_TRY(auto outcome, run_compiler(*tool, {"-d", "-w", "--no-show-raw-insn", "object.so"},
+                                    folder.path(), limits));
   if (!outcome.ok() || outcome.out.size() >= limits.output_bytes)
     return std::optional<std::string>("");  // no instructions: refused
   return std::optional<std::string>(std::move(outcome.out));

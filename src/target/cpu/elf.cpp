@@ -61,7 +61,8 @@ Status read_segments(const Reader& reader, const Elf64_Ehdr& header, ElfObject& 
     Elf64_Phdr segment;
     if (header.e_phoff > (1ull << 40) || !reader.read(header.e_phoff + i * sizeof segment, segment))
       return malformed("program headers lie outside the file");
-    if (!reader.holds(segment.p_offset, segment.p_filesz)) return malformed("segment lies outside the file");
+    if (!reader.holds(segment.p_offset, segment.p_filesz))
+      return malformed("segment lies outside the file");
     if (segment.p_type == PT_LOAD &&
         (segment.p_memsz < segment.p_filesz || segment.p_memsz > (1ull << 40) ||
          segment.p_vaddr > (1ull << 40)))
@@ -103,7 +104,8 @@ Status read_relocations(const Reader& reader, ElfObject& object, uint64_t addres
     Elf64_Rela raw;
     if (!reader.read(*at + i * sizeof raw, raw)) return malformed("relocation");
     const uint64_t symbol = ELF64_R_SYM(raw.r_info);
-    if (symbol >= std::max<size_t>(object.dynamic_symbols.size(), 1)) return malformed("relocation's symbol");
+    if (symbol >= std::max<size_t>(object.dynamic_symbols.size(), 1))
+      return malformed("relocation's symbol");
     object.relocations.push_back(
         {raw.r_offset, static_cast<uint32_t>(ELF64_R_TYPE(raw.r_info)),
          symbol == 0 ? std::string() : object.dynamic_symbols[symbol].name});
@@ -131,14 +133,16 @@ Status read_dynamic(const Reader& reader, ElfObject& object) {
     }
     // Of two entries the loader takes the last: there shall be no two.
     for (const auto& before : object.dynamic)
-      if (before.tag == raw.d_tag && raw.d_tag != DT_NEEDED) return malformed("dynamic entry given twice");
+      if (before.tag == raw.d_tag && raw.d_tag != DT_NEEDED)
+        return malformed("dynamic entry given twice");
     if (object.dynamic.size() >= 256) return malformed("dynamic table is too long");
     object.dynamic.push_back({raw.d_tag, raw.d_un.d_val, {}});
   }
   if (!ended) return malformed("dynamic table has no end");
 
   const uint64_t strings_bytes = dynamic_value(object, DT_STRSZ);
-  const auto strings = file_offset(object.segments, dynamic_value(object, DT_STRTAB), strings_bytes);
+  const auto strings =
+      file_offset(object.segments, dynamic_value(object, DT_STRTAB), strings_bytes);
   if (!strings || strings_bytes == 0) return malformed("dynamic strings");
   const uint64_t strings_end = *strings + strings_bytes;
   const auto name_at = [&](uint64_t offset) -> std::optional<std::string> {
@@ -172,14 +176,16 @@ Status read_dynamic(const Reader& reader, ElfObject& object) {
   if (dynamic_value(object, DT_REL) != 0 || dynamic_value(object, DT_RELSZ) != 0 ||
       (dynamic_value(object, DT_PLTRELSZ) != 0 && dynamic_value(object, DT_PLTREL) != DT_RELA))
     return malformed("relocations without addend");
-  KW_CHECK_OK(read_relocations(reader, object, dynamic_value(object, DT_RELA), dynamic_value(object, DT_RELASZ)));
+  KW_CHECK_OK(read_relocations(reader, object, dynamic_value(object, DT_RELA),
+                               dynamic_value(object, DT_RELASZ)));
   return read_relocations(reader, object, dynamic_value(object, DT_JMPREL),
                           dynamic_value(object, DT_PLTRELSZ));
 }
 
 // Names for messages; what does not fit is left out.
 void read_sections(const Reader& reader, const Elf64_Ehdr& header, ElfObject& object) {
-  if (header.e_shoff == 0 || header.e_shoff > (1ull << 40) || header.e_shentsize != sizeof(Elf64_Shdr))
+  if (header.e_shoff == 0 || header.e_shoff > (1ull << 40) ||
+      header.e_shentsize != sizeof(Elf64_Shdr))
     return;
   std::vector<Elf64_Shdr> raw(header.e_shnum);
   for (size_t i = 0; i < raw.size(); ++i)
@@ -188,11 +194,12 @@ void read_sections(const Reader& reader, const Elf64_Ehdr& header, ElfObject& ob
   const auto& names = raw[header.e_shstrndx];
   if (!reader.holds(names.sh_offset, names.sh_size)) return;
   for (const auto& section : raw) {
-    const auto name = section.sh_name < names.sh_size
-                          ? reader.text(names.sh_offset + section.sh_name, names.sh_offset + names.sh_size)
-                          : std::nullopt;
-    object.sections.push_back({name.value_or("?"), section.sh_type, section.sh_flags, section.sh_addr,
-                               section.sh_offset, section.sh_size});
+    const auto name =
+        section.sh_name < names.sh_size
+            ? reader.text(names.sh_offset + section.sh_name, names.sh_offset + names.sh_size)
+            : std::nullopt;
+    object.sections.push_back({name.value_or("?"), section.sh_type, section.sh_flags,
+                               section.sh_addr, section.sh_offset, section.sh_size});
   }
   for (const auto& section : raw) {
     if (section.sh_type != SHT_SYMTAB || section.sh_link >= raw.size()) continue;
@@ -204,9 +211,10 @@ void read_sections(const Reader& reader, const Elf64_Ehdr& header, ElfObject& ob
     for (uint64_t i = 0; i < count; ++i) {
       Elf64_Sym symbol;
       if (!reader.read(section.sh_offset + i * sizeof symbol, symbol)) break;
-      const auto name = symbol.st_name < strings.sh_size
-                            ? reader.text(strings.sh_offset + symbol.st_name, strings.sh_offset + strings.sh_size)
-                            : std::nullopt;
+      const auto name =
+          symbol.st_name < strings.sh_size
+              ? reader.text(strings.sh_offset + symbol.st_name, strings.sh_offset + strings.sh_size)
+              : std::nullopt;
       if (name && !name->empty()) object.symbols.push_back(to_symbol(symbol, *name));
     }
   }

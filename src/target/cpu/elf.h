@@ -12,8 +12,9 @@
 
 namespace kernelwright::target {
 
-// An x86-64 shared object, read as the loader reads it (program headers and dynamic table); section and local symbol names serve
-// messages only. Every offset is checked against the file: a malformed file is an Error (kInput), never a fault.
+// An x86-64 shared object, read as the loader reads it (program headers and dynamic table); section
+// and local symbol names serve messages only. Every offset is checked against the file: a malformed
+// file is an Error (kInput), never a fault.
 struct ElfObject {
   struct Symbol {
     std::string name;
@@ -43,8 +44,8 @@ struct ElfObject {
   std::vector<Dynamic> dynamic;
   std::vector<Symbol> dynamic_symbols;
   std::vector<Relocation> relocations;
-  std::vector<Section> sections;       // may be empty
-  std::vector<Symbol> symbols;         // of .symtab, may be empty
+  std::vector<Section> sections;  // may be empty
+  std::vector<Symbol> symbols;    // of .symtab, may be empty
 
   // File bytes of a segment.
   std::string_view bytes_of(const Elf64_Phdr& segment, std::string_view file) const;

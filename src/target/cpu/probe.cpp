@@ -32,7 +32,7 @@ constexpr int kLaunchesPerSample = 100;
 constexpr int64_t kFmaPerPass = 12;  // of device/probe.cpp
 constexpr int64_t kSmallestMemorySet = 128ll << 20;
 constexpr int64_t kLargestMemorySet = 1ll << 30;
-constexpr double kBusyShare = 0.15;             // above it, others used the machine
+constexpr double kBusyShare = 0.15;  // above it, others used the machine
 constexpr auto kBusyHolds = std::chrono::minutes(10);
 constexpr int64_t kPiece = 4096;  // working sets are multiples of it
 
@@ -86,8 +86,8 @@ class Probe {
       : object_(std::move(object)), x_(std::move(x)), y_(std::move(y)), bytes_(bytes) {}
 
   // Seconds of one run of `kernel`, the best of several samples, each of `launches` runs.
-  Result<double> time(const std::string& kernel, int64_t bytes_per_worker, int64_t passes, bool team,
-                      int samples = 1, int launches = 1) const {
+  Result<double> time(const std::string& kernel, int64_t bytes_per_worker, int64_t passes,
+                      bool team, int samples = 1, int launches = 1) const {
     const std::string plan = fmt::format(
         R"({{"format": 1, "target": "cpu", "source": "probe.cpp", "buffers": {{
             "x": {{"role": "input", "index": 0, "dtype": "f32", "shape": [{0}]}},
@@ -112,13 +112,16 @@ class Probe {
   }
 
   // Seconds of one pass: as many passes as make a sample long enough, best of the samples.
-  Result<double> pass_time(const std::string& kernel, int64_t bytes_per_worker, int64_t first_passes) const {
+  Result<double> pass_time(const std::string& kernel, int64_t bytes_per_worker,
+                           int64_t first_passes) const {
     int64_t passes = first_passes;
     double seconds = 0;
     for (int round = 0; round < 12; ++round) {
       KW_TRY(seconds, time(kernel, bytes_per_worker, passes, true));
       if (seconds >= kSampleS / 2) break;
-      passes = static_cast<int64_t>(static_cast<double>(passes) * std::clamp(kSampleS / seconds, 1.5, 50.0)) + 1;
+      passes = static_cast<int64_t>(static_cast<double>(passes) *
+                                    std::clamp(kSampleS / seconds, 1.5, 50.0)) +
+               1;
     }
     KW_TRY(seconds, time(kernel, bytes_per_worker, passes, true, kSamples));
     return seconds / static_cast<double>(passes);
@@ -150,7 +153,8 @@ Result<MachineModel::Level> measure_level(const Probe& probe, std::string name, 
 }
 
 int64_t memory_set(int64_t last_cache) {
-  const int64_t physical = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+  const int64_t physical =
+      static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
   const int64_t wanted = std::clamp(4 * last_cache, kSmallestMemorySet, kLargestMemorySet);
   return std::min(wanted, std::max<int64_t>(physical / 16, 16ll << 20)) / kPiece * kPiece;
 }
@@ -174,7 +178,8 @@ Result<MachineModel> measure(const Probe& probe, const std::vector<CacheLevel>& 
     const int64_t set = cache.bytes_per_thread / 2;
     // A level that is no larger than the one before it (odd reports, many sharers) tells nothing.
     if (set <= before || set * threads > memory_bytes) continue;
-    KW_TRY(auto level, measure_level(probe, fmt::format("L{}", cache.level), cache.total_bytes, set));
+    KW_TRY(auto level,
+           measure_level(probe, fmt::format("L{}", cache.level), cache.total_bytes, set));
     model.levels.push_back(std::move(level));
     before = cache.bytes_per_thread;
   }
@@ -232,7 +237,8 @@ void raise_to(MachineModel& model, const MachineModel& other) {
 
 }  // namespace
 
-Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path& cache_root, bool remeasure) {
+Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path& cache_root,
+                                       bool remeasure) {
   const auto caches = cpu_caches();
   const std::string identity = identity_of(compiler, caches);
   const fs::path quiet_file = cache_root / "machine" / (identity + ".json");
@@ -247,11 +253,12 @@ Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path&
   CompileJob job;
   job.source_name = "probe.cpp";
   job.source = probe_source();
-  job.exports = {"probe_copy", "probe_empty",  "probe_fma_f32", "probe_fma_f64",
-                 "probe_read", "probe_vector_bytes"};
+  job.exports = {"probe_copy",    "probe_empty", "probe_fma_f32",
+                 "probe_fma_f64", "probe_read",  "probe_vector_bytes"};
   KW_TRY(const auto built, compile(compiler, job, folder.path(), {}));
   if (!built)
-    return fail(ErrorKind::kEnvironment, "the compiler does not build the probe: " + built.error().log);
+    return fail(ErrorKind::kEnvironment,
+                "the compiler does not build the probe: " + built.error().log);
 
   MachineModel model;
   model.target = "cpu";
@@ -266,8 +273,9 @@ Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path&
 
   const int threads_before = kw_get_threads();
   if (kw_set_threads(model.threads) != 0) return fail(runtime_error("threads"));
-  auto measured = measure(Probe((folder.path() / "object.so").string(), std::move(x), std::move(y), bytes),
-                          caches, bytes, std::move(model));
+  auto measured =
+      measure(Probe((folder.path() / "object.so").string(), std::move(x), std::move(y), bytes),
+              caches, bytes, std::move(model));
   kw_park();
   (void)kw_set_threads(threads_before);
   if (!measured) return measured;
@@ -276,7 +284,8 @@ Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path&
   std::error_code ec;
   fs::create_directories(quiet_file.parent_path(), ec);
   // Not being able to remember costs time only.
-  (void)base::write_file_atomic(busy && !quiet_before ? busy_file : quiet_file, machine_model_json(*measured));
+  (void)base::write_file_atomic(busy && !quiet_before ? busy_file : quiet_file,
+                                machine_model_json(*measured));
   return measured;
 }
 

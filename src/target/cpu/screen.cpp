@@ -22,11 +22,26 @@ struct TagRow {
 };
 // What the linker writes for a plain kernel object; any other entry is refused.
 constexpr TagRow kTags[] = {
-    {DT_NEEDED, nullptr},    {DT_HASH, nullptr},     {DT_STRTAB, nullptr},     {DT_SYMTAB, nullptr},
-    {DT_STRSZ, nullptr},     {DT_SYMENT, nullptr},   {DT_PLTGOT, nullptr},     {DT_PLTRELSZ, nullptr},
-    {DT_PLTREL, nullptr},    {DT_JMPREL, nullptr},   {DT_RELA, nullptr},       {DT_RELASZ, nullptr},
-    {DT_RELAENT, nullptr},   {DT_RELACOUNT, nullptr}, {DT_FLAGS, nullptr},     {DT_FLAGS_1, nullptr},
-    {DT_BIND_NOW, nullptr},  {DT_SYMBOLIC, nullptr}, {DT_VERNEED, nullptr},    {DT_VERNEEDNUM, nullptr},
+    {DT_NEEDED, nullptr},
+    {DT_HASH, nullptr},
+    {DT_STRTAB, nullptr},
+    {DT_SYMTAB, nullptr},
+    {DT_STRSZ, nullptr},
+    {DT_SYMENT, nullptr},
+    {DT_PLTGOT, nullptr},
+    {DT_PLTRELSZ, nullptr},
+    {DT_PLTREL, nullptr},
+    {DT_JMPREL, nullptr},
+    {DT_RELA, nullptr},
+    {DT_RELASZ, nullptr},
+    {DT_RELAENT, nullptr},
+    {DT_RELACOUNT, nullptr},
+    {DT_FLAGS, nullptr},
+    {DT_FLAGS_1, nullptr},
+    {DT_BIND_NOW, nullptr},
+    {DT_SYMBOLIC, nullptr},
+    {DT_VERNEED, nullptr},
+    {DT_VERNEEDNUM, nullptr},
     {DT_VERSYM, nullptr},
     {DT_INIT, "a function that runs when the object is loaded (.init)"},
     {DT_FINI, "a function that runs when the object is unloaded (.fini)"},
@@ -45,9 +60,12 @@ struct RelocationRow {
   const char* refusal;
 };
 constexpr RelocationRow kRelocations[] = {
-    {R_X86_64_NONE, nullptr},      {R_X86_64_RELATIVE, nullptr},
-    {R_X86_64_GLOB_DAT, nullptr},  {R_X86_64_JUMP_SLOT, nullptr},
-    {R_X86_64_64, nullptr},        {R_X86_64_IRELATIVE, "an indirect function (ifunc)"},
+    {R_X86_64_NONE, nullptr},
+    {R_X86_64_RELATIVE, nullptr},
+    {R_X86_64_GLOB_DAT, nullptr},
+    {R_X86_64_JUMP_SLOT, nullptr},
+    {R_X86_64_64, nullptr},
+    {R_X86_64_IRELATIVE, "an indirect function (ifunc)"},
     {R_X86_64_DTPMOD64, "a thread-local variable"},
     {R_X86_64_DTPOFF64, "a thread-local variable"},
     {R_X86_64_TPOFF64, "a thread-local variable"},
@@ -60,7 +78,9 @@ struct Region {
   bool holds(uint64_t from, uint64_t to) const { return from >= begin && to <= end; }
 };
 
-uint64_t page_up(uint64_t value) { return (value + kPage - 1) / kPage * kPage; }
+uint64_t page_up(uint64_t value) {
+  return (value + kPage - 1) / kPage * kPage;
+}
 
 // What the loader makes read-only again after relocation.
 Region read_only_after_relocation(const ElfObject& object) {
@@ -112,15 +132,17 @@ Reason check_segments(const ElfObject& object) {
         if (!writable || segment.p_memsz == 0) break;
         const uint64_t end = segment.p_vaddr + segment.p_memsz;
         if (read_only.holds(segment.p_vaddr, page_up(end))) break;
-        const uint64_t first =
-            segment.p_vaddr >= read_only.begin && segment.p_vaddr < read_only.end ? read_only.end : segment.p_vaddr;
+        const uint64_t first = segment.p_vaddr >= read_only.begin && segment.p_vaddr < read_only.end
+                                   ? read_only.end
+                                   : segment.p_vaddr;
         return fmt::format("writable data: {}; a kernel keeps nothing between calls",
                            variable_in(object, first, end, STT_OBJECT));
       }
       case PT_TLS: {
         std::string name = "";
         for (const auto& symbol : object.symbols)
-          if (symbol.type == STT_TLS && symbol.defined) name = fmt::format(" '{}'", readable(symbol.name));
+          if (symbol.type == STT_TLS && symbol.defined)
+            name = fmt::format(" '{}'", readable(symbol.name));
         return fmt::format("thread-local variable{}; a kernel keeps nothing between calls", name);
       }
       case PT_GNU_STACK:
@@ -145,8 +167,9 @@ Reason check_segments(const ElfObject& object) {
 
 Reason check_dynamic(const ElfObject& object) {
   for (const auto& entry : object.dynamic) {
-    const auto* row = std::find_if(std::begin(kTags), std::end(kTags),
-                                   [&](const TagRow& candidate) { return candidate.tag == entry.tag; });
+    const auto* row =
+        std::find_if(std::begin(kTags), std::end(kTags),
+                     [&](const TagRow& candidate) { return candidate.tag == entry.tag; });
     if (row == std::end(kTags)) return fmt::format("dynamic entry {:#x}", entry.tag);
     if (row->refusal != nullptr) return std::string(row->refusal);
     if (entry.tag == DT_NEEDED && entry.text != "libc.so.6" && entry.text != "libm.so.6")
@@ -163,14 +186,16 @@ Reason check_dynamic(const ElfObject& object) {
 Reason check_relocations(const ElfObject& object) {
   const Region read_only = read_only_after_relocation(object);
   for (const auto& relocation : object.relocations) {
-    const auto* row =
-        std::find_if(std::begin(kRelocations), std::end(kRelocations),
-                     [&](const RelocationRow& candidate) { return candidate.type == relocation.type; });
+    const auto* row = std::find_if(
+        std::begin(kRelocations), std::end(kRelocations),
+        [&](const RelocationRow& candidate) { return candidate.type == relocation.type; });
     if (row == std::end(kRelocations)) return fmt::format("relocation of type {}", relocation.type);
     if (row->refusal != nullptr) return std::string(row->refusal);
     if (relocation.type != R_X86_64_NONE &&
-        (relocation.address > (1ull << 41) || !read_only.holds(relocation.address, relocation.address + 8)))
-      return fmt::format("a relocation outside the relocation tables, at {:#x}", relocation.address);
+        (relocation.address > (1ull << 41) ||
+         !read_only.holds(relocation.address, relocation.address + 8)))
+      return fmt::format("a relocation outside the relocation tables, at {:#x}",
+                         relocation.address);
   }
   return std::nullopt;
 }
@@ -184,7 +209,8 @@ Reason check_symbols(const ElfObject& object, const std::vector<std::string>& ke
     if (symbol.type == STT_TLS) return fmt::format("thread-local variable '{}'", name);
     if (!symbol.defined) {
       if (!std::binary_search(undefined.begin(), undefined.end(), symbol.name))
-        return fmt::format("undefined symbol '{}': a kernel may call only memory and math functions", name);
+        return fmt::format(
+            "undefined symbol '{}': a kernel may call only memory and math functions", name);
     } else if (std::find(kernels.begin(), kernels.end(), symbol.name) == kernels.end()) {
       return fmt::format("exports '{}', which is no kernel of the program", name);
     } else if (symbol.type != STT_FUNC) {
@@ -214,7 +240,8 @@ Reason check_bytes(const ElfObject& object, std::string_view file) {
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
     // Whole pages are mapped.
     const uint64_t begin = segment.p_offset / kPage * kPage;
-    const uint64_t end = std::min<uint64_t>(page_up(segment.p_offset + segment.p_filesz), file.size());
+    const uint64_t end =
+        std::min<uint64_t>(page_up(segment.p_offset + segment.p_filesz), file.size());
     for (uint64_t at = begin; at + 1 < end; ++at)
       for (const auto& pattern : kSystemCalls)
         if (static_cast<unsigned char>(file[at]) == pattern.bytes[0] &&
@@ -222,7 +249,8 @@ Reason check_bytes(const ElfObject& object, std::string_view file) {
           const uint64_t address = at - segment.p_offset + segment.p_vaddr;
           std::string where;
           for (const auto& symbol : object.symbols)
-            if (symbol.type == STT_FUNC && address >= symbol.address && address - symbol.address < symbol.size)
+            if (symbol.type == STT_FUNC && address >= symbol.address &&
+                address - symbol.address < symbol.size)
               where = fmt::format(" in '{}'", readable(symbol.name));
           return fmt::format("the bytes of {} at {:#x}{}", pattern.name, address, where);
         }
@@ -237,11 +265,14 @@ const std::vector<std::string>& allowed_undefined() {
     std::vector<std::string> all = {"memcmp", "memcpy", "memmove", "memset"};
     // Of <math.h>, without lgamma, which writes a global, and nan, which reads a text.
     for (const char* name :
-         {"acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign", "cos", "cosh",
-          "erf", "erfc", "exp", "exp10", "exp2", "expm1", "fabs", "fdim", "floor", "fma", "fmax", "fmin", "fmod",
-          "frexp", "hypot", "ilogb", "ldexp", "llrint", "llround", "log", "log10", "log1p", "log2", "logb",
-          "lrint", "lround", "modf", "nearbyint", "nextafter", "pow", "remainder", "rint", "round", "roundeven",
-          "scalbn", "sin", "sincos", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc"}) {
+         {"acos",      "acosh",  "asin",     "asinh",     "atan",      "atan2",     "atanh",
+          "cbrt",      "ceil",   "copysign", "cos",       "cosh",      "erf",       "erfc",
+          "exp",       "exp10",  "exp2",     "expm1",     "fabs",      "fdim",      "floor",
+          "fma",       "fmax",   "fmin",     "fmod",      "frexp",     "hypot",     "ilogb",
+          "ldexp",     "llrint", "llround",  "log",       "log10",     "log1p",     "log2",
+          "logb",      "lrint",  "lround",   "modf",      "nearbyint", "nextafter", "pow",
+          "remainder", "rint",   "round",    "roundeven", "scalbn",    "sin",       "sincos",
+          "sinh",      "sqrt",   "tan",      "tanh",      "tgamma",    "trunc"}) {
       all.emplace_back(name);
       all.push_back(std::string(name) + "f");
     }
@@ -256,7 +287,8 @@ bool contains_system_call(std::string_view bytes) {
   return object && check_bytes(*object, bytes).has_value();
 }
 
-std::optional<std::string> screen_object(std::string_view bytes, const std::vector<std::string>& kernels) {
+std::optional<std::string> screen_object(std::string_view bytes,
+                                         const std::vector<std::string>& kernels) {
   const auto object = read_elf(bytes);
   if (!object) return object.error().text();
   // The order decides which reason is told when several hold: causes before their effects.

@@ -21,21 +21,46 @@ namespace fs = std::filesystem;
 namespace {
 
 // No -ffast-math and none of its parts that change a result: no reassociation, no reciprocal or
-// flush-to-zero, infinities and NaN count. -fno-math-errno and -fno-trapping-math drop side effects that
-// nobody reads; -ffp-contract=fast rounds a*b+c once instead of twice. docs/toolchain.md.
-constexpr const char* kCommonFlags[] = {
-    "-x", "c++", "-std=c++20", "-O3", "-march=native", "-fPIC", "-fno-exceptions", "-fno-rtti",
-    "-fno-stack-protector", "-fno-stack-clash-protection", "-fcf-protection=none", "-U_FORTIFY_SOURCE",
-    "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fopenmp-simd",
-    "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fno-threadsafe-statics",
-    "-fno-plt", "-fdiagnostics-color=never", "-Iinclude"};
+// flush-to-zero, infinities and NaN count. -fno-math-errno and -fno-trapping-math drop side effects
+// that nobody reads; -ffp-contract=fast rounds a*b+c once instead of twice. docs/toolchain.md.
+constexpr const char* kCommonFlags[] = {"-x",
+                                        "c++",
+                                        "-std=c++20",
+                                        "-O3",
+                                        "-march=native",
+                                        "-fPIC",
+                                        "-fno-exceptions",
+                                        "-fno-rtti",
+                                        "-fno-stack-protector",
+                                        "-fno-stack-clash-protection",
+                                        "-fcf-protection=none",
+                                        "-U_FORTIFY_SOURCE",
+                                        "-fno-asynchronous-unwind-tables",
+                                        "-fno-unwind-tables",
+                                        "-fopenmp-simd",
+                                        "-fno-math-errno",
+                                        "-fno-trapping-math",
+                                        "-ffp-contract=fast",
+                                        "-fno-threadsafe-statics",
+                                        "-fno-plt",
+                                        "-fdiagnostics-color=never",
+                                        "-Iinclude"};
 
-constexpr const char* kLinkFlags[] = {
-    "-shared", "-nostdlib", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack",
-    "-Wl,-z,text", "-Wl,-z,separate-code", "-Wl,--hash-style=sysv", "-Wl,--build-id=none",
-    "-Wl,--version-script=exports.map", "-Wl,--as-needed"};
+constexpr const char* kLinkFlags[] = {"-shared",
+                                      "-nostdlib",
+                                      "-Wl,-Bsymbolic",
+                                      "-Wl,-z,now",
+                                      "-Wl,-z,relro",
+                                      "-Wl,-z,noexecstack",
+                                      "-Wl,-z,text",
+                                      "-Wl,-z,separate-code",
+                                      "-Wl,--hash-style=sysv",
+                                      "-Wl,--build-id=none",
+                                      "-Wl,--version-script=exports.map",
+                                      "-Wl,--as-needed"};
 
-// After the source: what may be linked. libgcc is the static one (128-bit division, half conversions).
+// After the source: what may be linked. libgcc is the static one (128-bit division, half
+// conversions).
 constexpr const char* kLibraries[] = {"-lm", "-lgcc", "-lc"};
 
 constexpr uint64_t kLargestFile = 256ull << 20;  // of the compiler's own temporaries
@@ -51,7 +76,8 @@ bool is_identifier(const std::string& text) {
 }
 
 bool is_plain_file_name(const std::string& name) {
-  if (name.size() < 5 || name.size() > 100 || !name.ends_with(".cpp") || name[0] == '-') return false;
+  if (name.size() < 5 || name.size() > 100 || !name.ends_with(".cpp") || name[0] == '-')
+    return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return c == '_' || c == '-' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
            (c >= 'A' && c <= 'Z');
@@ -64,15 +90,16 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
     text.replace(at, what.size(), with);
 }
 
-// The first file that was read but is neither ours, nor the candidate's source, nor reachable from the allowed headers.
+// The first file that was read but is neither ours, nor the candidate's source, nor reachable from
+// the allowed headers.
 std::optional<std::string> forbidden_include(const Compiler& compiler, const CompileJob& job,
                                              const std::string& rule) {
   for (const auto& file : parse_dependencies(rule)) {
     const std::string name = fs::path(file).lexically_normal().string();
     if (name == job.source_name || compiler.headers.contains(name)) continue;
-    const bool ours = std::any_of(
-        device_sources().begin(), device_sources().end(),
-        [&](const DeviceSource& source) { return name == "include/" + source.name; });
+    const bool ours =
+        std::any_of(device_sources().begin(), device_sources().end(),
+                    [&](const DeviceSource& source) { return name == "include/" + source.name; });
     if (!ours) return name;
   }
   return std::nullopt;
@@ -88,10 +115,10 @@ std::string limit_message(const base::ProcessOutcome& outcome, const CompileLimi
 
 const std::vector<std::string>& allowed_headers() {
   static const std::vector<std::string> headers = {
-      "algorithm", "array",    "bit",    "cfloat",   "climits",   "cmath",   "concepts",
-      "cstddef",   "cstdint",  "cstring", "float.h", "immintrin.h", "initializer_list",
-      "limits",    "limits.h", "math.h", "numbers",  "numeric",   "stddef.h", "stdint.h",
-      "string.h",  "tuple",    "type_traits", "utility"};
+      "algorithm",        "array",    "bit",      "cfloat",  "climits",     "cmath",
+      "concepts",         "cstddef",  "cstdint",  "cstring", "float.h",     "immintrin.h",
+      "initializer_list", "limits",   "limits.h", "math.h",  "numbers",     "numeric",
+      "stddef.h",         "stdint.h", "string.h", "tuple",   "type_traits", "utility"};
   return headers;
 }
 
@@ -185,8 +212,8 @@ std::string shorten_compiler_log(const std::string& log, const fs::path& folder)
     } else if (head || (!line.empty() && line[0] != ' ')) {
       in_note = false;
     }
-    if (in_note || line.starts_with("compilation terminated") || line.starts_with("In file included") ||
-        line.starts_with("                 from "))
+    if (in_note || line.starts_with("compilation terminated") ||
+        line.starts_with("In file included") || line.starts_with("                 from "))
       continue;
     if (error && ++errors > kMaxErrors) break;
     if (++count > kMaxLogLines || out.size() + line.size() > kMaxLogBytes) {
@@ -201,9 +228,11 @@ std::string shorten_compiler_log(const std::string& log, const fs::path& folder)
 namespace {
 
 // `shifted`: with segments further apart.
-Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& compiler, const CompileJob& job,
+Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& compiler,
+                                                               const CompileJob& job,
                                                                const fs::path& folder,
-                                                               const CompileLimits& limits, bool shifted) {
+                                                               const CompileLimits& limits,
+                                                               bool shifted) {
   const auto refuse = [](std::string log) {
     return tl::expected<CompileOutput, BuildFailure>(
         tl::unexpected(BuildFailure{std::move(log), false}));
@@ -211,10 +240,12 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
   if (!is_plain_file_name(job.source_name))
     return refuse("the source file must have a plain name that ends in .cpp\n");
   for (const auto& [name, value] : job.defines)
-    if (!is_identifier(name)) return refuse(fmt::format("param '{}' is no identifier\n", name.substr(0, 40)));
+    if (!is_identifier(name))
+      return refuse(fmt::format("param '{}' is no identifier\n", name.substr(0, 40)));
   std::string exports = job.exports.empty() ? "{\n" : "{\n  global:\n";
   for (const auto& name : job.exports) {
-    if (!is_identifier(name)) return refuse(fmt::format("kernel '{}' is no identifier\n", name.substr(0, 40)));
+    if (!is_identifier(name))
+      return refuse(fmt::format("kernel '{}' is no identifier\n", name.substr(0, 40)));
     exports += fmt::format("    {};\n", name);
   }
   exports += "  local: *;\n};\n";
@@ -230,8 +261,8 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
 
   std::vector<std::string> arguments = compile_flags(compiler, job);
   if (shifted) arguments.emplace_back("-Wl,-z,max-page-size=0x8000");
-  const std::vector<std::string> files = {"-MD", "-MF", "deps.d", "-MT", "object", "-o", "object.so",
-                                          job.source_name};
+  const std::vector<std::string> files = {"-MD",    "-MF", "deps.d",    "-MT",
+                                          "object", "-o",  "object.so", job.source_name};
   arguments.insert(arguments.end(), files.begin(), files.end());
   arguments.insert(arguments.end(), std::begin(kLibraries), std::end(kLibraries));
   KW_TRY(const base::ProcessOutcome outcome,
@@ -242,8 +273,9 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
   const auto rule = base::read_file(folder / "deps.d", 4 << 20);
   if (rule)
     if (const auto file = forbidden_include(compiler, job, *rule))
-      return refuse(fmt::format("include of {} is not allowed; allowed: {}, and the project's device headers\n",
-                                *file, fmt::join(allowed_headers(), ", ")));
+      return refuse(fmt::format(
+          "include of {} is not allowed; allowed: {}, and the project's device headers\n", *file,
+          fmt::join(allowed_headers(), ", ")));
   std::string log = shorten_compiler_log(outcome.err, folder);
   if (!outcome.ok()) {
     if (log.find("__dso_handle") != std::string::npos)
@@ -251,24 +283,29 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
     BuildFailure failure{log, outcome.end == base::ProcessOutcome::End::kTimedOut};
     if (outcome.end != base::ProcessOutcome::End::kExited)
       failure.log = limit_message(outcome, limits) + "\n" + failure.log;
-    if (failure.log.empty()) failure.log = fmt::format("the compiler failed with code {}\n", outcome.code);
+    if (failure.log.empty())
+      failure.log = fmt::format("the compiler failed with code {}\n", outcome.code);
     return tl::expected<CompileOutput, BuildFailure>(tl::unexpected(std::move(failure)));
   }
   if (!rule) return refuse("the compiler wrote no list of includes\n");
   const auto size = fs::file_size(folder / "object.so", ec);
   if (ec) return refuse("the compiler wrote no object\n");
   if (size > limits.object_bytes)
-    return refuse(fmt::format("the object has {} bytes, over the limit of {}\n", size, limits.object_bytes));
+    return refuse(
+        fmt::format("the object has {} bytes, over the limit of {}\n", size, limits.object_bytes));
   KW_TRY(const std::string bytes, base::read_file(folder / "object.so", limits.object_bytes));
-  // Constants at another distance from the code: other displacements. The screen judges what comes out.
-  if (contains_system_call(bytes) && !shifted) return compile_once(compiler, job, folder, limits, true);
+  // Constants at another distance from the code: other displacements. The screen judges what comes
+  // out.
+  if (contains_system_call(bytes) && !shifted)
+    return compile_once(compiler, job, folder, limits, true);
   if (const auto object = read_elf(bytes)) {
     for (const auto& name : job.exports)
       if (std::none_of(object->dynamic_symbols.begin(), object->dynamic_symbols.end(),
                        [&](const auto& symbol) { return symbol.defined && symbol.name == name; }))
-        return refuse(fmt::format("kernel '{}' is not defined; expected: extern \"C\" void {}(const kw_args* args, "
-                                  "int64_t begin, int64_t end)\n",
-                                  name, name));
+        return refuse(fmt::format(
+            "kernel '{}' is not defined; expected: extern \"C\" void {}(const kw_args* args, "
+            "int64_t begin, int64_t end)\n",
+            name, name));
   }
   return CompileOutput{log, outcome.wall_s};
 }

@@ -17,17 +17,18 @@ namespace kernelwright::target {
 // A C++ compiler of this machine.
 struct Compiler {
   enum class Family { kGcc, kClang };
-  std::filesystem::path path;          // what is run
+  std::filesystem::path path;  // what is run
   Family family = Family::kGcc;
-  std::string version;                 // first line of --version
-  std::vector<std::string> arch_flags; // what -march=native stands for here
-  std::set<std::string> headers;       // files that the allowed headers reach
-  std::string identity;                // hash of all of this
+  std::string version;                  // first line of --version
+  std::vector<std::string> arch_flags;  // what -march=native stands for here
+  std::set<std::string> headers;        // files that the allowed headers reach
+  std::string identity;                 // hash of all of this
 };
 
-// The compiler named by `setting` (a name on PATH or a path), or, when it is empty, the first of g++, clang++ and their
-// versioned names on PATH. kEnvironment, one line, when there is none that works. What a compiler says about
-// itself is kept under `cache_root`, so that a second call starts no process.
+// The compiler named by `setting` (a name on PATH or a path), or, when it is empty, the first of
+// g++, clang++ and their versioned names on PATH. kEnvironment, one line, when there is none that
+// works. What a compiler says about itself is kept under `cache_root`, so that a second call starts
+// no process.
 Result<Compiler> find_compiler(const std::string& setting, const std::filesystem::path& cache_root);
 
 // One translation unit and what must come out of it.
@@ -35,8 +36,8 @@ struct CompileJob {
   std::string source_name = "kernels.cpp";  // in messages
   std::string source;
   std::map<std::string, int64_t> defines;
-  std::vector<std::string> flags;           // the candidate's own, from the allow-list
-  std::vector<std::string> exports;         // extern "C" functions; everything else is made local
+  std::vector<std::string> flags;    // the candidate's own, from the allow-list
+  std::vector<std::string> exports;  // extern "C" functions; everything else is made local
 };
 
 struct CompileLimits {
@@ -56,9 +57,10 @@ struct CompileOutput {
   double seconds = 0;
 };
 
-// Compiles and links `job` in `folder` (private, empty) into folder/object.so. The compiler is confined: it reads system
-// folders, writes `folder`, has no network; time, memory and sizes are bounded. The outer Result fails on our own
-// troubles, the inner one is the source's: errors, an include outside the allow-list, the time limit.
+// Compiles and links `job` in `folder` (private, empty) into folder/object.so. The compiler is
+// confined: it reads system folders, writes `folder`, has no network; time, memory and sizes are
+// bounded. The outer Result fails on our own troubles, the inner one is the source's: errors, an
+// include outside the allow-list, the time limit.
 Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compiler,
                                                           const CompileJob& job,
                                                           const std::filesystem::path& folder,
@@ -67,7 +69,8 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compil
 // Standard headers that generated code may include; they need no library.
 const std::vector<std::string>& allowed_headers();
 
-// What a proposer reads: the first few errors, without `folder` and without notes, at most about 40 lines.
+// What a proposer reads: the first few errors, without `folder` and without notes, at most about 40
+// lines.
 std::string shorten_compiler_log(const std::string& log, const std::filesystem::path& folder);
 
 // File names of a make rule as written by -M ("a.o: b.h c\ d.h \<newline> e.h").

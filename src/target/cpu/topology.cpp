@@ -37,7 +37,9 @@ std::string word_of(const std::filesystem::path& file) {
 int64_t parse_size(const std::string& text) {
   char* end = nullptr;
   const int64_t value = std::strtoll(text.c_str(), &end, 10);
-  const int64_t unit = end != nullptr && *end == 'K' ? 1024 : end != nullptr && *end == 'M' ? 1 << 20 : 1;
+  const int64_t unit = end != nullptr && *end == 'K'   ? 1024
+                       : end != nullptr && *end == 'M' ? 1 << 20
+                                                       : 1;
   return value > 0 && value < (1ll << 40) ? value * unit : 0;
 }
 
@@ -67,8 +69,8 @@ std::string cpu_signature() {
   std::istringstream lines(cpu_info());
   std::string line;
   while (std::getline(lines, line) && !line.empty())
-    if (line.starts_with("vendor_id") || line.starts_with("cpu family") || line.starts_with("model") ||
-        line.starts_with("stepping") || line.starts_with("flags"))
+    if (line.starts_with("vendor_id") || line.starts_with("cpu family") ||
+        line.starts_with("model") || line.starts_with("stepping") || line.starts_with("flags"))
       signature += line + "\n";
   return signature;
 }
@@ -123,7 +125,8 @@ std::vector<CacheLevel> cpu_caches() {
     for (const auto& [level, name] : names) {
       const long bytes = ::sysconf(name);
       if (bytes <= 0) continue;
-      for (int i = 0; i < (level < 3 ? cpu_threads() : 1); ++i) found[level][std::to_string(i)] = bytes;
+      for (int i = 0; i < (level < 3 ? cpu_threads() : 1); ++i)
+        found[level][std::to_string(i)] = bytes;
     }
   }
   std::vector<CacheLevel> levels;

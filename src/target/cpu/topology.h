@@ -20,9 +20,11 @@ std::string cpu_device_name();
 int cpu_threads();
 // Vendor, family, model, stepping and features of the first CPU, as the system prints them.
 std::string cpu_signature();
-// Share of the machine's processor time that was in use during the last moment (0 to 1); waits 60 ms.
+// Share of the machine's processor time that was in use during the last moment (0 to 1); waits 60
+// ms.
 double cpu_busy_share();
-// Nearest first, from sysfs, else from sysconf; empty when nothing is known. A hypervisor may report odd sizes.
+// Nearest first, from sysfs, else from sysconf; empty when nothing is known. A hypervisor may
+// report odd sizes.
 std::vector<CacheLevel> cpu_caches();
 
 }  // namespace kernelwright::target

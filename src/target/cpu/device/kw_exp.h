@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, expm1, tanh, sigmoid, erf, log, log1p, log2. Included by kw_math.h, which states their errors.
-// Method: x = n ln2 + r with |r| <= ln2/2, or x = 2^e m with m in [sqrt(1/2), sqrt(2)); minimax
-// polynomials (Remez) for what is left.
+// exp, expm1, tanh, sigmoid, erf, log, log1p, log2. Included by kw_math.h, which states their
+// errors. Method: x = n ln2 + r with |r| <= ln2/2, or x = 2^e m with m in [sqrt(1/2), sqrt(2));
+// minimax polynomials (Remez) for what is left.
 #ifndef KW_EXP_H
 #define KW_EXP_H
 
@@ -45,8 +45,12 @@ KW_INLINE double kw_expm1_reduced(double x, int64_t* n) {
   return r + (r * r) * q;
 }
 
-KW_INLINE float kw_pow2(int32_t n) { return kw_from_bits((uint32_t)(n + 127) << 23); }
-KW_INLINE double kw_pow2(int64_t n) { return kw_from_bits((uint64_t)(n + 1023) << 52); }
+KW_INLINE float kw_pow2(int32_t n) {
+  return kw_from_bits((uint32_t)(n + 127) << 23);
+}
+KW_INLINE double kw_pow2(int64_t n) {
+  return kw_from_bits((uint64_t)(n + 1023) << 52);
+}
 
 KW_INLINE float kw_exp(float x) {
   float c = x > 89.0f ? 89.0f : x;
@@ -141,7 +145,9 @@ KW_INLINE float kw_erf(float x) {
   const float big = __builtin_copysignf((1.0f - s) - m * s, x);
   return a < 0.95f ? small : big;
 }
-KW_INLINE double kw_erf(double x) { return __builtin_erf(x); }
+KW_INLINE double kw_erf(double x) {
+  return __builtin_erf(x);
+}
 
 // x = 2^e (1 + f) for a positive, finite x.
 KW_INLINE float kw_log_split(float x, float* e) {
@@ -243,6 +249,8 @@ KW_INLINE float kw_log2(float x) {
   const float y = e + (f * 0x1.7140p+0f + (f * 0x1.47652cp-12f + r * 0x1.715476p0f));
   return kw_log_specials(x, y);
 }
-KW_INLINE double kw_log2(double x) { return __builtin_log2(x); }
+KW_INLINE double kw_log2(double x) {
+  return __builtin_log2(x);
+}
 
 #endif

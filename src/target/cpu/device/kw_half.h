@@ -9,7 +9,9 @@
 typedef uint16_t kw_f16;
 typedef uint16_t kw_bf16;
 
-KW_INLINE float kw_bf16_to_f32(kw_bf16 h) { return kw_from_bits((uint32_t)h << 16); }
+KW_INLINE float kw_bf16_to_f32(kw_bf16 h) {
+  return kw_from_bits((uint32_t)h << 16);
+}
 
 KW_INLINE kw_bf16 kw_f32_to_bf16(float x) {
   const uint32_t u = kw_bits(x);

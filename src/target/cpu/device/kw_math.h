@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scalar functions for generated CPU kernels, named kw_*, for float and double (some also for integers). Those of the
-// table have no branch and call nothing, so that loops over them become vector code without -ffast-math.
-// Infinities, NaN, overflow and denormals come out as IEEE asks. Not in the table: <math.h>'s, by a call.
+// Scalar functions for generated CPU kernels, named kw_*, for float and double (some also for
+// integers). Those of the table have no branch and call nothing, so that loops over them become
+// vector code without -ffast-math. Infinities, NaN, overflow and denormals come out as IEEE asks.
+// Not in the table: <math.h>'s, by a call.
 //
 //   largest error in ulp       float   double    (tests/unit/target_math_test.cpp)
 //   kw_exp                     1.1     1.1
@@ -24,7 +25,11 @@
 #include "kw_pow.h"
 #include "kw_trig.h"
 
-KW_INLINE float kw_atan2(float y, float x) { return __builtin_atan2f(y, x); }
-KW_INLINE double kw_atan2(double y, double x) { return __builtin_atan2(y, x); }
+KW_INLINE float kw_atan2(float y, float x) {
+  return __builtin_atan2f(y, x);
+}
+KW_INLINE double kw_atan2(double y, double x) {
+  return __builtin_atan2(y, x);
+}
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pow. Included by kw_math.h, which states its error. The float version computes 2^(y log2 |x|) in double.
+// pow. Included by kw_math.h, which states its error. The float version computes 2^(y log2 |x|) in
+// double.
 #ifndef KW_POW_H
 #define KW_POW_H
 
@@ -50,6 +51,8 @@ KW_INLINE float kw_pow(float x, float y) {
   return one ? 1.0f : v;
 }
 
-KW_INLINE double kw_pow(double x, double y) { return __builtin_pow(x, y); }
+KW_INLINE double kw_pow(double x, double y) {
+  return __builtin_pow(x, y);
+}
 
 #endif

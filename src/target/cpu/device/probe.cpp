@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels of the machine model's probe, built on the spot by the toolchain that builds candidates. Every worker
-// works on its own piece; args: x, y, values {bytes per worker, passes}.
+// Kernels of the machine model's probe, built on the spot by the toolchain that builds candidates.
+// Every worker works on its own piece; args: x, y, values {bytes per worker, passes}.
 #include "kernelwright/kernel_abi.h"
 
 #if defined(__AVX512F__)
@@ -71,5 +71,9 @@ static inline __attribute__((always_inline)) void multiply_add(const kw_args* ar
   *((V*)args->buffers[1] + args->worker) = sum;
 }
 
-extern "C" void probe_fma_f32(const kw_args* args, int64_t, int64_t) { multiply_add<vf>(args, 0.5); }
-extern "C" void probe_fma_f64(const kw_args* args, int64_t, int64_t) { multiply_add<vd>(args, 0.5); }
+extern "C" void probe_fma_f32(const kw_args* args, int64_t, int64_t) {
+  multiply_add<vf>(args, 0.5);
+}
+extern "C" void probe_fma_f64(const kw_args* args, int64_t, int64_t) {
+  multiply_add<vd>(args, 0.5);
+}

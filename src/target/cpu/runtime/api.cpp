@@ -52,28 +52,39 @@ const LoadedProgram::Port* port(const kw_program* program, const char* role, int
 
 extern "C" {
 
-int kw_runtime_abi(void) { return KW_RUNTIME_ABI; }
-const char* kw_last_error(void) { return t_last_error.c_str(); }
-const char* kw_cpu_features(void) { return kernelwright::runtime::cpu_features(); }
+int kw_runtime_abi(void) {
+  return KW_RUNTIME_ABI;
+}
+const char* kw_last_error(void) {
+  return t_last_error.c_str();
+}
+const char* kw_cpu_features(void) {
+  return kernelwright::runtime::cpu_features();
+}
 
 kw_status kw_set_threads(int count) {
   return guarded([&]() -> kernelwright::Status {
     using kernelwright::runtime::Pool;
     if (count < 1 || count > Pool::kMaxThreads)
-      return kernelwright::fail(kernelwright::ErrorKind::kUsage,
-                                fmt::format("thread count {} is outside 1..{}", count, Pool::kMaxThreads));
+      return kernelwright::fail(
+          kernelwright::ErrorKind::kUsage,
+          fmt::format("thread count {} is outside 1..{}", count, Pool::kMaxThreads));
     kernelwright::runtime::process_pool().set_threads(count);
     return {};
   });
 }
-int kw_get_threads(void) { return kernelwright::runtime::process_pool().threads(); }
+int kw_get_threads(void) {
+  return kernelwright::runtime::process_pool().threads();
+}
 kw_status kw_start_threads(void) {
   return guarded([]() -> kernelwright::Status {
     kernelwright::runtime::process_pool().start();
     return {};
   });
 }
-void kw_park(void) { kernelwright::runtime::process_pool().park(); }
+void kw_park(void) {
+  kernelwright::runtime::process_pool().park();
+}
 
 kw_status kw_open(const char* program_json, const char* object_path, kw_program** out) {
   return guarded([&]() -> kernelwright::Status {
@@ -85,7 +96,9 @@ kw_status kw_open(const char* program_json, const char* object_path, kw_program*
     return {};
   });
 }
-void kw_close(kw_program* program) { delete program; }
+void kw_close(kw_program* program) {
+  delete program;
+}
 
 int kw_buffer_count(const kw_program* program, const char* role) {
   const auto* ports = program && role ? program->loaded->ports(role) : nullptr;
@@ -103,18 +116,22 @@ int64_t kw_buffer_bytes(const kw_program* program, const char* role, int i) {
   const auto* found = port(program, role, i);
   return found ? found->bytes : -1;
 }
-int64_t kw_workspace_bytes(const kw_program* program) { return program ? program->loaded->workspace_bytes() : 0; }
+int64_t kw_workspace_bytes(const kw_program* program) {
+  return program ? program->loaded->workspace_bytes() : 0;
+}
 
 kw_status kw_prepare(kw_program* program, const void* const* weights) {
   return guarded([&]() -> kernelwright::Status {
-    if (!program) return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_prepare: null program");
+    if (!program)
+      return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_prepare: null program");
     return program->loaded->prepare(weights);
   });
 }
-kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs, void* const* states,
-                 const double* scalars) {
+kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
+                 void* const* states, const double* scalars) {
   return guarded([&]() -> kernelwright::Status {
-    if (!program) return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_run: null program");
+    if (!program)
+      return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_run: null program");
     return program->loaded->run(inputs, outputs, states, scalars);
   });
 }
@@ -122,6 +139,8 @@ kw_status kw_run(kw_program* program, const void* const* inputs, void* const* ou
 void kw_poison_scratch(kw_program* program, int byte) {
   if (program) program->loaded->poison_scratch(byte);
 }
-int kw_sync_is_zero(const kw_program* program) { return program && program->loaded->sync_is_zero() ? 1 : 0; }
+int kw_sync_is_zero(const kw_program* program) {
+  return program && program->loaded->sync_is_zero() ? 1 : 0;
+}
 
 }  // extern "C"

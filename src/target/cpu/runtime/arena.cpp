@@ -21,16 +21,19 @@ Result<Arena> Arena::create(int64_t bytes) {
   size_t align = wanted >= 2 * kHugePage ? kHugePage : kPage;
   size_t body = (wanted + kPage - 1) / kPage * kPage;
   size_t total = body + align + 2 * kPage;
-  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping =
+      mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED)
-    return fail(ErrorKind::kEnvironment, fmt::format("no memory for a workspace of {} bytes", bytes));
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("no memory for a workspace of {} bytes", bytes));
   auto first = reinterpret_cast<uintptr_t>(mapping) + kPage;
   first = (first + align - 1) / align * align;
   void* start = reinterpret_cast<void*>(first);
   arena.mapping_ = mapping;
   arena.mapped_ = total;
   if (mprotect(start, body, PROT_READ | PROT_WRITE) != 0)
-    return fail(ErrorKind::kEnvironment, fmt::format("no memory for a workspace of {} bytes", bytes));
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("no memory for a workspace of {} bytes", bytes));
   if (align == kHugePage) madvise(start, body, MADV_HUGEPAGE);
   arena.data_ = static_cast<std::byte*>(start);
   arena.bytes_ = bytes;

@@ -8,8 +8,8 @@
 
 namespace kernelwright::runtime {
 
-// Zeroed memory of its own mapping, page-aligned, with an unmapped page before and behind it so that a
-// kernel that runs off its end is stopped. Large arenas ask for huge pages.
+// Zeroed memory of its own mapping, page-aligned, with an unmapped page before and behind it so
+// that a kernel that runs off its end is stopped. Large arenas ask for huge pages.
 class Arena {
  public:
   static Result<Arena> create(int64_t bytes);

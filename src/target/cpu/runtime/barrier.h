@@ -5,9 +5,9 @@
 
 namespace kernelwright::runtime {
 
-// A barrier for `count` threads that stays usable: the last to arrive flips the phase that the others
-// watch (a sense-reversing barrier whose sense is a counter). Everything written before wait() by any
-// thread is seen by all after it.
+// A barrier for `count` threads that stays usable: the last to arrive flips the phase that the
+// others watch (a sense-reversing barrier whose sense is a counter). Everything written before
+// wait() by any thread is seen by all after it.
 class SpinBarrier {
  public:
   // Only while nobody waits.

@@ -14,7 +14,9 @@ struct kw_team {
 namespace kernelwright::runtime {
 namespace {
 
-void team_barrier(kw_team* team) { team->pool->team_barrier(); }
+void team_barrier(kw_team* team) {
+  team->pool->team_barrier();
+}
 
 struct LaunchContext {
   const LaunchOp* op;
@@ -43,10 +45,18 @@ template <class Patch>
 kw_value scalar_value(const Patch& patch, double real, int64_t integer, bool from_real) {
   kw_value value{};
   switch (patch.dtype) {
-    case graph::DType::kF32: value.f32 = from_real ? static_cast<float>(real) : static_cast<float>(integer); break;
-    case graph::DType::kF64: value.f64 = from_real ? real : static_cast<double>(integer); break;
-    case graph::DType::kI32: value.i32 = static_cast<int32_t>(from_real ? static_cast<int64_t>(real) : integer); break;
-    default: value.i64 = from_real ? static_cast<int64_t>(real) : integer; break;
+    case graph::DType::kF32:
+      value.f32 = from_real ? static_cast<float>(real) : static_cast<float>(integer);
+      break;
+    case graph::DType::kF64:
+      value.f64 = from_real ? real : static_cast<double>(integer);
+      break;
+    case graph::DType::kI32:
+      value.i32 = static_cast<int32_t>(from_real ? static_cast<int64_t>(real) : integer);
+      break;
+    default:
+      value.i64 = from_real ? static_cast<int64_t>(real) : integer;
+      break;
   }
   return value;
 }
@@ -56,7 +66,8 @@ void launch(LaunchOp& op, const Execution& execution, const int64_t* counters) {
     op.pointers[i] = execution.slots[op.buffers[i].slot] + op.buffers[i].offset;
   for (const auto& patch : op.scalars)
     op.values[patch.value] = scalar_value(patch, execution.scalars[patch.scalar], 0, true);
-  for (const auto& patch : op.steps) op.values[patch.value] = scalar_value(patch, 0, counters[patch.depth], false);
+  for (const auto& patch : op.steps)
+    op.values[patch.value] = scalar_value(patch, 0, counters[patch.depth], false);
   kw_team team{&execution.pool};
   LaunchContext context{&op, &execution, op.team ? &team : nullptr, execution.pool.threads()};
   if (op.team)
@@ -73,14 +84,16 @@ struct MoveContext {
 
 void fill_bytes(std::byte* to, int64_t bytes, const MoveOp& op, int64_t phase) {
   bool uniform = true;
-  for (int64_t i = 1; i < op.pattern_bytes; ++i) uniform = uniform && op.pattern[i] == op.pattern[0];
+  for (int64_t i = 1; i < op.pattern_bytes; ++i)
+    uniform = uniform && op.pattern[i] == op.pattern[0];
   if (uniform) {
     std::memset(to, op.pattern[0], static_cast<size_t>(bytes));
     return;
   }
   // Doubling copies; a range may begin inside an element.
   int64_t head = std::min(bytes, op.pattern_bytes);
-  for (int64_t i = 0; i < head; ++i) to[i] = static_cast<std::byte>(op.pattern[(phase + i) % op.pattern_bytes]);
+  for (int64_t i = 0; i < head; ++i)
+    to[i] = static_cast<std::byte>(op.pattern[(phase + i) % op.pattern_bytes]);
   for (int64_t done = head; done < bytes;) {
     int64_t next = std::min(done, bytes - done);
     std::memcpy(to + done, to, static_cast<size_t>(next));
@@ -124,7 +137,8 @@ void move(const MoveOp& op, const Execution& execution) {
   if (op.runs == 1)
     execution.pool.run_ranges(move_run, &context, op.run_bytes, kBytesPerRange);
   else
-    execution.pool.run_ranges(move_runs, &context, op.runs, std::max<int64_t>(1, kBytesPerRange / op.run_bytes));
+    execution.pool.run_ranges(move_runs, &context, op.runs,
+                              std::max<int64_t>(1, kBytesPerRange / op.run_bytes));
 }
 
 }  // namespace
@@ -142,7 +156,8 @@ void execute(Plan& plan, const Execution& execution) {
       counters[begin->depth] = 0;
     } else if (auto* end = std::get_if<RepeatEnd>(&op)) {
       for (const auto& [a, b] : end->swaps) std::swap(execution.slots[a], execution.slots[b]);
-      if (++counters[end->depth] < std::get<RepeatBegin>(plan.ops[end->begin]).count) at = end->begin;
+      if (++counters[end->depth] < std::get<RepeatBegin>(plan.ops[end->begin]).count)
+        at = end->begin;
     }
   }
   for (size_t i = 0; i < plan.swapped.size(); ++i) execution.slots[plan.swapped[i]] = plan.kept[i];

@@ -9,13 +9,13 @@
 
 namespace kernelwright::runtime {
 
-// Runs a plan on the pool, whose lock the caller holds. `slots` is the pointer table, one per buffer;
-// repeats may exchange entries, and they are put back at the end. Allocates nothing.
+// Runs a plan on the pool, whose lock the caller holds. `slots` is the pointer table, one per
+// buffer; repeats may exchange entries, and they are put back at the end. Allocates nothing.
 struct Execution {
   Pool& pool;
   std::vector<std::byte*>& slots;
   const double* scalars;
-  std::byte* scratch;         // scratch_stride bytes per worker
+  std::byte* scratch;  // scratch_stride bytes per worker
   int64_t scratch_stride;
 };
 void execute(Plan& plan, const Execution& execution);

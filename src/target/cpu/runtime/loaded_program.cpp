@@ -18,9 +18,13 @@ namespace {
 
 constexpr int64_t kAlignment = 64;  // kernel_abi.h promises it
 
-int64_t rounded(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+int64_t rounded(int64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
-bool is_aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0; }
+bool is_aligned(const void* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0;
+}
 
 Status check_features(const program::Program& program) {
   std::set<std::string> present;
@@ -28,13 +32,15 @@ Status check_features(const program::Program& program) {
   for (std::string word; words >> word;) present.insert(word);
   for (const std::string& feature : program.requires_features)
     if (!present.contains(feature))
-      return fail(ErrorKind::kEnvironment, fmt::format("this CPU has no '{}', which the program requires", feature));
+      return fail(ErrorKind::kEnvironment,
+                  fmt::format("this CPU has no '{}', which the program requires", feature));
   return {};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedProgram>> LoadedProgram::open(const std::string& json, const std::string& object_path) {
+Result<std::unique_ptr<LoadedProgram>> LoadedProgram::open(const std::string& json,
+                                                           const std::string& object_path) {
   auto loaded = std::make_unique<LoadedProgram>();
   KW_CHECK_OK(loaded->load(json, object_path));
   return loaded;
@@ -43,7 +49,8 @@ Result<std::unique_ptr<LoadedProgram>> LoadedProgram::open(const std::string& js
 Status LoadedProgram::load(const std::string& json, const std::string& object_path) {
   KW_TRY(program_, program::parse_program(json));
   if (program_.target != "cpu")
-    return fail(ErrorKind::kInput, fmt::format("a program for target {} cannot run on the cpu", program_.target));
+    return fail(ErrorKind::kInput,
+                fmt::format("a program for target {} cannot run on the cpu", program_.target));
   KW_CHECK_OK(program::validate(program_));
   KW_CHECK_OK(check_features(program_));
   KW_TRY(layout_, program::lay_out(program_, kAlignment));
@@ -94,17 +101,20 @@ void LoadedProgram::build_ports() {
     Port port{buffer.name, buffer.index, -1, static_cast<int>(i)};
     if (buffer.typed) {
       port.bytes = static_cast<int64_t>(graph::dtype_bytes(buffer.dtype));
-      for (const auto& extent : buffer.shape) port.bytes *= program::evaluate(extent, program_.params).value_or(0);
+      for (const auto& extent : buffer.shape)
+        port.bytes *= program::evaluate(extent, program_.params).value_or(0);
     }
     if (buffer.role == program::BufferRole::kWeight || buffer.role == program::BufferRole::kState) {
       port.name = buffer.weight;
       (buffer.role == program::BufferRole::kWeight ? weights_ : states_).push_back(port);
-    } else if (buffer.role == program::BufferRole::kInput || buffer.role == program::BufferRole::kOutput) {
+    } else if (buffer.role == program::BufferRole::kInput ||
+               buffer.role == program::BufferRole::kOutput) {
       (buffer.role == program::BufferRole::kInput ? inputs_ : outputs_).push_back(port);
     }
   }
   for (auto* list : {&inputs_, &outputs_})
-    std::sort(list->begin(), list->end(), [](const Port& a, const Port& b) { return a.index < b.index; });
+    std::sort(list->begin(), list->end(),
+              [](const Port& a, const Port& b) { return a.index < b.index; });
 }
 
 const std::vector<LoadedProgram::Port>* LoadedProgram::ports(const std::string& role) const {
@@ -125,12 +135,15 @@ Status LoadedProgram::reserve_worker_scratch(int threads) {
   return {};
 }
 
-Status LoadedProgram::bind(const std::vector<Port>& ports, const void* const* pointers, const char* role) {
+Status LoadedProgram::bind(const std::vector<Port>& ports, const void* const* pointers,
+                           const char* role) {
   for (size_t i = 0; i < ports.size(); ++i) {
     const Port& port = ports[i];
     const void* pointer = pointers ? pointers[i] : nullptr;
-    if (!pointer && port.bytes != 0) return fail(ErrorKind::kInput, fmt::format("{} {} is null", role, port.name));
-    if (!is_aligned(pointer)) return fail(ErrorKind::kInput, fmt::format("{} {} is not 64-byte aligned", role, port.name));
+    if (!pointer && port.bytes != 0)
+      return fail(ErrorKind::kInput, fmt::format("{} {} is null", role, port.name));
+    if (!is_aligned(pointer))
+      return fail(ErrorKind::kInput, fmt::format("{} {} is not 64-byte aligned", role, port.name));
     // The plan never writes through the slot of an input: validate() saw to that.
     slots_[static_cast<size_t>(port.slot)] = static_cast<std::byte*>(const_cast<void*>(pointer));
   }
@@ -142,9 +155,12 @@ Status LoadedProgram::bind_weights(const void* const* weights) {
   for (size_t i = 0; i < weights_.size(); ++i) {
     const Port& port = weights_[i];
     const void* pointer = weights ? weights[i] : nullptr;
-    if (!pointer && port.bytes != 0) return fail(ErrorKind::kInput, fmt::format("weight '{}' is null", port.name));
+    if (!pointer && port.bytes != 0)
+      return fail(ErrorKind::kInput, fmt::format("weight '{}' is null", port.name));
     if (!is_aligned(pointer)) {
-      if (port.bytes < 0) return fail(ErrorKind::kInput, fmt::format("weight '{}' is not 64-byte aligned", port.name));
+      if (port.bytes < 0)
+        return fail(ErrorKind::kInput,
+                    fmt::format("weight '{}' is not 64-byte aligned", port.name));
       KW_TRY(Arena copy, Arena::create(port.bytes));
       std::memcpy(copy.data(), pointer, static_cast<size_t>(port.bytes));
       pointer = copy.data();
@@ -167,11 +183,13 @@ Status LoadedProgram::prepare(const void* const* weights) {
   return {};
 }
 
-Status LoadedProgram::run(const void* const* inputs, void* const* outputs, void* const* states, const double* scalars) {
+Status LoadedProgram::run(const void* const* inputs, void* const* outputs, void* const* states,
+                          const double* scalars) {
   std::lock_guard guard(mutex_);
   if (needs_prepare_) return fail(ErrorKind::kInput, "kw_prepare comes before the first kw_run");
   if (run_plan_.scalar_count > 0 && !scalars)
-    return fail(ErrorKind::kInput, fmt::format("the program reads {} scalar inputs", run_plan_.scalar_count));
+    return fail(ErrorKind::kInput,
+                fmt::format("the program reads {} scalar inputs", run_plan_.scalar_count));
   KW_CHECK_OK(bind(inputs_, inputs, "input"));
   KW_CHECK_OK(bind(outputs_, outputs, "output"));
   KW_CHECK_OK(bind(states_, states, "state"));
@@ -185,7 +203,8 @@ Status LoadedProgram::run(const void* const* inputs, void* const* outputs, void*
 void LoadedProgram::poison_scratch(int byte) {
   std::lock_guard guard(mutex_);
   if (layout_.scratch_bytes > 0)
-    std::memset(arena_.data() + layout_.packed_bytes + layout_.sync_bytes, byte, static_cast<size_t>(layout_.scratch_bytes));
+    std::memset(arena_.data() + layout_.packed_bytes + layout_.sync_bytes, byte,
+                static_cast<size_t>(layout_.scratch_bytes));
   if (worker_scratch_.bytes() > 0)
     std::memset(worker_scratch_.data(), byte, static_cast<size_t>(worker_scratch_.bytes()));
 }
@@ -193,7 +212,8 @@ void LoadedProgram::poison_scratch(int byte) {
 bool LoadedProgram::sync_is_zero() const {
   std::lock_guard guard(mutex_);
   const std::byte* from = arena_.data() + layout_.packed_bytes;
-  return std::all_of(from, from + layout_.sync_bytes, [](std::byte b) { return b == std::byte{0}; });
+  return std::all_of(from, from + layout_.sync_bytes,
+                     [](std::byte b) { return b == std::byte{0}; });
 }
 
 }  // namespace kernelwright::runtime

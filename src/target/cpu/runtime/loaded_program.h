@@ -15,14 +15,15 @@
 
 namespace kernelwright::runtime {
 
-// A program that is ready to run: kernels resolved, plans compiled, memory laid out. What kw_program stands
-// for. Thread-safe: calls wait for one another.
+// A program that is ready to run: kernels resolved, plans compiled, memory laid out. What
+// kw_program stands for. Thread-safe: calls wait for one another.
 class LoadedProgram {
  public:
-  static Result<std::unique_ptr<LoadedProgram>> open(const std::string& json, const std::string& object_path);
+  static Result<std::unique_ptr<LoadedProgram>> open(const std::string& json,
+                                                     const std::string& object_path);
 
-  // A buffer as the caller passes it: inputs and outputs in the order of their index, weights and states
-  // in the order written.
+  // A buffer as the caller passes it: inputs and outputs in the order of their index, weights and
+  // states in the order written.
   struct Port {
     std::string name;    // of the weight or state, else of the buffer
     int index = -1;      // of the input or output
@@ -33,7 +34,8 @@ class LoadedProgram {
   int64_t workspace_bytes() const { return layout_.total(); }
 
   Status prepare(const void* const* weights);
-  Status run(const void* const* inputs, void* const* outputs, void* const* states, const double* scalars);
+  Status run(const void* const* inputs, void* const* outputs, void* const* states,
+             const double* scalars);
 
   void poison_scratch(int byte);
   bool sync_is_zero() const;
@@ -53,8 +55,9 @@ class LoadedProgram {
   Plan prepare_plan_, run_plan_;
   Arena arena_, tables_, worker_scratch_;
   int64_t worker_stride_ = 0;
-  std::vector<Arena> aligned_weights_;  // copies of weights whose own address is not 64-byte aligned
-  std::vector<std::byte*> slots_;       // by buffer index
+  std::vector<Arena>
+      aligned_weights_;            // copies of weights whose own address is not 64-byte aligned
+  std::vector<std::byte*> slots_;  // by buffer index
   std::vector<Port> inputs_, weights_, outputs_, states_;
   bool needs_prepare_ = true;
 };

@@ -16,7 +16,8 @@ Result<KernelObject> KernelObject::open(const std::string& path) {
   object.handle_ = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!object.handle_) {
     const char* why = dlerror();
-    return fail(ErrorKind::kInput, fmt::format("cannot load the kernel object: {}", why ? why : path));
+    return fail(ErrorKind::kInput,
+                fmt::format("cannot load the kernel object: {}", why ? why : path));
   }
   return object;
 }
@@ -37,8 +38,10 @@ Result<kw_kernel> KernelObject::kernel(const std::string& name) const {
   Dl_info info;
   // dlsym also looks into the libraries an object depends on: "memcpy" must not become a kernel.
   bool ours = symbol && dlinfo(handle_, RTLD_DI_LINKMAP, &own) == 0 &&
-              dladdr1(symbol, &info, reinterpret_cast<void**>(&found), RTLD_DL_LINKMAP) != 0 && own == found;
-  if (!ours) return fail(ErrorKind::kInput, fmt::format("the kernel object has no kernel '{}'", name));
+              dladdr1(symbol, &info, reinterpret_cast<void**>(&found), RTLD_DL_LINKMAP) != 0 &&
+              own == found;
+  if (!ours)
+    return fail(ErrorKind::kInput, fmt::format("the kernel object has no kernel '{}'", name));
   return reinterpret_cast<kw_kernel>(symbol);
 }
 

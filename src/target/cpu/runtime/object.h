@@ -8,7 +8,8 @@
 
 namespace kernelwright::runtime {
 
-// A built object, loaded. Its kernels are looked up in the object itself, never in what it links to.
+// A built object, loaded. Its kernels are looked up in the object itself, never in what it links
+// to.
 class KernelObject {
  public:
   static Result<KernelObject> open(const std::string& path);

@@ -41,8 +41,10 @@ void store(T value, unsigned char* out) {
 
 class Compiler {
  public:
-  Compiler(const program::Program& program, const Kernels& kernels) : program_(program), kernels_(kernels) {
-    for (size_t i = 0; i < program.buffers.size(); ++i) slots_[program.buffers[i].name] = static_cast<uint32_t>(i);
+  Compiler(const program::Program& program, const Kernels& kernels)
+      : program_(program), kernels_(kernels) {
+    for (size_t i = 0; i < program.buffers.size(); ++i)
+      slots_[program.buffers[i].name] = static_cast<uint32_t>(i);
   }
 
   Status steps(const std::vector<program::Step>& list, uint32_t depth) {
@@ -64,7 +66,8 @@ class Compiler {
 
   Plan take() {
     std::sort(plan_.swapped.begin(), plan_.swapped.end());
-    plan_.swapped.erase(std::unique(plan_.swapped.begin(), plan_.swapped.end()), plan_.swapped.end());
+    plan_.swapped.erase(std::unique(plan_.swapped.begin(), plan_.swapped.end()),
+                        plan_.swapped.end());
     plan_.kept.resize(plan_.swapped.size());
     return std::move(plan_);
   }
@@ -78,7 +81,9 @@ class Compiler {
     DType dtype = DType::kF32;
   };
 
-  Result<int64_t> value(const program::SizeExpr& expr) const { return program::evaluate(expr, program_.params); }
+  Result<int64_t> value(const program::SizeExpr& expr) const {
+    return program::evaluate(expr, program_.params);
+  }
   Result<std::vector<int64_t>> values(const std::vector<program::SizeExpr>& list) const {
     std::vector<int64_t> out;
     for (const auto& expr : list) {
@@ -88,11 +93,13 @@ class Compiler {
     return out;
   }
 
-  Result<SlotRef> slot_ref(const std::string& name, const std::optional<program::View>& view) const {
+  Result<SlotRef> slot_ref(const std::string& name,
+                           const std::optional<program::View>& view) const {
     SlotRef ref{slots_.at(name), 0};
     if (!view) return ref;
     KW_TRY(int64_t offset, value(view->offset));
-    ref.offset = offset * static_cast<int64_t>(graph::dtype_bytes(program_.buffers[ref.slot].dtype));
+    ref.offset =
+        offset * static_cast<int64_t>(graph::dtype_bytes(program_.buffers[ref.slot].dtype));
     return ref;
   }
 
@@ -171,7 +178,8 @@ class Compiler {
     auto element = static_cast<int64_t>(graph::dtype_bytes(to.dtype));
     int64_t run = 1;
     size_t rank = to.shape.size();
-    while (rank > 0 && (to.shape[rank - 1] == 1 || (to.strides[rank - 1] == run && from.strides[rank - 1] == run))) {
+    while (rank > 0 && (to.shape[rank - 1] == 1 ||
+                        (to.strides[rank - 1] == run && from.strides[rank - 1] == run))) {
       run *= to.shape[rank - 1];
       --rank;
     }
@@ -239,7 +247,8 @@ Result<Plan> compile_plan(const program::Program& program, const std::vector<pro
 std::vector<std::string> kernel_names(const std::vector<program::Step>& steps) {
   std::vector<std::string> out;
   for (const program::Step& step : steps) {
-    if (const auto* launch = std::get_if<program::Launch>(&step.action)) out.push_back(launch->kernel);
+    if (const auto* launch = std::get_if<program::Launch>(&step.action))
+      out.push_back(launch->kernel);
     if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
       for (std::string& name : kernel_names(repeat->body)) out.push_back(std::move(name));
   }
@@ -248,17 +257,39 @@ std::vector<std::string> kernel_names(const std::vector<program::Step>& steps) {
 
 void encode_element(double value, DType dtype, unsigned char* out) {
   switch (dtype) {
-    case DType::kF64: store(value, out); break;
-    case DType::kF32: store(static_cast<float>(value), out); break;
-    case DType::kF16: store(f16_bits(value), out); break;
-    case DType::kBF16: store(bf16_bits(value), out); break;
-    case DType::kI64: store(static_cast<int64_t>(value), out); break;
-    case DType::kI32: store(static_cast<int32_t>(value), out); break;
-    case DType::kI16: store(static_cast<int16_t>(value), out); break;
-    case DType::kI8: store(static_cast<int8_t>(value), out); break;
-    case DType::kU8: store(static_cast<uint8_t>(value), out); break;
-    case DType::kU32: store(static_cast<uint32_t>(value), out); break;
-    case DType::kBool: store(static_cast<uint8_t>(value != 0), out); break;
+    case DType::kF64:
+      store(value, out);
+      break;
+    case DType::kF32:
+      store(static_cast<float>(value), out);
+      break;
+    case DType::kF16:
+      store(f16_bits(value), out);
+      break;
+    case DType::kBF16:
+      store(bf16_bits(value), out);
+      break;
+    case DType::kI64:
+      store(static_cast<int64_t>(value), out);
+      break;
+    case DType::kI32:
+      store(static_cast<int32_t>(value), out);
+      break;
+    case DType::kI16:
+      store(static_cast<int16_t>(value), out);
+      break;
+    case DType::kI8:
+      store(static_cast<int8_t>(value), out);
+      break;
+    case DType::kU8:
+      store(static_cast<uint8_t>(value), out);
+      break;
+    case DType::kU32:
+      store(static_cast<uint32_t>(value), out);
+      break;
+    case DType::kBool:
+      store(static_cast<uint8_t>(value != 0), out);
+      break;
   }
 }
 

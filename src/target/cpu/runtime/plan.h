@@ -22,8 +22,8 @@ struct SlotRef {
   int64_t offset = 0;
 };
 
-// A launch with everything worked out that does not change from call to call. `pointers` and `values` are
-// what the kernel sees; the executor fills in the rest just before the launch.
+// A launch with everything worked out that does not change from call to call. `pointers` and
+// `values` are what the kernel sees; the executor fills in the rest just before the launch.
 struct LaunchOp {
   kw_kernel kernel = nullptr;
   int64_t total = 0;
@@ -45,13 +45,13 @@ struct LaunchOp {
   std::vector<void*> pointers;
 };
 
-// A copy or a fill of a box of elements; extents and byte strides are outermost first, the innermost
-// `run_bytes` are contiguous on both sides.
+// A copy or a fill of a box of elements; extents and byte strides are outermost first, the
+// innermost `run_bytes` are contiguous on both sides.
 struct MoveOp {
   bool fill = false;
   SlotRef to, from;
   std::vector<int64_t> extents, to_strides, from_strides;
-  int64_t runs = 1;       // product of extents
+  int64_t runs = 1;  // product of extents
   int64_t run_bytes = 0;
   int64_t pattern_bytes = 0;  // fill: one element
   unsigned char pattern[8] = {};

@@ -12,8 +12,8 @@
 namespace kernelwright::runtime {
 namespace {
 
-// About 50 microseconds of pause instructions: longer than the gap between two launches or two calls,
-// shorter than anyone would notice as load.
+// About 50 microseconds of pause instructions: longer than the gap between two launches or two
+// calls, shorter than anyone would notice as load.
 constexpr int kIdleSpins = 2000;
 // Ranges a worker's own part is cut into, so that others can help out.
 constexpr int64_t kRangesPerPart = 8;
@@ -41,7 +41,9 @@ void before_fork() {
   Pool* pool = g_pool.load();
   g_threads_at_fork = pool ? pool->threads() : 1;
 }
-void after_fork_parent() { g_pool_mutex.unlock(); }
+void after_fork_parent() {
+  g_pool_mutex.unlock();
+}
 // The workers exist in the parent only: forget that pool and start over.
 void after_fork_child() {
   auto* fresh = new Pool;
@@ -69,7 +71,9 @@ Pool& process_pool() {
   return *pool;
 }
 
-Pool::~Pool() { stop_workers(); }
+Pool::~Pool() {
+  stop_workers();
+}
 
 void Pool::set_threads(int count) {
   std::lock_guard guard(mutex_);
@@ -144,7 +148,8 @@ void Pool::publish(int wanted_workers) {
 }
 
 void Pool::finish() {
-  if (job_.team) spin_until([&] { return team_left_.load(std::memory_order_acquire) == 0; }, spins_);
+  if (job_.team)
+    spin_until([&] { return team_left_.load(std::memory_order_acquire) == 0; }, spins_);
   // Workers that have not entered by now are not needed: every range is taken.
   open_.store(false);
   spin_until([&] { return inside_.load() == 0; }, spins_);

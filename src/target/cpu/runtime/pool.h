@@ -12,9 +12,9 @@
 
 namespace kernelwright::runtime {
 
-// Worker threads that cut index ranges among themselves. The caller takes part as worker 0, so a pool of
-// one has no threads. Idle workers spin for some tens of microseconds, then sleep. One launch at a time:
-// hold lock() around run_ranges() and run_team().
+// Worker threads that cut index ranges among themselves. The caller takes part as worker 0, so a
+// pool of one has no threads. Idle workers spin for some tens of microseconds, then sleep. One
+// launch at a time: hold lock() around run_ranges() and run_team().
 class Pool {
  public:
   // Called as body(context, worker, begin, end).
@@ -38,9 +38,9 @@ class Pool {
   // Lets idle workers sleep now. Needs no lock.
   void park() { park_requests_.fetch_add(1, std::memory_order_release); }
 
-  // Covers 0..total-1 once with ranges of at least `grain` indices (the last may be shorter); 0 leaves
-  // the size to the pool. Every worker begins in a part of its own, the same one each time, and takes
-  // from others when it is done. Returns when all ranges are done.
+  // Covers 0..total-1 once with ranges of at least `grain` indices (the last may be shorter); 0
+  // leaves the size to the pool. Every worker begins in a part of its own, the same one each time,
+  // and takes from others when it is done. Returns when all ranges are done.
   void run_ranges(Body body, void* context, int64_t total, int64_t grain);
   // Calls body(context, worker, 0, total) once on every worker at the same time.
   void run_team(Body body, void* context, int64_t total);
@@ -88,8 +88,8 @@ class Pool {
   std::atomic<bool> stopping_{false};
 };
 
-// The pool of this process. After a fork the child has a fresh one with the same thread count; a fork while
-// another thread is inside kw_run leaves that program unusable in the child.
+// The pool of this process. After a fork the child has a fresh one with the same thread count; a
+// fork while another thread is inside kw_run leaves that program unusable in the child.
 Pool& process_pool();
 
 // What the dispatch thread may use: the number of cores in this process's affinity mask.

@@ -20,8 +20,8 @@ inline void cpu_relax() {
 #endif
 }
 
-// Waits for a condition that another thread is about to make true: first by spinning, then by giving the
-// core away, so that it also ends when threads outnumber cores.
+// Waits for a condition that another thread is about to make true: first by spinning, then by
+// giving the core away, so that it also ends when threads outnumber cores.
 template <class Condition>
 void spin_until(Condition&& condition, int spins) {
   for (int i = 0; i < spins; ++i) {
@@ -34,10 +34,12 @@ void spin_until(Condition&& condition, int spins) {
 // Sleeps while `word` holds `expected`; returns at once when it does not. May wake without cause.
 inline void futex_wait(std::atomic<uint32_t>& word, uint32_t expected) {
   static_assert(sizeof(word) == 4);
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, expected, nullptr,
+          nullptr, 0);
 }
 inline void futex_wake(std::atomic<uint32_t>& word, int count) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr,
+          nullptr, 0);
 }
 
 }  // namespace kernelwright::runtime
