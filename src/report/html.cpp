@@ -52,21 +52,27 @@ std::string row(const std::vector<std::string>& cells, const char* tag = "td") {
   return out + "</tr>";
 }
 
+// The baselines by the names that users know.
+std::string baseline_name(const json& r) {
+  const std::string name = at(r.at("baseline"), "best_name");
+  return name == "compile" ? "torch.compile" : name == "eager" ? "PyTorch eager" : name;
+}
+
 std::string headline(const json& r) {
   std::string out = "<div class=\"headline\">";
   const double light = number(r.at("speed_of_light"), "fraction");
   if (r.at("best").is_object()) {
-    out += card(ratio_text(number(r.at("best"), "speedup")),
-                fmt::format("faster than {} ({:.2f} – {:.2f} with 95 % confidence)",
-                            at(r.at("baseline"), "best_name"), number(r.at("best"), "speedup_low"),
-                            number(r.at("best"), "speedup_high")),
-                "good");
+    out +=
+        card(ratio_text(number(r.at("best"), "speedup")),
+             fmt::format("faster than {} ({:.2f} – {:.2f} with 95 % confidence)", baseline_name(r),
+                         number(r.at("best"), "speedup_low"), number(r.at("best"), "speedup_high")),
+             "good");
     out += card(ms_text(number(r.at("best"), "ms")),
                 fmt::format("per call, was {}", ms_text(number(r.at("baseline"), "best_ms"))));
   } else {
     out += card("baseline kept", at(r, "reason"));
     out += card(ms_text(number(r.at("baseline"), "best_ms")),
-                fmt::format("per call ({})", at(r.at("baseline"), "best_name")));
+                fmt::format("per call ({})", baseline_name(r)));
   }
   out += card(fmt::format("{:.0f} %", 100 * light),
               fmt::format("of the speed of light ({}, {}-bound)",
@@ -80,8 +86,8 @@ std::string headline(const json& r) {
 std::string times(const json& r) {
   const double best = number(r.at("baseline"), "best_ms");
   const double light = number(r.at("speed_of_light"), "ms");
-  const auto line = [&](const std::string& name, double ms, const json& error) {
-    return row({name, ms_text(ms), ratio_text(best / ms), fmt::format("{:.0f} %", 100 * light / ms),
+  const auto line = [&](const std::string& name, double ms, double speedup, const json& error) {
+    return row({name, ms_text(ms), ratio_text(speedup), fmt::format("{:.0f} %", 100 * light / ms),
                 error.is_object() ? fmt::format("{:.2f}", number(error, "rho_rms")) : "–",
                 error.is_object() ? fmt::format("{:.1f}", number(error, "rho_max")) : "–",
                 error.is_object() ? fmt::format("{:.1e}", number(error, "relative")) : "–"});
@@ -91,11 +97,14 @@ std::string times(const json& r) {
       row({"", "time", "speedup", "of speed of light", "error rms", "error worst", "relative"},
           "th") +
       "</thead><tbody>";
-  out += line("PyTorch eager", number(r.at("baseline"), "eager_ms"), r.at("error").at("eager"));
+  out += line("PyTorch eager", number(r.at("baseline"), "eager_ms"),
+              best / number(r.at("baseline"), "eager_ms"), r.at("error").at("eager"));
   if (r.at("baseline").contains("compile_ms") && r.at("baseline").at("compile_ms").is_number())
-    out += line("torch.compile", number(r.at("baseline"), "compile_ms"), nullptr);
+    out += line("torch.compile", number(r.at("baseline"), "compile_ms"),
+                best / number(r.at("baseline"), "compile_ms"), nullptr);
   if (r.at("best").is_object())
-    out += line("kernelwright", number(r.at("best"), "ms"), r.at("error").at("candidate"));
+    out += line("kernelwright", number(r.at("best"), "ms"), number(r.at("best"), "speedup"),
+                r.at("error").at("candidate"));
   out +=
       "</tbody></table></div><p class=\"note\">Errors are against the module in fp64, in units of "
       "the problem's own rounding noise; "
@@ -118,7 +127,7 @@ std::string region_section(const json& r, const json& region, const ReportInput&
       ms_text(number(region, "eager_ms")), ms_text(number(region, "speed_of_light_ms")),
       at(region, "bound"), region.at("search").value("tried", 0),
       number(region.at("search"), "elapsed_s"), at(region.at("search"), "stop_reason"));
-  Chart curve{"Best time over the search", "seconds of search", "ms", false, false, {}, {}};
+  Chart curve{"Best time over the search", "seconds of search", "ms", false, true, {}, {}};
   Chart::Series best{"line", {}, true};
   for (const auto& point : region.at("search").at("curve"))
     best.points.emplace_back(number(point, "elapsed_s"), number(point, "ms"));

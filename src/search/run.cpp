@@ -105,7 +105,7 @@ class Run {
     result_.device = session_.target->device_name();
     result_.threads = session_.threads;
     result_.versions = session_.torch->versions();
-    result_.versions["compiler"] = session_.target->toolchain_identity();
+    result_.versions["compiler"] = session_.target->toolchain_version();
     result_.abi = kw_runtime_abi();
     result_.cpu_features = kw_cpu_features();
     result_.artifact = folder_.out().string();

@@ -25,6 +25,7 @@ class AbsentTarget final : public Target {
   std::string absent_reason() const override { return reason_; }
   std::string device_name() const override { return ""; }
   std::string toolchain_identity() const override { return ""; }
+  std::string toolchain_version() const override { return ""; }
   bool supports(Policy) const override { return false; }
   Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate&,
                                                         Policy) override {

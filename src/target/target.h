@@ -42,7 +42,9 @@ class Target {
   // PATH").
   virtual std::string absent_reason() const = 0;
   virtual std::string device_name() const = 0;
-  virtual std::string toolchain_identity() const = 0;
+  virtual std::string toolchain_identity()
+      const = 0;  // hash: changes with compiler and CPU features
+  virtual std::string toolchain_version() const = 0;  // for people: "g++ (Debian 12.2.0) 12.2.0"
   virtual bool supports(Policy policy) const = 0;
   // Builds a validated candidate in a confined process, or finds it in the cache. The outer Result
   // fails on our own troubles (disk full), the inner one is the candidate's.

@@ -49,6 +49,7 @@ class CpuTarget final : public Target {
   std::string absent_reason() const override { return compiler_ ? "" : compiler_.error().text(); }
   std::string device_name() const override { return cpu_device_name(); }
   std::string toolchain_identity() const override { return compiler_ ? compiler_->identity : ""; }
+  std::string toolchain_version() const override { return compiler_ ? compiler_->version : ""; }
   // Under bf16 and fp16 the program's own types say where rounding happens; TF32 is no format of a
   // CPU.
   bool supports(Policy policy) const override { return policy != Policy::kTf32; }
