@@ -21,7 +21,8 @@ using nlohmann::json;
 
 // What a row is known by when a bench is resumed.
 std::string row_key(const std::string& path, const BenchOptions& options) {
-  return fmt::format("{}|{}|{}|{}|{:.0f}", path, options.judge.target, options.judge.policy, options.size, options.search.budget_s);
+  return fmt::format("{}|{}|{}|{}|{:.0f}", path, options.judge.target, options.judge.policy,
+                     options.size, options.search.budget_s);
 }
 
 // Rows of an earlier bench; a last line that was cut short is dropped.
@@ -30,7 +31,8 @@ std::map<std::string, json> read_rows(const std::string& path) {
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     json row = json::parse(line, nullptr, false);
-    if (row.is_object() && row.contains("key") && row["key"].is_string()) rows[row["key"]] = std::move(row);
+    if (row.is_object() && row.contains("key") && row["key"].is_string())
+      rows[row["key"]] = std::move(row);
   }
   return rows;
 }
@@ -44,11 +46,15 @@ json run_one(const std::string& path, const BenchOptions& options) {
   run.command = fmt::format("bench {} --budget {:.0f}s", path, options.search.budget_s);
   const auto result = search::optimize(run);
   if (!result)
-    return {{"workload", search::short_name(path)}, {"status", "error"}, {"error", json::parse(result.error().json_text(), nullptr, false)}};
+    return {{"workload", search::short_name(path)},
+            {"status", "error"},
+            {"error", json::parse(result.error().json_text(), nullptr, false)}};
   const auto text = base::read_file(std::filesystem::path(result->artifact) / "result.json");
   json row = text ? json::parse(*text, nullptr, false) : json();
   if (!row.is_object())
-    return {{"workload", search::short_name(path)}, {"status", "error"}, {"error", {{"message", "result.json is not readable"}}}};
+    return {{"workload", search::short_name(path)},
+            {"status", "error"},
+            {"error", {{"message", "result.json is not readable"}}}};
   return row;
 }
 
@@ -70,7 +76,8 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
   for (size_t i = 0; i < workloads.size() && !search::interrupted(); ++i) {
     const std::string key = row_key(workloads[i], options);
     json row;
-    if (const auto it = known.find(key); it != known.end() && it->second.value("status", "") != "error") {
+    if (const auto it = known.find(key);
+        it != known.end() && it->second.value("status", "") != "error") {
       row = it->second;
     } else {
       base::note(fmt::format("[{}/{}] {}", i + 1, workloads.size(), workloads[i]));
@@ -78,19 +85,26 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
       if (row.value("status", "") == "error" && search::interrupted()) break;
       row["key"] = key;
       out << row.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
-      if (!out) return report_error({ErrorKind::kEnvironment, "cannot write " + out_path + ": disk full?", {}}, global);
+      if (!out)
+        return report_error(
+            {ErrorKind::kEnvironment, "cannot write " + out_path + ": disk full?", {}}, global);
     }
     rows.push_back(row);
-    if (!global.json) base::note(report::text_table({search::kSuiteHeader, search::suite_row(row)}));
+    if (!global.json)
+      base::note(report::text_table({search::kSuiteHeader, search::suite_row(row)}));
   }
   base::end_progress();
   const auto summary = search::summarize(rows);
   if (global.json) {
-    fmt::print("{}\n", json{{"rows", rows.size()}, {"out", out_path}, {"summary", search::summary_json(summary)}}.dump());
+    fmt::print(
+        "{}\n",
+        json{{"rows", rows.size()}, {"out", out_path}, {"summary", search::summary_json(summary)}}
+            .dump());
   } else {
     std::vector<std::vector<std::string>> table = {search::kSuiteHeader};
     for (const auto& row : rows) table.push_back(search::suite_row(row));
-    fmt::print("\n{}{}\n  rows in {}\n", report::text_table(table), search::summary_text(summary), out_path);
+    fmt::print("\n{}{}\n  rows in {}\n", report::text_table(table), search::summary_text(summary),
+               out_path);
   }
   if (search::interrupted()) return base::exit_code(ErrorKind::kInterrupted);
   return 0;

@@ -20,7 +20,8 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-referee::RefereeOptions referee_options(const search::Session& session, double floor_s, uint64_t seed) {
+referee::RefereeOptions referee_options(const search::Session& session, double floor_s,
+                                        uint64_t seed) {
   referee::RefereeOptions options;
   options.threads = session.threads;
   options.seed = seed;
@@ -41,8 +42,9 @@ Result<referee::Verdict> judge(search::Session& session, const graph::Region& re
                                const program::Candidate& candidate, uint64_t seed) {
   KW_TRY(double floor_s, floor_of(session, region));
   KW_TRY(auto judge_of_region,
-         referee::Referee::open({region.id, referee::interface_of(session.imported.graph, region), session.policy},
-                                *session.target, *session.torch, referee_options(session, floor_s, seed)));
+         referee::Referee::open(
+             {region.id, referee::interface_of(session.imported.graph, region), session.policy},
+             *session.target, *session.torch, referee_options(session, floor_s, seed)));
   KW_TRY(auto prepared, judge_of_region->prepare({candidate}));
   if (prepared.at(0).early) return *prepared[0].early;
   base::progress("judging", region.id);
@@ -50,8 +52,12 @@ Result<referee::Verdict> judge(search::Session& session, const graph::Region& re
 }
 
 json check_json(const referee::Verdict& verdict) {
-  json out = {{"status", referee::verdict_name(verdict.kind)}, {"reason", verdict.reason}, {"detail", verdict.detail},
-              {"ms", nullptr}, {"speedup", nullptr}, {"error", nullptr}};
+  json out = {{"status", referee::verdict_name(verdict.kind)},
+              {"reason", verdict.reason},
+              {"detail", verdict.detail},
+              {"ms", nullptr},
+              {"speedup", nullptr},
+              {"error", nullptr}};
   if (verdict.timing) {
     out["ms"] = verdict.timing->ms;
     out["speedup"] = verdict.timing->speedup;
@@ -69,17 +75,23 @@ json check_json(const referee::Verdict& verdict) {
 Result<const graph::Region*> whole_region(const search::Session& session) {
   if (session.partition.regions.size() == 1) return &session.partition.regions[0];
   if (session.partition.regions.empty())
-    return fail(ErrorKind::kInput, "no part of this workload can be compiled: " +
-                (session.partition.eager.empty() ? std::string("it does not export") : session.partition.eager[0].reason));
-  return fail(ErrorKind::kInput, fmt::format("the workload falls into {} regions; check judges workloads of one region",
-                                             session.partition.regions.size()));
+    return fail(ErrorKind::kInput,
+                "no part of this workload can be compiled: " +
+                    (session.partition.eager.empty() ? std::string("it does not export")
+                                                     : session.partition.eager[0].reason));
+  return fail(
+      ErrorKind::kInput,
+      fmt::format("the workload falls into {} regions; check judges workloads of one region",
+                  session.partition.regions.size()));
 }
 
 Result<json> read_result(const fs::path& artifact) {
   KW_TRY(std::string text, base::read_file(artifact / "result.json", 256 << 20));
   json result = json::parse(text, nullptr, false);
-  if (!result.is_object() || !result.contains("spec") || !result["spec"].is_object() || !result.contains("regions"))
-    return fail(ErrorKind::kInput, fmt::format("{} is no artifact: result.json lacks its fields", artifact.string()));
+  if (!result.is_object() || !result.contains("spec") || !result["spec"].is_object() ||
+      !result.contains("regions"))
+    return fail(ErrorKind::kInput,
+                fmt::format("{} is no artifact: result.json lacks its fields", artifact.string()));
   return result;
 }
 
@@ -90,11 +102,13 @@ std::string spec_field(const json& result, const char* key) {
 
 // The spec of an artifact's original, as seen from here.
 torch::WorkloadSpec artifact_spec(const json& result, const fs::path& artifact) {
-  torch::WorkloadSpec spec{spec_field(result, "path"), spec_field(result, "init"),   spec_field(result, "inputs"),
-                           spec_field(result, "size"), spec_field(result, "policy"), spec_field(result, "target")};
+  torch::WorkloadSpec spec{spec_field(result, "path"),   spec_field(result, "init"),
+                           spec_field(result, "inputs"), spec_field(result, "size"),
+                           spec_field(result, "policy"), spec_field(result, "target")};
   const auto inside = [&](const std::string& path) {
     std::error_code code;
-    const std::string file = path.substr(0, path.find(".py:") == std::string::npos ? path.size() : path.find(".py:") + 3);
+    const std::string file = path.substr(
+        0, path.find(".py:") == std::string::npos ? path.size() : path.find(".py:") + 3);
     return fs::exists(artifact / file, code) ? (artifact / path).string() : path;
   };
   spec.path = inside(spec.path);
@@ -109,7 +123,8 @@ struct Verified {
   std::optional<search::FinalCheck> check;
 };
 
-Result<Verified> verify(const VerifyOptions& options, const json& recorded, const fs::path& artifact) {
+Result<Verified> verify(const VerifyOptions& options, const json& recorded,
+                        const fs::path& artifact) {
   KW_TRY(base::TempDir work, base::TempDir::create("kernelwright-verify"));
   search::SessionOptions session_options;
   session_options.spec = artifact_spec(recorded, artifact);
@@ -134,13 +149,16 @@ Result<Verified> verify(const VerifyOptions& options, const json& recorded, cons
     out.regions.push_back(entry);
     if (!verdict.correct()) {
       out.accepted = false;
-      out.reason = fmt::format("{}: {}: {}", region.id, referee::verdict_name(verdict.kind), verdict.reason);
+      out.reason =
+          fmt::format("{}: {}: {}", region.id, referee::verdict_name(verdict.kind), verdict.reason);
       return out;
     }
     KW_TRY(auto built, session.target->build(candidate, session.policy));
     if (!built) return fail(ErrorKind::kInternal, "a judged program did not build again");
-    fs::copy_file(built->path, rebuilt / "programs" / region.id / "object.so", fs::copy_options::overwrite_existing, code);
-    if (code) return fail(ErrorKind::kEnvironment, "cannot copy a rebuilt object: " + code.message());
+    fs::copy_file(built->path, rebuilt / "programs" / region.id / "object.so",
+                  fs::copy_options::overwrite_existing, code);
+    if (code)
+      return fail(ErrorKind::kEnvironment, "cannot copy a rebuilt object: " + code.message());
   }
   if (!any) {
     out.reason = "the artifact keeps the baseline: there is nothing to judge";
@@ -154,8 +172,10 @@ Result<Verified> verify(const VerifyOptions& options, const json& recorded, cons
     out.reason = "the drop-in is wrong: " + out.check->reason;
   } else if (!out.check->faster()) {
     out.accepted = false;
-    out.reason = fmt::format("the drop-in is not faster with confidence on this machine ({}, at least {})",
-                             report::ratio_text(out.check->best.speedup), report::ratio_text(out.check->best.speedup_low));
+    out.reason =
+        fmt::format("the drop-in is not faster with confidence on this machine ({}, at least {})",
+                    report::ratio_text(out.check->best.speedup),
+                    report::ratio_text(out.check->best.speedup_low));
   }
   return out;
 }
@@ -168,7 +188,8 @@ json measured_now(const json& recorded, const Verified& verified) {
   now["baseline"]["eager_ms"] = check.baseline.eager_ms;
   now["baseline"]["best_ms"] = check.baseline.best_ms;
   now["baseline"]["best_name"] = check.baseline.best_name;
-  now["baseline"]["compile_ms"] = check.baseline.compile_ms ? json(*check.baseline.compile_ms) : json();
+  now["baseline"]["compile_ms"] =
+      check.baseline.compile_ms ? json(*check.baseline.compile_ms) : json();
   now["best"]["ms"] = check.best.ms;
   now["best"]["speedup"] = check.best.speedup;
   now["best"]["speedup_low"] = check.best.speedup_low;
@@ -183,7 +204,8 @@ json measured_now(const json& recorded, const Verified& verified) {
 }  // namespace
 
 torch::WorkloadSpec workload_spec(const WorkloadOptions& workload, const JudgeOptions& options) {
-  return {workload.workload, workload.init, workload.inputs, workload.size, options.policy, options.target};
+  return {workload.workload, workload.init,  workload.inputs,
+          workload.size,     options.policy, options.target};
 }
 
 int cmd_check(const CheckOptions& options, const GlobalOptions& global) {
@@ -191,7 +213,9 @@ int cmd_check(const CheckOptions& options, const GlobalOptions& global) {
     // A malformed program is refused before anything is started.
     KW_TRY(program::Candidate candidate, program::read_candidate(options.program_dir));
     KW_TRY(base::TempDir work, base::TempDir::create("kernelwright-check"));
-    KW_TRY(search::Session session, search::Session::open({workload_spec(options.workload, options.judge), options.judge.threads, work.path()}));
+    KW_TRY(search::Session session,
+           search::Session::open({workload_spec(options.workload, options.judge),
+                                  options.judge.threads, work.path()}));
     KW_TRY(const graph::Region* region, whole_region(session));
     return judge(session, *region, candidate, options.judge.seed);
   };
@@ -204,10 +228,12 @@ int cmd_check(const CheckOptions& options, const GlobalOptions& global) {
     fmt::print("{}: {}\n", referee::verdict_name(verdict->kind), verdict->reason);
     if (!verdict->detail.empty()) fmt::print("{}\n", verdict->detail);
     for (const auto& timing : verdict->baselines)
-      fmt::print("  {} against {} {}: {} ({:.2f} – {:.2f})\n", report::ms_text(timing.ms), timing.reference,
-                 report::ms_text(timing.reference_ms), report::ratio_text(timing.speedup), timing.speedup_low, timing.speedup_high);
+      fmt::print("  {} against {} {}: {} ({:.2f} – {:.2f})\n", report::ms_text(timing.ms),
+                 timing.reference, report::ms_text(timing.reference_ms),
+                 report::ratio_text(timing.speedup), timing.speedup_low, timing.speedup_high);
   }
-  return verdict->kind == referee::VerdictKind::kAccepted ? 0 : base::exit_code(ErrorKind::kRejected);
+  return verdict->kind == referee::VerdictKind::kAccepted ? 0
+                                                          : base::exit_code(ErrorKind::kRejected);
 }
 
 int cmd_verify(const VerifyOptions& options, const GlobalOptions& global) {
@@ -222,12 +248,16 @@ int cmd_verify(const VerifyOptions& options, const GlobalOptions& global) {
     fmt::print("{}\n", json{{"status", verified->accepted ? "accepted" : "rejected"},
                             {"reason", verified->reason},
                             {"regions", verified->regions},
-                            {"recorded", {{"baseline", recorded->value("baseline", json())}, {"best", recorded->value("best", json())}}},
-                            {"now", {{"baseline", now["baseline"]}, {"best", now["best"]}}}}.dump());
+                            {"recorded",
+                             {{"baseline", recorded->value("baseline", json())},
+                              {"best", recorded->value("best", json())}}},
+                            {"now", {{"baseline", now["baseline"]}, {"best", now["best"]}}}}
+                           .dump());
   } else {
     fmt::print("\n  recorded\n{}", report::result_table(*recorded));
     if (verified->check) fmt::print("\n  now, on this machine\n{}", report::result_table(now));
-    fmt::print("\n  {}{}\n", verified->accepted ? "accepted" : "rejected", verified->reason.empty() ? "" : ": " + verified->reason);
+    fmt::print("\n  {}{}\n", verified->accepted ? "accepted" : "rejected",
+               verified->reason.empty() ? "" : ": " + verified->reason);
   }
   return verified->accepted ? 0 : base::exit_code(ErrorKind::kRejected);
 }

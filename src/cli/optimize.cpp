@@ -16,17 +16,23 @@ namespace kernelwright::cli {
 Status check_proposers(const SearchOptions& options) {
   for (const auto& proposer : options.proposers)
     if (proposer != "expert")
-      return fail(ErrorKind::kUsage,
-                  fmt::format("proposer {} is not part of this build: use --proposer expert", proposer));
+      return fail(
+          ErrorKind::kUsage,
+          fmt::format("proposer {} is not part of this build: use --proposer expert", proposer));
   if (!options.models.empty() || !options.hints.empty())
-    return fail(ErrorKind::kUsage, "--model and --hint belong to the llm proposer, which is not part of this build");
+    return fail(ErrorKind::kUsage,
+                "--model and --hint belong to the llm proposer, which is not part of this build");
   return {};
 }
 
 int cmd_optimize(const OptimizeOptions& options, const GlobalOptions& global) {
   if (auto ok = check_proposers(options.search); !ok) return report_error(ok.error(), global);
   if (!options.replay.empty() || options.show_prompts)
-    return report_error({ErrorKind::kUsage, "--replay and --show-prompts belong to the llm proposer, which is not part of this build", {}}, global);
+    return report_error(
+        {ErrorKind::kUsage,
+         "--replay and --show-prompts belong to the llm proposer, which is not part of this build",
+         {}},
+        global);
   search::install_interrupt_handler();
   search::RunOptions run;
   run.spec = workload_spec(options.workload, options.judge);
@@ -35,11 +41,15 @@ int cmd_optimize(const OptimizeOptions& options, const GlobalOptions& global) {
   run.seed = options.judge.seed;
   run.out = options.out;
   run.resume = options.resume;
-  run.command = fmt::format("optimize {} --budget {:.0f}s", options.workload.workload, options.search.budget_s);
+  run.command = fmt::format("optimize {} --budget {:.0f}s", options.workload.workload,
+                            options.search.budget_s);
   const auto result = search::optimize(run);
   if (!result) {
     if (search::interrupted()) {
-      (void)report_error({ErrorKind::kInterrupted, "interrupted before a program was accepted: " + result.error().message, {}}, global);
+      (void)report_error({ErrorKind::kInterrupted,
+                          "interrupted before a program was accepted: " + result.error().message,
+                          {}},
+                         global);
       return base::exit_code(ErrorKind::kInterrupted);
     }
     return report_error(result.error(), global);

@@ -7,9 +7,13 @@
 
 namespace kernelwright::expert {
 
-std::string pad(int indent) { return std::string(static_cast<size_t>(indent), ' '); }
+std::string pad(int indent) {
+  return std::string(static_cast<size_t>(indent), ' ');
+}
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 cpp::Real real_of(const OpContext& context, const rewrite::Nest& nest) {
   std::vector<graph::TensorType> types;
@@ -17,20 +21,21 @@ cpp::Real real_of(const OpContext& context, const rewrite::Nest& nest) {
   return cpp::computing_type({nest.body, nest.finish}, {context.type(nest.output).dtype}, types);
 }
 
-void bind_loads(const OpContext& context, const std::vector<graph::Expr>& expressions, KernelText& kernel,
-                cpp::ExprPrinter& printer, const std::vector<int>& held) {
+void bind_loads(const OpContext& context, const std::vector<graph::Expr>& expressions,
+                KernelText& kernel, cpp::ExprPrinter& printer, const std::vector<int>& held) {
   for (const graph::Expr& expr : expressions) {
     if (!expr) continue;
     graph::visit(expr, [&](const graph::ExprNode& node) {
       if (node.op != graph::ExprOp::kLoad) return;
       if (std::find(held.begin(), held.end(), node.tensor) != held.end()) return;
-      printer.bind_tensor(node.tensor, kernel.read(node.tensor), context.type(node.tensor).dtype, {1});
+      printer.bind_tensor(node.tensor, kernel.read(node.tensor), context.type(node.tensor).dtype,
+                          {1});
     });
   }
 }
 
-std::string decode_axes(const std::string& variable, const std::vector<int64_t>& extents, int first, int last,
-                        int indent, const std::string& prefix) {
+std::string decode_axes(const std::string& variable, const std::vector<int64_t>& extents, int first,
+                        int last, int indent, const std::string& prefix) {
   std::string text;
   std::string rest = variable;
   for (int a = last - 1; a >= first; --a) {
@@ -39,7 +44,8 @@ std::string decode_axes(const std::string& variable, const std::vector<int64_t>&
     if (a == first) {
       text += fmt::format("{0}const int64_t {1} = {2}; (void){1};\n", pad(indent), name, rest);
     } else {
-      text += fmt::format("{0}const int64_t {1} = ({2}) % {3}; (void){1};\n", pad(indent), name, rest, extent);
+      text += fmt::format("{0}const int64_t {1} = ({2}) % {3}; (void){1};\n", pad(indent), name,
+                          rest, extent);
       rest = fmt::format("({}) / {}", rest, extent);
     }
   }

@@ -25,7 +25,8 @@ struct Option {
   double predicted_s = 0;
 };
 
-Result<program::Candidate> build(const rewrite::FusedGraph& graph, const std::vector<const Option*>& choice,
+Result<program::Candidate> build(const rewrite::FusedGraph& graph,
+                                 const std::vector<const Option*>& choice,
                                  const target::MachineModel& model, int threads) {
   ProgramBuilder builder(graph.tensors, "cpu");
   for (size_t i = 0; i < graph.ops.size(); ++i) {
@@ -37,7 +38,8 @@ Result<program::Candidate> build(const rewrite::FusedGraph& graph, const std::ve
 
 std::string op_title(const rewrite::FusedOp& op) {
   for (const auto& stage : op.stages) {
-    if (stage.combiner == graph::Combiner::kSum && op.anchor == rewrite::Anchor::kContraction) return stage.origin;
+    if (stage.combiner == graph::Combiner::kSum && op.anchor == rewrite::Anchor::kContraction)
+      return stage.origin;
   }
   return op.stages.empty() ? "op" : op.stages.back().origin;
 }
@@ -45,7 +47,10 @@ std::string op_title(const rewrite::FusedOp& op) {
 class Expert : public program::Proposer {
  public:
   Expert(rewrite::FusedGraph graph, target::MachineModel model, ExpertOptions options)
-      : graph_(std::move(graph)), model_(std::move(model)), options_(options), random_(options.seed) {
+      : graph_(std::move(graph)),
+        model_(std::move(model)),
+        options_(options),
+        random_(options.seed) {
     for (const rewrite::FusedOp& op : graph_.ops) rank(op);
     best_choice_.assign(graph_.ops.size(), 0);
   }
@@ -65,9 +70,8 @@ class Expert : public program::Proposer {
       }
       proposals.push_back(std::move(*proposal));
     }
-    std::stable_sort(proposals.begin(), proposals.end(), [](const auto& a, const auto& b) {
-      return a.predicted_s < b.predicted_s;
-    });
+    std::stable_sort(proposals.begin(), proposals.end(),
+                     [](const auto& a, const auto& b) { return a.predicted_s < b.predicted_s; });
     return proposals;
   }
 
@@ -102,7 +106,9 @@ class Expert : public program::Proposer {
       if (family == families().back() && !all.empty()) continue;
       all.insert(all.end(), own.begin(), own.end());
     }
-    std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) { return a.predicted_s < b.predicted_s; });
+    std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) {
+      return a.predicted_s < b.predicted_s;
+    });
     if (all.size() > kKept) all.resize(kKept);
     ranked_.push_back(std::move(all));
   }
@@ -116,7 +122,8 @@ class Expert : public program::Proposer {
       weight.push_back(ranked_[i].size() > 1 ? current.predicted_s : 0);
     }
     for (int attempt = 0; attempt < 200; ++attempt) {
-      if (std::all_of(weight.begin(), weight.end(), [](double w) { return w <= 0; })) return std::nullopt;
+      if (std::all_of(weight.begin(), weight.end(), [](double w) { return w <= 0; }))
+        return std::nullopt;
       std::discrete_distribution<size_t> pick(weight.begin(), weight.end());
       const size_t op = pick(random_);
       auto option = next_option(op);
@@ -131,7 +138,8 @@ class Expert : public program::Proposer {
     return std::nullopt;
   }
 
-  // Neighbours of the incumbent's schedule half of the time, else the best-ranked one not tried yet.
+  // Neighbours of the incumbent's schedule half of the time, else the best-ranked one not tried
+  // yet.
   std::optional<int> next_option(size_t op) {
     const auto& options = ranked_[op];
     const int current = best_choice_[op];
@@ -143,7 +151,8 @@ class Expert : public program::Proposer {
       if (seen_.count(choice)) continue;
       if (!fallback) fallback = i;
       if (!near) break;
-      if (distance(options[static_cast<size_t>(i)], options[static_cast<size_t>(current)]) == 1) return i;
+      if (distance(options[static_cast<size_t>(i)], options[static_cast<size_t>(current)]) == 1)
+        return i;
     }
     return fallback;
   }
@@ -164,14 +173,17 @@ class Expert : public program::Proposer {
       const Option& option = ranked_[i][static_cast<size_t>(choice[i])];
       options.push_back(&option);
       proposal.predicted_s += option.predicted_s;
-      for (const auto& [knob, value] : option.schedule) proposal.schedule[fmt::format("op{}.{}", i, knob)] = value;
+      for (const auto& [knob, value] : option.schedule)
+        proposal.schedule[fmt::format("op{}.{}", i, knob)] = value;
       const bool changed = choice[i] != best_choice_[i];
       if (changed || (first && choice.size() == 1)) {
-        proposal.idea += fmt::format("{}{} {}: {}", proposal.idea.empty() ? "" : "; ", option.family->name(),
-                                     op_title(graph_.ops[i]), schedule_text(option.schedule));
+        proposal.idea +=
+            fmt::format("{}{} {}: {}", proposal.idea.empty() ? "" : "; ", option.family->name(),
+                        op_title(graph_.ops[i]), schedule_text(option.schedule));
       }
     }
-    if (proposal.idea.empty()) proposal.idea = fmt::format("best prediction for each of {} ops", choice.size());
+    if (proposal.idea.empty())
+      proposal.idea = fmt::format("best prediction for each of {} ops", choice.size());
     KW_TRY(proposal.candidate, build(graph_, options, model_, options_.threads));
     proposal.proposer = "expert";
     proposal.parent = best_id_;
@@ -185,7 +197,7 @@ class Expert : public program::Proposer {
   std::mt19937_64 random_;
   std::vector<std::vector<Option>> ranked_;  // per op, best prediction first
   std::set<Choice> seen_;
-  std::map<std::string, Choice> choices_;    // candidate id -> choice
+  std::map<std::string, Choice> choices_;  // candidate id -> choice
   Choice best_choice_;
   std::string best_id_;
   double best_s_ = 0;
@@ -197,10 +209,12 @@ class Expert : public program::Proposer {
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
                                                        const target::MachineModel& model,
                                                        const ExpertOptions& options) {
-  return std::unique_ptr<program::Proposer>(std::make_unique<Expert>(rewrite::fuse(region), model, options));
+  return std::unique_ptr<program::Proposer>(
+      std::make_unique<Expert>(rewrite::fuse(region), model, options));
 }
 
-Result<program::Candidate> naive_program(const graph::StageGraph& region, const ExpertOptions& options) {
+Result<program::Candidate> naive_program(const graph::StageGraph& region,
+                                         const ExpertOptions& options) {
   const rewrite::FusedGraph graph = rewrite::fuse(region, {.enabled = false});
   const Option general{families().back(), {}, 0};
   const std::vector<const Option*> choice(graph.ops.size(), &general);

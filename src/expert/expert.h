@@ -16,14 +16,16 @@ struct ExpertOptions {
   uint64_t seed = 1;
 };
 
-// The built-in proposer: fuses the region, gives every fused op a family, ranks schedules by the machine
-// model, and mutates what measured best. Its first proposal is the best-ranked program; the naive loop
-// nest, which exists for every op of the table, is naive_program().
+// The built-in proposer: fuses the region, gives every fused op a family, ranks schedules by the
+// machine model, and mutates what measured best. Its first proposal is the best-ranked program; the
+// naive loop nest, which exists for every op of the table, is naive_program().
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
                                                        const target::MachineModel& model,
                                                        const ExpertOptions& options);
 
-// One plain loop nest per stage: correct for every supported region, and the yardstick for the rest.
-Result<program::Candidate> naive_program(const graph::StageGraph& region, const ExpertOptions& options);
+// One plain loop nest per stage: correct for every supported region, and the yardstick for the
+// rest.
+Result<program::Candidate> naive_program(const graph::StageGraph& region,
+                                         const ExpertOptions& options);
 
 }  // namespace kernelwright::expert

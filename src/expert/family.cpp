@@ -18,7 +18,8 @@ const rewrite::Nest& OpContext::nest() const {
 const std::optional<rewrite::Contraction>& OpContext::contraction() const {
   if (!contraction_) {
     contraction_.emplace();
-    if (op.stages.size() == 1) *contraction_ = rewrite::match_contraction(op.stages.front(), graph.tensors);
+    if (op.stages.size() == 1)
+      *contraction_ = rewrite::match_contraction(op.stages.front(), graph.tensors);
   }
   return *contraction_;
 }

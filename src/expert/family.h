@@ -21,8 +21,8 @@ struct ContractionFacts;  // families/contraction_plan.h
 // One fused op and where it will run.
 class OpContext {
  public:
-  OpContext(const rewrite::FusedGraph& fused, const rewrite::FusedOp& fused_op, const target::MachineModel& machine,
-            int worker_count)
+  OpContext(const rewrite::FusedGraph& fused, const rewrite::FusedOp& fused_op,
+            const target::MachineModel& machine, int worker_count)
       : graph(fused), op(fused_op), model(machine), threads(worker_count) {}
 
   const rewrite::FusedGraph& graph;
@@ -30,11 +30,14 @@ class OpContext {
   const target::MachineModel& model;
   const int threads;
 
-  const graph::TensorType& type(int tensor) const { return graph.tensors.at(static_cast<size_t>(tensor)).type; }
+  const graph::TensorType& type(int tensor) const {
+    return graph.tensors.at(static_cast<size_t>(tensor)).type;
+  }
   // Bytes that the op must move: its inputs and outputs once.
   double bytes() const;
   int vector_bytes() const { return model.vector_bytes > 0 ? model.vector_bytes : 32; }
-  // What the op is, worked out once: its only stage as a nest, as a contraction, its stages as a row group.
+  // What the op is, worked out once: its only stage as a nest, as a contraction, its stages as a
+  // row group.
   const rewrite::Nest& nest() const;
   const std::optional<rewrite::Contraction>& contraction() const;
   const std::optional<rewrite::RowGroup>& row_group() const;
@@ -57,7 +60,8 @@ class Family {
   virtual bool legal(const OpContext& context, const Schedule& schedule) const { return true; }
   virtual double predict_seconds(const OpContext& context, const Schedule& schedule) const = 0;
   // Adds the kernels and launches that compute the op's outputs.
-  virtual Status emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const = 0;
+  virtual Status emit(const OpContext& context, const Schedule& schedule,
+                      ProgramBuilder& builder) const = 0;
 };
 
 // All families; `general`, which accepts everything, comes last.

@@ -7,8 +7,9 @@
 
 namespace kernelwright::expert {
 
-// An expression without the conditions that hold for `axis` in [low, high), wherever all of `invariant` (conditions
-// on other axes) hold too. With nothing to drop, `body` is the expression itself and the interval is everything.
+// An expression without the conditions that hold for `axis` in [low, high), wherever all of
+// `invariant` (conditions on other axes) hold too. With nothing to drop, `body` is the expression
+// itself and the interval is everything.
 struct Interior {
   graph::Expr body;
   int64_t low = 0, high = 0;

@@ -29,20 +29,30 @@ std::string KernelText::pointer(const std::string& buffer, Access access) {
   return buffer;
 }
 
-std::string KernelText::read(int tensor) { return pointer(builder_.buffer(tensor), Access::kRead); }
-std::string KernelText::write(int tensor) { return pointer(builder_.buffer(tensor), Access::kWrite); }
-std::string KernelText::read_buffer(const std::string& buffer) { return pointer(buffer, Access::kRead); }
-std::string KernelText::write_buffer(const std::string& buffer) { return pointer(buffer, Access::kWrite); }
+std::string KernelText::read(int tensor) {
+  return pointer(builder_.buffer(tensor), Access::kRead);
+}
+std::string KernelText::write(int tensor) {
+  return pointer(builder_.buffer(tensor), Access::kWrite);
+}
+std::string KernelText::read_buffer(const std::string& buffer) {
+  return pointer(buffer, Access::kRead);
+}
+std::string KernelText::write_buffer(const std::string& buffer) {
+  return pointer(buffer, Access::kWrite);
+}
 
 program::Launch KernelText::finish(int64_t grid) {
   std::string text = helpers;
-  text += fmt::format("extern \"C\" void {}(const kw_args* kw, int64_t begin, int64_t end) {{\n", name_);
+  text += fmt::format("extern \"C\" void {}(const kw_args* kw, int64_t begin, int64_t end) {{\n",
+                      name_);
   program::Launch launch;
   for (size_t i = 0; i < args_.size(); ++i) {
     const program::BufferArg& arg = args_[i];
     const char* type = cpp::c_type(builder_.dtype(arg.buffer));
     const char* constant = arg.access == Access::kRead ? "const " : "";
-    text += fmt::format("  {0}{1}* __restrict {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type, arg.buffer, i);
+    text += fmt::format("  {0}{1}* __restrict {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type,
+                        arg.buffer, i);
     launch.args.emplace_back(arg);
   }
   text += body + "}\n\n";
@@ -55,8 +65,12 @@ program::Launch KernelText::finish(int64_t grid) {
   return launch;
 }
 
-void KernelText::launch(int64_t grid) { builder_.add_run(finish(grid)); }
-void KernelText::launch_in_prepare(int64_t grid) { builder_.add_prepare(finish(grid)); }
+void KernelText::launch(int64_t grid) {
+  builder_.add_run(finish(grid));
+}
+void KernelText::launch_in_prepare(int64_t grid) {
+  builder_.add_prepare(finish(grid));
+}
 
 ProgramBuilder::ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target)
     : tensors_(tensors) {
@@ -113,9 +127,10 @@ std::string ProgramBuilder::buffer(int index) {
       }
       if (t.role == TensorRole::kState) {
         // The new value may be made while the old one is still read: it is copied over at the end.
-        const bool also_read = std::any_of(tensors_.begin(), tensors_.end(), [&](const graph::StageTensor& other) {
-          return other.role == TensorRole::kWeight && other.weight_name == t.weight_name;
-        });
+        const bool also_read =
+            std::any_of(tensors_.begin(), tensors_.end(), [&](const graph::StageTensor& other) {
+              return other.role == TensorRole::kWeight && other.weight_name == t.weight_name;
+            });
         if (also_read) {
           std::string fresh = add_buffer(BufferRole::kScratch, t.type.dtype, t.type.shape);
           shadowed_states_[buffer.name] = fresh;
@@ -131,8 +146,11 @@ std::string ProgramBuilder::buffer(int index) {
   return names_[index];
 }
 
-std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype, const std::vector<int64_t>& shape) {
-  const char* prefix = role == BufferRole::kPacked ? "packed" : role == BufferRole::kSync ? "sync" : "s";
+std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype,
+                                       const std::vector<int64_t>& shape) {
+  const char* prefix = role == BufferRole::kPacked ? "packed"
+                       : role == BufferRole::kSync ? "sync"
+                                                   : "s";
   program::Buffer buffer;
   buffer.role = role;
   buffer.dtype = dtype;
@@ -157,11 +175,18 @@ std::string ProgramBuilder::fresh_name(const std::string& hint) {
   return fmt::format("k{}_{}", next_kernel_++, clean);
 }
 
-void ProgramBuilder::add_source(const std::string& text) { source_ += text; }
-void ProgramBuilder::add_run(program::Launch launch) { program_.run.push_back({std::move(launch)}); }
-void ProgramBuilder::add_prepare(program::Launch launch) { program_.prepare.push_back({std::move(launch)}); }
+void ProgramBuilder::add_source(const std::string& text) {
+  source_ += text;
+}
+void ProgramBuilder::add_run(program::Launch launch) {
+  program_.run.push_back({std::move(launch)});
+}
+void ProgramBuilder::add_prepare(program::Launch launch) {
+  program_.prepare.push_back({std::move(launch)});
+}
 void ProgramBuilder::require_flag(const std::string& flag) {
-  if (std::find(program_.flags.begin(), program_.flags.end(), flag) == program_.flags.end()) program_.flags.push_back(flag);
+  if (std::find(program_.flags.begin(), program_.flags.end(), flag) == program_.flags.end())
+    program_.flags.push_back(flag);
 }
 
 program::Candidate ProgramBuilder::finish() {

@@ -49,9 +49,12 @@ class ProgramBuilder {
   ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target);
   // Buffer that holds a tensor, declared on first use.
   std::string buffer(int tensor);
-  std::string add_buffer(program::BufferRole role, graph::DType dtype, const std::vector<int64_t>& shape);
+  std::string add_buffer(program::BufferRole role, graph::DType dtype,
+                         const std::vector<int64_t>& shape);
   graph::DType dtype(const std::string& buffer) const;
-  const graph::StageTensor& tensor(int index) const { return tensors_.at(static_cast<size_t>(index)); }
+  const graph::StageTensor& tensor(int index) const {
+    return tensors_.at(static_cast<size_t>(index));
+  }
   bool is_weight(int tensor) const;  // may be read by `prepare`
   // A scratch tensor of the region's own, for what lives between kernels of one op.
   std::string fresh_name(const std::string& hint);
@@ -66,7 +69,8 @@ class ProgramBuilder {
   program::Program program_;
   std::string source_;
   std::map<int, std::string> names_;
-  std::map<std::string, std::string> shadowed_states_;  // state buffer <- scratch with its new value
+  std::map<std::string, std::string>
+      shadowed_states_;  // state buffer <- scratch with its new value
   int next_kernel_ = 0;
   std::map<program::BufferRole, int> next_buffer_;
 };

@@ -30,7 +30,8 @@ std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit) {
 
 std::string schedule_text(const Schedule& schedule) {
   std::string text;
-  for (const auto& [name, value] : schedule) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, value);
+  for (const auto& [name, value] : schedule)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, value);
   return text;
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kModule[] = R"py("""Drop-in for the workload "{workload}", made by kernelwright. report.html tells how it was judged."""
+constexpr char kModule[] =
+    R"py("""Drop-in for the workload "{workload}", made by kernelwright. report.html tells how it was judged."""
 
 from kernelwright.dropin import load_artifact
 
@@ -21,7 +22,9 @@ ModelNew = load_artifact(__file__)
 )py";
 
 Error cannot(const std::string& what, const fs::path& path, const std::error_code& code) {
-  return Error{ErrorKind::kEnvironment, fmt::format("cannot {} {}: {}", what, path.string(), code.message()), {}};
+  return Error{ErrorKind::kEnvironment,
+               fmt::format("cannot {} {}: {}", what, path.string(), code.message()),
+               {}};
 }
 
 // Splits "file.py:Class" into file and class; a colon inside a folder name does not count.
@@ -36,13 +39,13 @@ std::pair<std::string, std::string> split_class(const std::string& path) {
 Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out) {
   std::error_code code;
   if (fs::exists(out, code) && !(fs::is_directory(out, code) && fs::is_empty(out, code)))
-    return fail(ErrorKind::kUsage, fmt::format("{} exists already: choose another --out", out.string()));
+    return fail(ErrorKind::kUsage,
+                fmt::format("{} exists already: choose another --out", out.string()));
   const fs::path absolute = fs::absolute(out, code).lexically_normal();
   fs::path partial = absolute;
   partial += ".partial";
   fs::remove_all(partial, code);
-  if (!fs::create_directories(partial, code) || code)
-    return fail(cannot("create", partial, code));
+  if (!fs::create_directories(partial, code) || code) return fail(cannot("create", partial, code));
   return ArtifactFolder(absolute, partial);
 }
 
@@ -89,14 +92,16 @@ std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& spec) 
           {"size", spec.size}, {"policy", spec.policy}, {"target", spec.target}};
 }
 
-Status write_program(const referee::Prepared& prepared, const std::string& region, const fs::path& folder) {
+Status write_program(const referee::Prepared& prepared, const std::string& region,
+                     const fs::path& folder) {
   if (!prepared.object) return fail(ErrorKind::kInternal, "artifact: a program without an object");
   const fs::path place = folder / "programs" / region;
   std::error_code code;
   fs::create_directories(place, code);
   if (code) return fail(cannot("create", place, code));
   KW_CHECK_OK(program::write_candidate(prepared.candidate, place));
-  fs::copy_file(prepared.object->path, place / "object.so", fs::copy_options::overwrite_existing, code);
+  fs::copy_file(prepared.object->path, place / "object.so", fs::copy_options::overwrite_existing,
+                code);
   if (code) return fail(cannot("copy", prepared.object->path, code));
   return {};
 }
@@ -106,7 +111,8 @@ Status write_module(const RunResult& result, const graph::Graph& graph, const fs
   const std::string field = "{workload}";
   module.replace(module.find(field), field.size(), result.workload);
   KW_CHECK_OK(base::write_file_atomic(folder / "optimized.py", module));
-  return base::write_file_atomic(folder / "result.json", run_result_json(result, graph).dump(1) + "\n");
+  return base::write_file_atomic(folder / "result.json",
+                                 run_result_json(result, graph).dump(1) + "\n");
 }
 
 }  // namespace kernelwright::search

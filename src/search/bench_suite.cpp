@@ -20,14 +20,16 @@ using nlohmann::json;
 constexpr double kThresholds[] = {1.0, 1.2, 1.5, 2.0};
 
 double best_speedup(const json& row) {
-  return row.contains("best") && row.at("best").is_object() ? row.at("best").value("speedup", 1.0) : 1.0;
+  return row.contains("best") && row.at("best").is_object() ? row.at("best").value("speedup", 1.0)
+                                                            : 1.0;
 }
 
 double eager_speedup(const json& row) {
   if (!row.contains("baseline") || !row.at("baseline").is_object()) return 1.0;
   const auto& baseline = row.at("baseline");
   const double eager = baseline.value("eager_ms", 0.0);
-  const double ms = row.at("best").is_object() ? row.at("best").value("ms", 0.0) : baseline.value("best_ms", 0.0);
+  const double ms =
+      row.at("best").is_object() ? row.at("best").value("ms", 0.0) : baseline.value("best_ms", 0.0);
   // A kept baseline is eager itself, unless the user compiles on their own.
   if (!row.at("best").is_object()) return 1.0;
   return ms > 0 && eager > 0 ? eager / ms : 1.0;
@@ -35,8 +37,9 @@ double eager_speedup(const json& row) {
 
 }  // namespace
 
-const std::vector<std::string> kSuiteHeader = {"workload", "eager",    "compile", "kernelwright", "speedup",
-                                               "interval", "of light", "coverage", "status"};
+const std::vector<std::string> kSuiteHeader = {"workload",     "eager",    "compile",
+                                               "kernelwright", "speedup",  "interval",
+                                               "of light",     "coverage", "status"};
 
 Result<std::vector<std::string>> find_workloads(const std::vector<std::string>& paths) {
   std::set<std::string> found;
@@ -44,13 +47,16 @@ Result<std::vector<std::string>> find_workloads(const std::vector<std::string>& 
     std::error_code code;
     if (fs::is_directory(path, code)) {
       const size_t before = found.size();
-      for (fs::recursive_directory_iterator it(path, code), end; !code && it != end; it.increment(code)) {
+      for (fs::recursive_directory_iterator it(path, code), end; !code && it != end;
+           it.increment(code)) {
         const auto name = it->path().filename().string();
         if (it->is_regular_file() && it->path().extension() == ".py" && name[0] != '_')
           found.insert(it->path().lexically_normal().string());
       }
-      if (code) return fail(ErrorKind::kInput, fmt::format("cannot read {}: {}", path, code.message()));
-      if (found.size() == before) return fail(ErrorKind::kInput, fmt::format("no workloads (*.py) below {}", path));
+      if (code)
+        return fail(ErrorKind::kInput, fmt::format("cannot read {}: {}", path, code.message()));
+      if (found.size() == before)
+        return fail(ErrorKind::kInput, fmt::format("no workloads (*.py) below {}", path));
     } else if (fs::exists(path.substr(0, path.rfind(':')), code) || fs::exists(path, code)) {
       found.insert(path);
     } else {
@@ -94,7 +100,8 @@ SuiteSummary summarize(const std::vector<json>& rows) {
   }
   const auto fast = [&](const std::vector<double>& speedups, double p) {
     if (speedups.empty()) return 0.0;
-    const auto count = std::count_if(speedups.begin(), speedups.end(), [&](double s) { return s > p; });
+    const auto count =
+        std::count_if(speedups.begin(), speedups.end(), [&](double s) { return s > p; });
     return static_cast<double>(count) / static_cast<double>(speedups.size());
   };
   for (double p : kThresholds) {
@@ -105,18 +112,28 @@ SuiteSummary summarize(const std::vector<json>& rows) {
 }
 
 json summary_json(const SuiteSummary& s) {
-  json out = {{"workloads", s.workloads}, {"right", s.right},     {"improved", s.improved},
-              {"kept", s.kept},           {"errors", s.errors},   {"geomean", s.geomean},
-              {"geomean_eager", s.geomean_eager}, {"covered", s.covered}};
+  json out = {{"workloads", s.workloads},
+              {"right", s.right},
+              {"improved", s.improved},
+              {"kept", s.kept},
+              {"errors", s.errors},
+              {"geomean", s.geomean},
+              {"geomean_eager", s.geomean_eager},
+              {"covered", s.covered}};
   out["fast_p_eager"] = s.fast_p_eager;
   out["fast_p_best"] = s.fast_p_best;
   return out;
 }
 
 std::string summary_text(const SuiteSummary& s) {
-  std::string out = fmt::format("\n  {} workloads: {} right, {} improved, {} kept the baseline, {} failed; coverage over 0.9 on {}\n",
-                                s.workloads, s.right, s.improved, s.kept, s.errors, s.covered);
-  out += fmt::format("  geomean {:.2f}x over the fastest baseline (kept baselines count 1.0), {:.2f}x over eager\n", s.geomean, s.geomean_eager);
+  std::string out = fmt::format(
+      "\n  {} workloads: {} right, {} improved, {} kept the baseline, {} failed; coverage over 0.9 "
+      "on {}\n",
+      s.workloads, s.right, s.improved, s.kept, s.errors, s.covered);
+  out += fmt::format(
+      "  geomean {:.2f}x over the fastest baseline (kept baselines count 1.0), {:.2f}x over "
+      "eager\n",
+      s.geomean, s.geomean_eager);
   std::vector<std::vector<std::string>> rows = {{"faster than", "1x", "1.2x", "1.5x", "2x"}};
   const auto add = [&](const char* name, const std::vector<std::pair<double, double>>& shares) {
     std::vector<std::string> row = {name};
@@ -131,16 +148,29 @@ std::string summary_text(const SuiteSummary& s) {
 std::vector<std::string> suite_row(const json& row) {
   const std::string status = row.value("status", "error");
   if (status == "error")
-    return {row.value("workload", ""), "–", "–", "–", "–", "", "–", "–",
-            "error: " + (row.contains("error") && row.at("error").is_object() ? row.at("error").value("message", "") : "")};
+    return {row.value("workload", ""),
+            "–",
+            "–",
+            "–",
+            "–",
+            "",
+            "–",
+            "–",
+            "error: " + (row.contains("error") && row.at("error").is_object()
+                             ? row.at("error").value("message", "")
+                             : "")};
   const auto& baseline = row.at("baseline");
   const bool improved = row.at("best").is_object();
   return {row.value("workload", ""),
           report::ms_text(baseline.value("eager_ms", 0.0)),
-          baseline.contains("compile_ms") && baseline.at("compile_ms").is_number() ? report::ms_text(baseline.at("compile_ms").get<double>()) : "–",
+          baseline.contains("compile_ms") && baseline.at("compile_ms").is_number()
+              ? report::ms_text(baseline.at("compile_ms").get<double>())
+              : "–",
           improved ? report::ms_text(row.at("best").value("ms", 0.0)) : "–",
           report::ratio_text(best_speedup(row)),
-          improved ? fmt::format("{:.2f}–{:.2f}", row.at("best").value("speedup_low", 0.0), row.at("best").value("speedup_high", 0.0)) : "",
+          improved ? fmt::format("{:.2f}–{:.2f}", row.at("best").value("speedup_low", 0.0),
+                                 row.at("best").value("speedup_high", 0.0))
+                   : "",
           fmt::format("{:.0f} %", 100 * row.at("speed_of_light").value("fraction", 0.0)),
           fmt::format("{:.2f}", row.value("coverage", 0.0)),
           status};

@@ -9,8 +9,8 @@
 
 namespace kernelwright::search {
 
-// Workload files below the given files and folders, sorted, without repeats; folders give their *.py that do not
-// begin with '_'. kInput when a path does not exist or a folder holds none.
+// Workload files below the given files and folders, sorted, without repeats; folders give their
+// *.py that do not begin with '_'. kInput when a path does not exist or a folder holds none.
 Result<std::vector<std::string>> find_workloads(const std::vector<std::string>& paths);
 
 // The part of `all` that shard `index` of `count` (from 1) does.
@@ -19,10 +19,11 @@ std::vector<std::string> shard(const std::vector<std::string>& all, int index, i
 // Over the rows of a bench (objects of `optimize --json`, or {"workload", "status": "error", ...}).
 struct SuiteSummary {
   int workloads = 0, right = 0, improved = 0, kept = 0, errors = 0;
-  double geomean = 1;          // speedup over the fastest baseline, kept baselines as 1.0
-  double geomean_eager = 1;    // over eager
-  int covered = 0;             // coverage over 0.9
-  // KernelBench's fast_p: share of workloads that are right and faster than p, against eager and the best.
+  double geomean = 1;        // speedup over the fastest baseline, kept baselines as 1.0
+  double geomean_eager = 1;  // over eager
+  int covered = 0;           // coverage over 0.9
+  // KernelBench's fast_p: share of workloads that are right and faster than p, against eager and
+  // the best.
   std::vector<std::pair<double, double>> fast_p_eager, fast_p_best;
 };
 SuiteSummary summarize(const std::vector<nlohmann::json>& rows);

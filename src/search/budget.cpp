@@ -31,7 +31,9 @@ Budget::Budget(double seconds) : seconds_(seconds), start_(std::chrono::steady_c
 double Budget::elapsed() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
-double Budget::left() const { return interrupted() ? 0 : seconds_ - elapsed(); }
+double Budget::left() const {
+  return interrupted() ? 0 : seconds_ - elapsed();
+}
 
 void install_interrupt_handler() {
   struct sigaction action = {};
@@ -42,6 +44,8 @@ void install_interrupt_handler() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return g_interrupts > 0; }
+bool interrupted() {
+  return g_interrupts > 0;
+}
 
 }  // namespace kernelwright::search

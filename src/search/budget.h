@@ -22,8 +22,8 @@ class Budget {
   std::chrono::steady_clock::time_point start_;
 };
 
-// Ctrl-C and SIGTERM end a search early: the first asks it to stop, write the best so far and exit 130; a
-// second ends the process at once.
+// Ctrl-C and SIGTERM end a search early: the first asks it to stop, write the best so far and exit
+// 130; a second ends the process at once.
 void install_interrupt_handler();
 bool interrupted();
 

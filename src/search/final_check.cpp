@@ -23,13 +23,16 @@ void keep_worst(referee::ErrorFigures& worst, const referee::ErrorFigures& figur
 }
 
 // Judges the drop-in's outputs on one draw; false when it is wrong.
-Result<bool> check_draw(torch::Worker& dropin, const torch::Draw& draw, FinalCheck& check, bool first) {
+Result<bool> check_draw(torch::Worker& dropin, const torch::Draw& draw, FinalCheck& check,
+                        bool first) {
   KW_TRY(torch::ArtifactOutputs outputs, dropin.run_artifact(draw));
   if (outputs.offsets.size() != draw.answers.size())
     return fail(ErrorKind::kInternal, "the drop-in gave another number of outputs than the module");
   for (size_t i = 0; i < draw.answers.size(); ++i) {
     const auto& expected = draw.answers[i];
-    const auto array = [&](const torch::Draw::Tensor& tensor) { return draw.expected.data() + tensor.offset; };
+    const auto array = [&](const torch::Draw::Tensor& tensor) {
+      return draw.expected.data() + tensor.offset;
+    };
     referee::Answer answer;
     answer.type = expected.eager.type;
     answer.eager = array(expected.eager);
@@ -51,7 +54,8 @@ Result<bool> check_draw(torch::Worker& dropin, const torch::Draw& draw, FinalChe
   return true;
 }
 
-std::vector<double> paired_ratios(const std::vector<double>& reference, const std::vector<double>& candidate) {
+std::vector<double> paired_ratios(const std::vector<double>& reference,
+                                  const std::vector<double>& candidate) {
   std::vector<double> ratios;
   for (size_t i = 0; i < std::min(reference.size(), candidate.size()); ++i)
     if (candidate[i] > 0) ratios.push_back(reference[i] / candidate[i]);
@@ -67,7 +71,8 @@ Status take_times(const torch::Worker::ArtifactTimes& times, FinalCheck& check) 
   check.baseline.best_ms = check.baseline.eager_ms;
   check.baseline.best_name = "eager";
   const std::vector<double>* reference = &original->second;
-  if (const auto compiled = times.ms.find("compile"); compiled != times.ms.end() && !compiled->second.empty()) {
+  if (const auto compiled = times.ms.find("compile");
+      compiled != times.ms.end() && !compiled->second.empty()) {
     check.baseline.compile_ms = referee::median(compiled->second);
     if (*check.baseline.compile_ms < check.baseline.best_ms) {
       check.baseline.best_ms = *check.baseline.compile_ms;
@@ -91,7 +96,8 @@ size_t flush_bytes(const target::MachineModel& model) {
 }
 
 Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path& artifact,
-                                  const torch::WorkloadSpec& spec, const FinalCheckOptions& options) {
+                                  const torch::WorkloadSpec& spec,
+                                  const FinalCheckOptions& options) {
   base::progress("final check", artifact.filename().string());
   torch::WorkerOptions worker_options;
   worker_options.threads = session.threads;
@@ -101,7 +107,8 @@ Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path&
   FinalCheck check;
   check.prepare_ms = opened.prepare_ms;
   for (int i = 0; i < kDraws; ++i) {
-    KW_TRY(auto draw, session.torch->draw("whole", torch::DrawKind::kOwn, options.seed + static_cast<uint64_t>(i)));
+    KW_TRY(auto draw, session.torch->draw("whole", torch::DrawKind::kOwn,
+                                          options.seed + static_cast<uint64_t>(i)));
     if (!draw) {
       check.right = false;
       check.reason = "the module as a whole cannot be compared: it draws random numbers";

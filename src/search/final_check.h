@@ -17,14 +17,14 @@ struct FinalCheckOptions {
   uint64_t seed = 0;
 };
 
-// The last word on an artifact: its drop-in module against the original module, on fresh inputs and in
-// alternation, in a process of its own.
+// The last word on an artifact: its drop-in module against the original module, on fresh inputs and
+// in alternation, in a process of its own.
 struct FinalCheck {
   bool right = false;
   std::string reason;  // when not right: which output, where, expected and got
   referee::ErrorFigures candidate_error, eager_error;  // worst over the draws
   BaselineFigures baseline;
-  BestFigures best;    // speedup against the fastest baseline
+  BestFigures best;  // speedup against the fastest baseline
   FreshFigures fresh;
   double prepare_ms = 0;
   bool faster() const { return right && best.speedup_low > 1; }
@@ -32,7 +32,8 @@ struct FinalCheck {
 
 // `session` gives the draws and the oracle; the drop-in runs in a second torch worker.
 Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path& artifact,
-                                  const torch::WorkloadSpec& spec, const FinalCheckOptions& options);
+                                  const torch::WorkloadSpec& spec,
+                                  const FinalCheckOptions& options);
 
 // Cold-cache flush of this machine, in bytes: twice the last-level cache.
 size_t flush_bytes(const target::MachineModel& model);

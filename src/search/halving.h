@@ -10,10 +10,10 @@
 
 namespace kernelwright::search {
 
-// Successive halving (Jamieson and Talwalkar, 2016): everybody is measured a little, the better half
-// again with twice the time, until one is left. `measure(contender, time_s)` returns its cost (lower is
-// better; infinity drops it). `stop` ends between measurements. Returns the contenders that were alive
-// in the last complete rung, best first.
+// Successive halving (Jamieson and Talwalkar, 2016): everybody is measured a little, the better
+// half again with twice the time, until one is left. `measure(contender, time_s)` returns its cost
+// (lower is better; infinity drops it). `stop` ends between measurements. Returns the contenders
+// that were alive in the last complete rung, best first.
 inline std::vector<size_t> successive_halving(size_t contenders, double first_time_s, int rungs,
                                               const std::function<double(size_t, double)>& measure,
                                               const std::function<bool()>& stop) {

@@ -26,8 +26,12 @@ class RegionSearch {
  public:
   RegionSearch(program::Proposer& proposer, referee::Referee& referee, archive::Archive& archive,
                const RegionSearchOptions& options, const OnVerdict& on_verdict)
-      : proposer_(proposer), referee_(referee), archive_(archive), options_(options),
-        on_verdict_(on_verdict), budget_(options.budget_s) {}
+      : proposer_(proposer),
+        referee_(referee),
+        archive_(archive),
+        options_(options),
+        on_verdict_(on_verdict),
+        budget_(options.budget_s) {}
 
   Result<RegionSearchResult> run(std::vector<program::Proposal> first) {
     int without_gain = 0;
@@ -99,13 +103,14 @@ class RegionSearch {
       }
       return *verdict;
     };
-    successive_halving(alive.size(), kFirstTiming, kRungs, measure,
-                       [&] { return !trouble || (incumbent_ && budget_.spent()) || interrupted(); });
+    successive_halving(alive.size(), kFirstTiming, kRungs, measure, [&] {
+      return !trouble || (incumbent_ && budget_.spent()) || interrupted();
+    });
     return trouble;
   }
 
-  // The candidate's time on a scale that is the same for all: incumbent's time / measured ratio. Infinity
-  // when it is wrong or surely slower than the incumbent.
+  // The candidate's time on a scale that is the same for all: incumbent's time / measured ratio.
+  // Infinity when it is wrong or surely slower than the incumbent.
   Result<double> judge_one(const program::Proposal& proposal, const referee::Prepared& prepared,
                            double time_s) {
     const bool is_incumbent = incumbent_ && incumbent_->prepared.id == prepared.id;
@@ -129,8 +134,8 @@ class RegionSearch {
   Status crown(Member member) {
     if (incumbent_) remember(std::move(*incumbent_));
     incumbent_ = std::move(member);
-    result_.curve.push_back({budget_.elapsed(), incumbent_->ms, incumbent_->prepared.id,
-                             incumbent_->proposal.idea});
+    result_.curve.push_back(
+        {budget_.elapsed(), incumbent_->ms, incumbent_->prepared.id, incumbent_->proposal.idea});
     if (!options_.best_dir.empty())
       KW_CHECK_OK(program::write_candidate(incumbent_->prepared.candidate, options_.best_dir));
     return {};

@@ -34,26 +34,29 @@ struct CurvePoint {
 };
 
 struct RegionSearchResult {
-  std::optional<referee::Prepared> best;    // correct, and the fastest of the search tier
+  std::optional<referee::Prepared> best;      // correct, and the fastest of the search tier
   std::vector<referee::Prepared> runners_up;  // next best, for when promotion refuses the best
   double best_ms = 0;
-  double library_share = 0;                 // of the best
-  std::map<std::string, int> verdicts;      // verdict name -> count
+  double library_share = 0;             // of the best
+  std::map<std::string, int> verdicts;  // verdict name -> count
   std::vector<CurvePoint> curve;
   std::vector<std::pair<double, double>> predicted_measured;  // seconds, of every correct program
   int tried = 0;
   double elapsed_s = 0;
-  std::string stop_reason;  // "budget", "near the speed of light", "ideas exhausted", "no gain", "interrupted"
+  std::string stop_reason;  // "budget", "near the speed of light", "ideas exhausted", "no gain",
+                            // "interrupted"
 };
 
 // Told after every verdict, for the progress line.
 using OnVerdict = std::function<void(const RegionSearchResult&, const Budget&)>;
 
-// Searches one region: asks the proposer for a batch, builds it, measures by successive halving against
-// the incumbent, records every verdict before anything else happens, and tells the proposer.
+// Searches one region: asks the proposer for a batch, builds it, measures by successive halving
+// against the incumbent, records every verdict before anything else happens, and tells the
+// proposer.
 Result<RegionSearchResult> search_region(program::Proposer& proposer, referee::Referee& referee,
                                          archive::Archive& archive,
                                          const std::vector<program::Proposal>& first,
-                                         const RegionSearchOptions& options, const OnVerdict& on_verdict);
+                                         const RegionSearchOptions& options,
+                                         const OnVerdict& on_verdict);
 
 }  // namespace kernelwright::search

@@ -45,7 +45,8 @@ std::string region_ops(const graph::Graph& graph, const graph::Region& region) {
   return out;
 }
 
-// What a verdict of this region holds for: the lowered region with its shapes, the device, the policy, the threads.
+// What a verdict of this region holds for: the lowered region with its shapes, the device, the
+// policy, the threads.
 std::string subject_id(const Session& session, const graph::StageGraph& stages) {
   return base::IdentityBuilder()
       .add(stages.text())
@@ -74,8 +75,11 @@ struct RegionRun {
 class Run {
  public:
   Run(const RunOptions& options, ArtifactFolder folder, Session session, archive::Archive archive)
-      : options_(options), folder_(std::move(folder)), session_(std::move(session)),
-        archive_(std::move(archive)), start_(std::chrono::steady_clock::now()),
+      : options_(options),
+        folder_(std::move(folder)),
+        session_(std::move(session)),
+        archive_(std::move(archive)),
+        start_(std::chrono::steady_clock::now()),
         seed_(options.seed ? options.seed : unpredictable_seed()) {}
 
   Result<RunResult> go() {
@@ -98,7 +102,10 @@ class Run {
   }
 
   Status begin() {
-    id_ = fmt::format("{}-{}", folder_.out().filename().string(), base::sha256_hex(folder_.out().string() + archive::utc_now() + std::to_string(getpid())).substr(0, 8));
+    id_ = fmt::format(
+        "{}-{}", folder_.out().filename().string(),
+        base::sha256_hex(folder_.out().string() + archive::utc_now() + std::to_string(getpid()))
+            .substr(0, 8));
     result_.workload = short_name(session_.imported.name);
     result_.target = session_.target->name();
     result_.policy = target::policy_name(session_.policy);
@@ -111,9 +118,10 @@ class Run {
     result_.artifact = folder_.out().string();
     for (const auto& note : session_.imported.graph.eager_notes) result_.eager.push_back(note);
     for (const auto& left : session_.partition.eager)
-      result_.eager.push_back({session_.imported.graph.nodes.at(static_cast<size_t>(left.node)).op, left.reason});
-    return archive_.begin_run({id_, result_.workload, folder_.out().string(), options_.command, "running",
-                               archive::utc_now(), ""});
+      result_.eager.push_back(
+          {session_.imported.graph.nodes.at(static_cast<size_t>(left.node)).op, left.reason});
+    return archive_.begin_run({id_, result_.workload, folder_.out().string(), options_.command,
+                               "running", archive::utc_now(), ""});
   }
 
   Status open_regions() {
@@ -124,8 +132,9 @@ class Run {
       run.result.region = region;
       KW_TRY(run.stages, graph::lower(graph, region));
       run.subject = subject_id(session_, run.stages);
-      KW_CHECK_OK(archive_.record_subject({run.subject, result_.workload, region.id, result_.target,
-                                           result_.device, result_.policy, region_ops(graph, region)}));
+      KW_CHECK_OK(
+          archive_.record_subject({run.subject, result_.workload, region.id, result_.target,
+                                   result_.device, result_.policy, region_ops(graph, region)}));
       const auto work = graph::count_work(run.stages);
       const auto dtype = compute_dtype(run.stages);
       const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype));
@@ -139,14 +148,16 @@ class Run {
       options.threads = session_.threads;
       options.seed = options_.seed;
       options.speed_of_light_s = session_.model.floor_seconds(work, dtype);
-      KW_TRY(run.referee, referee::Referee::open({region.id, referee::interface_of(graph, region), session_.policy},
-                                                 *session_.target, *session_.torch, options));
+      KW_TRY(run.referee, referee::Referee::open(
+                              {region.id, referee::interface_of(graph, region), session_.policy},
+                              *session_.target, *session_.torch, options));
       KW_TRY(run.baselines, run.referee->baselines());
       KW_CHECK_OK(run.referee->get_ready());
       for (const auto& [name, ms] : run.baselines.ms)
         if (name == "eager") run.result.eager_ms = ms;
-      base::note(fmt::format("  {}: {} ops, {}; fastest {} {}, speed of light {} ({}-bound)", region.id,
-                             region.nodes.size(), region.whole ? "the whole module" : "part of the module",
+      base::note(fmt::format("  {}: {} ops, {}; fastest {} {}, speed of light {} ({}-bound)",
+                             region.id, region.nodes.size(),
+                             region.whole ? "the whole module" : "part of the module",
                              run.baselines.best_name, report::ms_text(run.baselines.best_ms),
                              report::ms_text(light.seconds * 1e3), light.bound));
       regions_.push_back(std::move(run));
@@ -159,7 +170,9 @@ class Run {
   double share(const RegionRun& run) const {
     double total = 0;
     const auto headroom = [](const RegionRun& r) {
-      return std::max(r.baselines.best_ms - r.result.speed_of_light_s * 1e3, 0.05 * r.baselines.best_ms) + 1e-6;
+      return std::max(r.baselines.best_ms - r.result.speed_of_light_s * 1e3,
+                      0.05 * r.baselines.best_ms) +
+             1e-6;
     };
     for (const auto& r : regions_) total += headroom(r);
     return headroom(run) / total;
@@ -182,14 +195,21 @@ class Run {
       options.best_dir = folder_.path() / "best" / run.result.region.id;
       KW_TRY(auto first, warm_start(run));
       const auto on_verdict = [&](const RegionSearchResult& found, const Budget& budget) {
-        base::progress("search", fmt::format("{}: {} tried, best {}{}, {} left", run.result.region.id, found.tried,
-                                             found.best_ms > 0 ? report::ms_text(found.best_ms) : "none yet",
-                                             found.best_ms > 0 ? fmt::format(" ({} of the fastest baseline's {})",
-                                                 report::ratio_text(run.baselines.best_ms / found.best_ms), report::ms_text(run.baselines.best_ms)) : "",
-                                             duration_text(budget.left())));
+        base::progress(
+            "search",
+            fmt::format("{}: {} tried, best {}{}, {} left", run.result.region.id, found.tried,
+                        found.best_ms > 0 ? report::ms_text(found.best_ms) : "none yet",
+                        found.best_ms > 0
+                            ? fmt::format(" ({} of the fastest baseline's {})",
+                                          report::ratio_text(run.baselines.best_ms / found.best_ms),
+                                          report::ms_text(run.baselines.best_ms))
+                            : "",
+                        duration_text(budget.left())));
       };
-      KW_TRY(run.result.search, search_region(*expert, *run.referee, archive_, first, options, on_verdict));
-      if (!run.result.search.best && !interrupted()) KW_CHECK_OK(fall_back_to_naive(run, expert_options, options));
+      KW_TRY(run.result.search,
+             search_region(*expert, *run.referee, archive_, first, options, on_verdict));
+      if (!run.result.search.best && !interrupted())
+        KW_CHECK_OK(fall_back_to_naive(run, expert_options, options));
       for (const auto& [name, count] : run.result.search.verdicts) result_.verdicts[name] += count;
       result_.tried += run.result.search.tried;
     }
@@ -211,12 +231,15 @@ class Run {
     return first;
   }
 
-  // Every supported graph has a correct program: the naive loop nest, judged when nothing else was right.
+  // Every supported graph has a correct program: the naive loop nest, judged when nothing else was
+  // right.
   Status fall_back_to_naive(RegionRun& run, const expert::ExpertOptions& expert_options,
                             const RegionSearchOptions& options) {
     struct Nobody : program::Proposer {
       std::string name() const override { return "expert"; }
-      Result<std::vector<program::Proposal>> propose(int) override { return std::vector<program::Proposal>(); }
+      Result<std::vector<program::Proposal>> propose(int) override {
+        return std::vector<program::Proposal>();
+      }
       void learn(const program::Outcome&) override {}
     } nobody;
     program::Proposal proposal;
@@ -237,7 +260,8 @@ class Run {
       if (found.best) tries.push_back(&*found.best);
       for (auto& other : found.runners_up) tries.push_back(&other);
       for (size_t i = 0; i < tries.size() && i < kPromotionTries && !run.result.accepted; ++i) {
-        base::progress("promotion", fmt::format("{} {}", run.result.region.id, tries[i]->id.substr(0, 12)));
+        base::progress("promotion",
+                       fmt::format("{} {}", run.result.region.id, tries[i]->id.substr(0, 12)));
         KW_TRY(referee::Verdict verdict, run.referee->promote(*tries[i]));
         KW_CHECK_OK(record_promotion(run, *tries[i], verdict));
         ++result_.verdicts[referee::verdict_name(verdict.kind)];
@@ -256,17 +280,20 @@ class Run {
 
   static std::vector<std::string> kernel_names(const program::Program& program) {
     std::vector<std::string> names;
-    const std::function<void(const std::vector<program::Step>&)> walk = [&](const std::vector<program::Step>& steps) {
-      for (const auto& step : steps) {
-        if (const auto* launch = std::get_if<program::Launch>(&step.action)) names.push_back(launch->kernel);
-        if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) walk(repeat->body);
-      }
-    };
+    const std::function<void(const std::vector<program::Step>&)> walk =
+        [&](const std::vector<program::Step>& steps) {
+          for (const auto& step : steps) {
+            if (const auto* launch = std::get_if<program::Launch>(&step.action))
+              names.push_back(launch->kernel);
+            if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) walk(repeat->body);
+          }
+        };
     walk(program.run);
     return names;
   }
 
-  Status record_promotion(RegionRun& run, const referee::Prepared& prepared, const referee::Verdict& verdict) {
+  Status record_promotion(RegionRun& run, const referee::Prepared& prepared,
+                          const referee::Verdict& verdict) {
     program::Proposal proposal;
     KW_TRY(auto earlier, archive_.verdicts_of_program(prepared.id));
     if (!earlier.empty()) {
@@ -299,7 +326,9 @@ class Run {
       KW_CHECK_OK(write_module(result_, session_.imported.graph, folder_.path()));
       FinalCheckOptions options;
       options.seed = unpredictable_seed();
-      if (interrupted()) options = {.timing_s = 2, .fresh_timing_s = 0.5, .with_compile = false, .seed = options.seed};
+      if (interrupted())
+        options = {
+            .timing_s = 2, .fresh_timing_s = 0.5, .with_compile = false, .seed = options.seed};
       KW_TRY(FinalCheck check, check_artifact(session_, folder_.path(), spec, options));
       KW_CHECK_OK(take_final_check(check, programs));
     }
@@ -342,12 +371,14 @@ class Run {
   Status take_final_check(const FinalCheck& check, const std::string& programs) {
     result_.candidate_error = check.candidate_error;
     result_.eager_error = check.eager_error;
-    if (!check.right) return keep_baseline("the final check did not accept the drop-in: " + check.reason);
+    if (!check.right)
+      return keep_baseline("the final check did not accept the drop-in: " + check.reason);
     result_.baseline = check.baseline;
     result_.prepare_ms = check.prepare_ms;
     if (!check.faster())
-      return keep_baseline(fmt::format("the drop-in was not faster with confidence in the final check ({}, at least {})",
-                                       report::ratio_text(check.best.speedup), report::ratio_text(check.best.speedup_low)));
+      return keep_baseline(fmt::format(
+          "the drop-in was not faster with confidence in the final check ({}, at least {})",
+          report::ratio_text(check.best.speedup), report::ratio_text(check.best.speedup_low)));
     result_.best = check.best;
     result_.best->program = programs;
     result_.fresh = check.fresh;
@@ -407,10 +438,11 @@ class Run {
     KW_TRY(auto verdicts, archive_.verdicts_of_run(id_));
     std::string lines;
     for (const auto& record : verdicts) {
-      nlohmann::json line = {{"program", record.program},   {"region", record.region},
-                             {"proposer", record.proposer}, {"idea", record.idea},
-                             {"parent", record.parent},     {"predicted_s", record.predicted_s},
-                             {"created", record.created},   {"verdict", referee::verdict_json(record.verdict)}};
+      nlohmann::json line = {
+          {"program", record.program},   {"region", record.region},
+          {"proposer", record.proposer}, {"idea", record.idea},
+          {"parent", record.parent},     {"predicted_s", record.predicted_s},
+          {"created", record.created},   {"verdict", referee::verdict_json(record.verdict)}};
       lines += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
     return base::write_file_atomic(folder_.path() / "verdicts.jsonl", lines);
@@ -430,10 +462,12 @@ class Run {
 
 fs::path default_out(const std::string& workload) {
   const std::time_t now = std::time(nullptr);
-  const std::string stem = fmt::format("{}-{:%Y%m%d-%H%M%S}", short_name(workload), fmt::localtime(now));
+  const std::string stem =
+      fmt::format("{}-{:%Y%m%d-%H%M%S}", short_name(workload), fmt::localtime(now));
   fs::path out = fs::path("runs") / stem;
   std::error_code code;
-  for (int i = 2; fs::exists(out, code); ++i) out = fs::path("runs") / fmt::format("{}-{}", stem, i);
+  for (int i = 2; fs::exists(out, code); ++i)
+    out = fs::path("runs") / fmt::format("{}-{}", stem, i);
   return out;
 }
 
@@ -441,16 +475,22 @@ fs::path default_out(const std::string& workload) {
 
 std::string short_name(const std::string& workload) {
   std::string name = workload;
-  if (const size_t slash = name.rfind('/'); slash != std::string::npos) name = name.substr(slash + 1);
-  if (const size_t dot = name.rfind(".py"); dot != std::string::npos && dot > 0) name = name.substr(0, dot);
+  if (const size_t slash = name.rfind('/'); slash != std::string::npos)
+    name = name.substr(slash + 1);
+  if (const size_t dot = name.rfind(".py"); dot != std::string::npos && dot > 0)
+    name = name.substr(0, dot);
   std::string safe;
-  for (char c : name) safe += std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_';
+  for (char c : name)
+    safe +=
+        std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_';
   if (safe.empty() || safe[0] == '.') safe = "workload" + safe;
   return safe.substr(0, 80);
 }
 
 Result<RunResult> optimize(const RunOptions& options) {
-  KW_TRY(ArtifactFolder folder, ArtifactFolder::create(options.out.empty() ? default_out(options.spec.path) : options.out));
+  KW_TRY(
+      ArtifactFolder folder,
+      ArtifactFolder::create(options.out.empty() ? default_out(options.spec.path) : options.out));
   KW_TRY(Session session, Session::open({options.spec, options.threads, folder.path()}));
   KW_TRY(fs::path archive_path, archive::Archive::default_path());
   KW_TRY(archive::Archive archive, archive::Archive::open(archive_path));

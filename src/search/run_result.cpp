@@ -8,7 +8,9 @@ namespace {
 
 using nlohmann::json;
 
-json optional_ms(const std::optional<double>& ms) { return ms ? json(*ms) : json(nullptr); }
+json optional_ms(const std::optional<double>& ms) {
+  return ms ? json(*ms) : json(nullptr);
+}
 
 json error_json(const std::optional<referee::ErrorFigures>& error) {
   if (!error) return nullptr;
@@ -55,7 +57,8 @@ json region_json(const graph::Graph& graph, const graph::Region& region) {
   for (int node : region.nodes) nodes.push_back(graph.nodes.at(static_cast<size_t>(node)).name);
   json mutations = json::array();
   for (const auto& mutation : region.mutations)
-    mutations.push_back({{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
+    mutations.push_back(
+        {{"name", mutation.weight_name}, {"value", graph.value(mutation.value).name}});
   return {{"id", region.id},
           {"whole", region.whole},
           {"nodes", std::move(nodes)},
@@ -100,7 +103,8 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
                    {"speedup_high", r.best->speedup_high},
                    {"prepare_ms", r.prepare_ms},
                    {"program", r.best->program}};
-  out["error"] = {{"candidate", error_json(r.candidate_error)}, {"eager", error_json(r.eager_error)}};
+  out["error"] = {{"candidate", error_json(r.candidate_error)},
+                  {"eager", error_json(r.eager_error)}};
   const double shown_ms = r.best ? r.best->ms : r.baseline.best_ms;
   out["speed_of_light"] = {{"ms", r.speed_of_light_ms},
                            {"fraction", shown_ms > 0 ? r.speed_of_light_ms / shown_ms : 0},
@@ -114,7 +118,8 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
   out["regions"] = json::array();
   for (const auto& region : r.regions) out["regions"].push_back(region_result_json(graph, region));
   out["eager"] = json::array();
-  for (const auto& note : r.eager) out["eager"].push_back({{"what", note.what}, {"reason", note.reason}});
+  for (const auto& note : r.eager)
+    out["eager"].push_back({{"what", note.what}, {"reason", note.reason}});
   return out;
 }
 

@@ -29,7 +29,8 @@ struct BestFigures {
   std::string program;  // id of the program, ids joined by '+' for several regions
 };
 
-// The same against the original with fresh memory on both sides: what the first call after an allocation sees.
+// The same against the original with fresh memory on both sides: what the first call after an
+// allocation sees.
 struct FreshFigures {
   double original_ms = 0, dropin_ms = 0, speedup = 1;
 };
@@ -42,7 +43,7 @@ struct RegionResult {
   RegionSearchResult search;
   double eager_ms = 0;
   double speed_of_light_s = 0;
-  std::string bound;            // "memory" or "compute"
+  std::string bound;                 // "memory" or "compute"
   std::vector<std::string> kernels;  // kernel names of the accepted program's plan
 };
 

@@ -68,8 +68,8 @@ Result<Session> Session::open(const SessionOptions& options) {
   std::error_code code;
   std::filesystem::create_directories(options.work_dir, code);
   if (code)
-    return fail(ErrorKind::kEnvironment, fmt::format("cannot create {}: {}", options.work_dir.string(),
-                                                     code.message()));
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("cannot create {}: {}", options.work_dir.string(), code.message()));
 
   base::progress("import", session.spec.path);
   torch::WorkerOptions worker_options;

@@ -25,7 +25,8 @@ using kernelwright::testing::Case;
 using kernelwright::testing::Stages;
 
 // The naive program and the first `count` proposals for a graph.
-void add_cases(std::vector<Case>& cases, const std::string& name, const graph::StageGraph& graph, int count = 4) {
+void add_cases(std::vector<Case>& cases, const std::string& name, const graph::StageGraph& graph,
+               int count = 4) {
   ExpertOptions options;
   options.threads = 2;
   auto naive = naive_program(graph, options);
@@ -46,10 +47,13 @@ void expect_right(const std::vector<Case>& cases, double tolerance = 2e-5) {
     auto valid = program::validate(c.candidate.program);
     EXPECT_TRUE(valid.has_value()) << c.name << ": " << valid.error().text();
   }
-  for (const std::string& failure : kernelwright::testing::run_and_compare(cases, tolerance)) ADD_FAILURE() << failure;
+  for (const std::string& failure : kernelwright::testing::run_and_compare(cases, tolerance))
+    ADD_FAILURE() << failure;
 }
 
-Expr relu(const Expr& x) { return graph::binary(ExprOp::kMax, x, constant(0)); }
+Expr relu(const Expr& x) {
+  return graph::binary(ExprOp::kMax, x, constant(0));
+}
 
 TEST(ExpertPrograms, Pointwise) {
   std::vector<Case> cases;
@@ -73,8 +77,10 @@ TEST(ExpertPrograms, Pointwise) {
   // Two tensors side by side: a select over the index.
   Stages joined;
   const int p = joined.input({4, 3}), q = joined.input({4, 5});
-  joined.define(joined.output({4, 8}), graph::select(graph::binary(ExprOp::kLt, axis(1), integer(3)), at_index(p, {axis(0), axis(1)}),
-                                                     at_index(q, {axis(0), axis(1) - integer(3)})));
+  joined.define(
+      joined.output({4, 8}),
+      graph::select(graph::binary(ExprOp::kLt, axis(1), integer(3)),
+                    at_index(p, {axis(0), axis(1)}), at_index(q, {axis(0), axis(1) - integer(3)})));
   add_cases(cases, "concatenation", joined.graph);
 
   Stages scalar;
@@ -85,7 +91,8 @@ TEST(ExpertPrograms, Pointwise) {
   Stages whole;
   const int i = whole.input({9}, DType::kI64);
   const Expr value = graph::load(i, ScalarKind::kInt, {axis(0)});
-  whole.define(whole.output({9}, DType::kI64), graph::binary(ExprOp::kFloorDiv, value * integer(7) - integer(9), integer(4)));
+  whole.define(whole.output({9}, DType::kI64),
+               graph::binary(ExprOp::kFloorDiv, value * integer(7) - integer(9), integer(4)));
   add_cases(cases, "integers", whole.graph);
   expect_right(cases);
 }
@@ -93,12 +100,16 @@ TEST(ExpertPrograms, Pointwise) {
 TEST(ExpertPrograms, EveryCombiner) {
   std::vector<Case> cases;
   std::vector<Stages> all(7);
-  const Combiner combiners[] = {Combiner::kSum, Combiner::kProd, Combiner::kMax, Combiner::kMin, Combiner::kArgMax, Combiner::kArgMin, Combiner::kAny};
+  const Combiner combiners[] = {Combiner::kSum, Combiner::kProd,   Combiner::kMax,
+                                Combiner::kMin, Combiner::kArgMax, Combiner::kArgMin,
+                                Combiner::kAny};
   for (size_t c = 0; c < all.size(); ++c) {
     Stages& s = all[c];
     const int x = s.input({5, 33, 3});
     const bool arg = combiners[c] == Combiner::kArgMax || combiners[c] == Combiner::kArgMin;
-    const DType dtype = arg ? DType::kI64 : combiners[c] == Combiner::kAny ? DType::kBool : DType::kF32;
+    const DType dtype = arg                              ? DType::kI64
+                        : combiners[c] == Combiner::kAny ? DType::kBool
+                                                         : DType::kF32;
     Expr body = at(x, {0, 2, 1});
     if (combiners[c] == Combiner::kAny) body = graph::binary(ExprOp::kGt, body, constant(0.97));
     s.reduce(s.output({5, 3}, dtype), combiners[c], {33}, body);
@@ -108,23 +119,34 @@ TEST(ExpertPrograms, EveryCombiner) {
 }
 
 // x[n, ci, h, w] at a window's place, zero outside.
-Expr padded(int x, const graph::Shape& shape, const Expr& n, const Expr& c, const Expr& h, const Expr& w) {
-  const Expr inside = graph::binary(
-      ExprOp::kAnd, graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, h, integer(0)), graph::binary(ExprOp::kLt, h, integer(shape[2]))),
-      graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, w, integer(0)), graph::binary(ExprOp::kLt, w, integer(shape[3]))));
+Expr padded(int x, const graph::Shape& shape, const Expr& n, const Expr& c, const Expr& h,
+            const Expr& w) {
+  const Expr inside =
+      graph::binary(ExprOp::kAnd,
+                    graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, h, integer(0)),
+                                  graph::binary(ExprOp::kLt, h, integer(shape[2]))),
+                    graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, w, integer(0)),
+                                  graph::binary(ExprOp::kLt, w, integer(shape[3]))));
   return graph::select(inside, at_index(x, {n, c, h, w}), constant(0));
 }
 
-Stages convolution(int64_t batch, int64_t in, int64_t out, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t groups) {
+Stages convolution(int64_t batch, int64_t in, int64_t out, int64_t size, int64_t kernel,
+                   int64_t stride, int64_t pad, int64_t groups) {
   Stages s;
   const graph::Shape shape = {batch, in, size, size};
-  const int x = s.input(shape), w = s.weight({out, in / groups, kernel, kernel}), bias = s.weight({out});
+  const int x = s.input(shape), w = s.weight({out, in / groups, kernel, kernel}),
+            bias = s.weight({out});
   const int64_t o = (size + 2 * pad - kernel) / stride + 1;
   const int t = s.temporary({batch, out, o, o});
   Expr channel = axis(4);
-  if (groups > 1) channel = graph::binary(ExprOp::kFloorDiv, axis(1), integer(out / groups)) * integer(in / groups) + axis(4);
-  const Expr h = axis(2) * integer(stride) + axis(5) - integer(pad), v = axis(3) * integer(stride) + axis(6) - integer(pad);
-  s.reduce(t, Combiner::kSum, {in / groups, kernel, kernel}, padded(x, shape, axis(0), channel, h, v) * at(w, {1, 4, 5, 6}));
+  if (groups > 1)
+    channel =
+        graph::binary(ExprOp::kFloorDiv, axis(1), integer(out / groups)) * integer(in / groups) +
+        axis(4);
+  const Expr h = axis(2) * integer(stride) + axis(5) - integer(pad),
+             v = axis(3) * integer(stride) + axis(6) - integer(pad);
+  s.reduce(t, Combiner::kSum, {in / groups, kernel, kernel},
+           padded(x, shape, axis(0), channel, h, v) * at(w, {1, 4, 5, 6}));
   s.define(s.output({batch, out, o, o}), relu(at(t, {0, 1, 2, 3}) + at(bias, {1})));
   return s;
 }
@@ -134,7 +156,8 @@ Stages matmul(int64_t m, int64_t n, int64_t k, DType dtype, bool weight, bool tr
   const int a = s.input({m, k}, dtype);
   const graph::Shape shape = transposed ? graph::Shape{n, k} : graph::Shape{k, n};
   const int b = weight ? s.weight(shape, dtype) : s.input(shape, dtype);
-  s.reduce(s.output({m, n}, dtype), Combiner::kSum, {k}, at(a, {0, 2}) * (transposed ? at(b, {1, 2}) : at(b, {2, 1})));
+  s.reduce(s.output({m, n}, dtype), Combiner::kSum, {k},
+           at(a, {0, 2}) * (transposed ? at(b, {1, 2}) : at(b, {2, 1})));
   return s;
 }
 
@@ -146,7 +169,8 @@ TEST(ExpertPrograms, Matmul) {
   all.push_back(matmul(1, 40, 33, DType::kF32, true, true));
   all.push_back(matmul(24, 64, 160, DType::kF32, false, false));
   all.push_back(matmul(40, 1, 33, DType::kF32, false, true));
-  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "matmul " + std::to_string(i), all[i].graph, 7);
+  for (size_t i = 0; i < all.size(); ++i)
+    add_cases(cases, "matmul " + std::to_string(i), all[i].graph, 7);
 
   // linear -> heads: the result goes through a reshape and a permutation into the finish.
   Stages heads;
@@ -155,14 +179,16 @@ TEST(ExpertPrograms, Matmul) {
   heads.reduce(y, Combiner::kSum, {12}, at(x, {0, 1, 3}) * at(w, {2, 3}));
   const int z = heads.temporary({2, 5, 16});
   heads.define(z, at(y, {0, 1, 2}) + at(bias, {2}));
-  heads.define(heads.output({2, 4, 5, 4}), at_index(z, {axis(0), axis(2), axis(1) * integer(4) + axis(3)}));
+  heads.define(heads.output({2, 4, 5, 4}),
+               at_index(z, {axis(0), axis(2), axis(1) * integer(4) + axis(3)}));
   add_cases(cases, "heads", heads.graph);
 
   // Batched, both operands computed on the way in.
   Stages batched;
   const int p = batched.input({3, 9, 17}), q = batched.input({3, 17, 20});
   batched.reduce(batched.output({3, 9, 20}), Combiner::kSum, {17},
-                 relu(at(p, {0, 1, 3})) * (at(q, {0, 3, 2}) + constant(1)), graph::reduced(ScalarKind::kReal) * constant(0.5));
+                 relu(at(p, {0, 1, 3})) * (at(q, {0, 3, 2}) + constant(1)),
+                 graph::reduced(ScalarKind::kReal) * constant(0.5));
   add_cases(cases, "batched", batched.graph);
   expect_right(cases);
 }
@@ -174,18 +200,22 @@ TEST(ExpertPrograms, Convolution) {
   all.push_back(convolution(1, 4, 6, 12, 3, 2, 1, 2));
   all.push_back(convolution(2, 6, 6, 9, 3, 1, 0, 6));
   all.push_back(convolution(1, 5, 20, 18, 1, 1, 0, 1));
-  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "convolution " + std::to_string(i), all[i].graph, 6);
+  for (size_t i = 0; i < all.size(); ++i)
+    add_cases(cases, "convolution " + std::to_string(i), all[i].graph, 6);
   expect_right(cases);
 }
 
-Expr exp_of(const Expr& x) { return graph::unary(ExprOp::kExp, x); }
+Expr exp_of(const Expr& x) {
+  return graph::unary(ExprOp::kExp, x);
+}
 
 // softmax over one axis of a rank 3 tensor.
 Stages softmax(graph::Shape shape, int over) {
   Stages s;
   graph::Shape rest = shape;
   rest[static_cast<size_t>(over)] = 1;
-  const int x = s.input(shape), m = s.temporary(rest), e = s.temporary(shape), t = s.temporary(rest);
+  const int x = s.input(shape), m = s.temporary(rest), e = s.temporary(shape),
+            t = s.temporary(rest);
   std::vector<Expr> along = {axis(0), axis(1), axis(2)}, one = along;
   along[static_cast<size_t>(over)] = axis(3);
   one[static_cast<size_t>(over)] = integer(0);
@@ -203,7 +233,8 @@ TEST(ExpertPrograms, Rows) {
   all.push_back(softmax({3, 5, 67}, 2));
   all.push_back(softmax({3, 19, 45}, 1));
   all.push_back(softmax({2, 3, 9001}, 2));
-  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "softmax " + std::to_string(i), all[i].graph, 8);
+  for (size_t i = 0; i < all.size(); ++i)
+    add_cases(cases, "softmax " + std::to_string(i), all[i].graph, 8);
 
   // Group norm: statistics over channels of a group and positions, scale and shift per channel.
   Stages norm;
@@ -213,10 +244,13 @@ TEST(ExpertPrograms, Rows) {
   const Expr total = graph::reduced(ScalarKind::kReal) * constant(1.0 / 80);
   norm.reduce(mean, Combiner::kSum, {2, 5, 8}, group_value, total);
   const Expr d = group_value - at(mean, {0, 1});
-  norm.reduce(rstd, Combiner::kSum, {2, 5, 8}, d * d, graph::unary(ExprOp::kRsqrt, total + constant(1e-5)));
-  const std::vector<Expr> of_group = {axis(0), graph::binary(ExprOp::kFloorDiv, axis(1), integer(2))};
-  norm.define(norm.output({2, 6, 5, 8}),
-              (at(x, {0, 1, 2, 3}) - at_index(mean, of_group)) * at_index(rstd, of_group) * at(w, {1}) + at(b, {1}));
+  norm.reduce(rstd, Combiner::kSum, {2, 5, 8}, d * d,
+              graph::unary(ExprOp::kRsqrt, total + constant(1e-5)));
+  const std::vector<Expr> of_group = {axis(0),
+                                      graph::binary(ExprOp::kFloorDiv, axis(1), integer(2))};
+  norm.define(norm.output({2, 6, 5, 8}), (at(x, {0, 1, 2, 3}) - at_index(mean, of_group)) *
+                                                 at_index(rstd, of_group) * at(w, {1}) +
+                                             at(b, {1}));
   add_cases(cases, "group norm", norm.graph, 8);
 
   // Batch statistics: rows are strided, the mean is also handed out.
@@ -227,22 +261,29 @@ TEST(ExpertPrograms, Rows) {
   batch.reduce(m, Combiner::kSum, {4, 33}, at_index(y, {axis(1), axis(0), axis(2)}), share);
   const Expr centred = at_index(y, {axis(1), axis(0), axis(2)}) - at(m, {0});
   batch.reduce(v, Combiner::kSum, {4, 33}, centred * centred, share);
-  batch.define(batch.output({4, 7, 33}), (at(y, {0, 1, 2}) - at(m, {1})) * graph::unary(ExprOp::kRsqrt, at(v, {1}) + constant(1e-5)));
+  batch.define(
+      batch.output({4, 7, 33}),
+      (at(y, {0, 1, 2}) - at(m, {1})) * graph::unary(ExprOp::kRsqrt, at(v, {1}) + constant(1e-5)));
   add_cases(cases, "batch statistics", batch.graph, 8);
 
   // A dear value along the row, made once, used by the reduction and by the result.
   Stages rms;
   const int g = rms.input({6, 90}), h = rms.temporary({6, 90}), square = rms.temporary({6, 1});
   rms.define(h, exp_of(at(g, {0, 1})) * at(g, {0, 1}));
-  rms.reduce(square, Combiner::kSum, {90}, at_index(h, {axis(0), axis(2)}) * at_index(h, {axis(0), axis(2)}));
-  rms.define(rms.output({6, 90}), at(h, {0, 1}) * graph::unary(ExprOp::kRsqrt, at_index(square, {axis(0), integer(0)})));
+  rms.reduce(square, Combiner::kSum, {90},
+             at_index(h, {axis(0), axis(2)}) * at_index(h, {axis(0), axis(2)}));
+  rms.define(rms.output({6, 90}),
+             at(h, {0, 1}) * graph::unary(ExprOp::kRsqrt, at_index(square, {axis(0), integer(0)})));
   add_cases(cases, "rms norm", rms.graph, 8);
 
   Stages logsumexp;
-  const int z = logsumexp.input({5, 70}), top = logsumexp.temporary({5, 1}), sum = logsumexp.temporary({5, 1});
+  const int z = logsumexp.input({5, 70}), top = logsumexp.temporary({5, 1}),
+            sum = logsumexp.temporary({5, 1});
   logsumexp.reduce(top, Combiner::kMax, {70}, at_index(z, {axis(0), axis(2)}));
-  logsumexp.reduce(sum, Combiner::kSum, {70}, exp_of(at_index(z, {axis(0), axis(2)}) - at_index(top, {axis(0), integer(0)})));
-  logsumexp.define(logsumexp.output({5, 1}), graph::unary(ExprOp::kLog, at(sum, {0, 1})) + at(top, {0, 1}));
+  logsumexp.reduce(sum, Combiner::kSum, {70},
+                   exp_of(at_index(z, {axis(0), axis(2)}) - at_index(top, {axis(0), integer(0)})));
+  logsumexp.define(logsumexp.output({5, 1}),
+                   graph::unary(ExprOp::kLog, at(sum, {0, 1})) + at(top, {0, 1}));
   add_cases(cases, "logsumexp", logsumexp.graph, 8);
   expect_right(cases);
 }
@@ -252,15 +293,18 @@ TEST(ExpertPrograms, Pooling) {
   Stages average;
   const int x = average.input({2, 3, 50});
   const Expr place = axis(2) + axis(3) - integer(2);
-  const Expr inside = graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, place, integer(0)), graph::binary(ExprOp::kLt, place, integer(50)));
-  average.reduce(average.output({2, 3, 51}), Combiner::kSum, {4}, graph::select(inside, at_index(x, {axis(0), axis(1), place}), constant(0)),
+  const Expr inside = graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, place, integer(0)),
+                                    graph::binary(ExprOp::kLt, place, integer(50)));
+  average.reduce(average.output({2, 3, 51}), Combiner::kSum, {4},
+                 graph::select(inside, at_index(x, {axis(0), axis(1), place}), constant(0)),
                  graph::reduced(ScalarKind::kReal) * constant(0.25));
   add_cases(cases, "average", average.graph, 8);
 
   Stages largest;
   const graph::Shape shape = {2, 3, 11, 13};
   const int y = largest.input(shape);
-  const Expr h = axis(2) * integer(2) + axis(4) - integer(1), w = axis(3) * integer(2) + axis(5) - integer(1);
+  const Expr h = axis(2) * integer(2) + axis(4) - integer(1),
+             w = axis(3) * integer(2) + axis(5) - integer(1);
   const Expr value = padded(y, shape, axis(0), axis(1), h, w);
   largest.reduce(largest.output({2, 3, 6, 7}), Combiner::kMax, {3, 3}, value);
   add_cases(cases, "largest", largest.graph, 8);
@@ -272,22 +316,28 @@ TEST(ExpertPrograms, Pooling) {
 
   Stages longest;
   const int v = longest.input({2, 300, 256});
-  longest.reduce(longest.output({2}), Combiner::kMax, {300, 256}, at(v, {0, 1, 2}), graph::reduced(ScalarKind::kReal) + constant(1));
+  longest.reduce(longest.output({2}), Combiner::kMax, {300, 256}, at(v, {0, 1, 2}),
+                 graph::reduced(ScalarKind::kReal) + constant(1));
   add_cases(cases, "long rows", longest.graph, 3);
   expect_right(cases);
 }
 
 TEST(ExpertPrograms, RandomShapes) {
   std::mt19937 random(20);
-  auto up_to = [&](int64_t most) { return std::uniform_int_distribution<int64_t>(1, most)(random); };
+  auto up_to = [&](int64_t most) {
+    return std::uniform_int_distribution<int64_t>(1, most)(random);
+  };
   std::vector<Stages> all;
   for (int round = 0; round < 4; ++round) {
-    all.push_back(matmul(up_to(40), up_to(70), up_to(80), DType::kF32, round % 2 == 0, round % 3 == 0));
+    all.push_back(
+        matmul(up_to(40), up_to(70), up_to(80), DType::kF32, round % 2 == 0, round % 3 == 0));
     all.push_back(softmax({up_to(4), up_to(40), up_to(80)}, round % 2 + 1));
-    all.push_back(convolution(up_to(2), up_to(4), up_to(9), 5 + up_to(8), 1 + up_to(2), up_to(2), up_to(2) - 1, 1));
+    all.push_back(convolution(up_to(2), up_to(4), up_to(9), 5 + up_to(8), 1 + up_to(2), up_to(2),
+                              up_to(2) - 1, 1));
   }
   std::vector<Case> cases;
-  for (size_t i = 0; i < all.size(); ++i) add_cases(cases, "random " + std::to_string(i), all[i].graph, 2);
+  for (size_t i = 0; i < all.size(); ++i)
+    add_cases(cases, "random " + std::to_string(i), all[i].graph, 2);
   expect_right(cases);
 }
 

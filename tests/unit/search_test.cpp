@@ -33,12 +33,22 @@ TEST(SuccessiveHalving, KeepsTheBetterHalfAndDoublesItsTime) {
 TEST(SuccessiveHalving, DropsTheHopelessAndStopsWhenTold) {
   int calls = 0;
   const auto left = successive_halving(
-      4, 1, 3, [&](size_t i, double) { ++calls; return i == 2 ? 1.0 : std::numeric_limits<double>::infinity(); },
+      4, 1, 3,
+      [&](size_t i, double) {
+        ++calls;
+        return i == 2 ? 1.0 : std::numeric_limits<double>::infinity();
+      },
       [] { return false; });
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0], 2u);
   calls = 0;
-  successive_halving(4, 1, 3, [&](size_t, double) { ++calls; return 1.0; }, [&] { return calls >= 2; });
+  successive_halving(
+      4, 1, 3,
+      [&](size_t, double) {
+        ++calls;
+        return 1.0;
+      },
+      [&] { return calls >= 2; });
   EXPECT_EQ(calls, 2);
 }
 
@@ -88,7 +98,8 @@ class FakeReferee : public referee::Referee {
     }
     return out;
   }
-  Result<referee::Verdict> judge(const referee::Prepared& candidate, const referee::Prepared* incumbent, double) override {
+  Result<referee::Verdict> judge(const referee::Prepared& candidate,
+                                 const referee::Prepared* incumbent, double) override {
     referee::Verdict verdict;
     const double ms = cost_(std::stoi(candidate.candidate.source));
     if (ms < 0) {
@@ -102,7 +113,8 @@ class FakeReferee : public referee::Referee {
       verdict.timing->speedup = ratio;
       verdict.timing->speedup_low = ratio * 0.99;
       verdict.timing->speedup_high = ratio * 1.01;
-      verdict.kind = ratio * 0.99 > 1 ? referee::VerdictKind::kAccepted : referee::VerdictKind::kSlower;
+      verdict.kind =
+          ratio * 0.99 > 1 ? referee::VerdictKind::kAccepted : referee::VerdictKind::kSlower;
     } else {
       verdict.kind = referee::VerdictKind::kAccepted;
     }
@@ -144,7 +156,9 @@ class RegionSearchTest : public ::testing::Test {
 
 TEST_F(RegionSearchTest, FindsTheFastestAndRecordsEveryVerdict) {
   Counting proposer(30);
-  const auto result = search(proposer, [](int n) { return n == 17 ? 1.0 : n % 5 == 0 ? -1.0 : 10.0 + n; });
+  const auto result = search(proposer, [](int n) {
+    return n == 17 ? 1.0 : n % 5 == 0 ? -1.0 : 10.0 + n;
+  });
   ASSERT_TRUE(result.best);
   EXPECT_EQ(result.best->candidate.source, "17");
   EXPECT_DOUBLE_EQ(result.best_ms, 1.0);
@@ -179,7 +193,8 @@ TEST_F(RegionSearchTest, StopsNearTheSpeedOfLight) {
 TEST_F(RegionSearchTest, ABudgetTooSmallStillGivesOneVerdict) {
   options_.budget_s = 1e-9;
   Counting proposer(100);
-  // Nothing was judged yet, so the search has no best; what was proposed first is judged all the same.
+  // Nothing was judged yet, so the search has no best; what was proposed first is judged all the
+  // same.
   FakeReferee referee([](int) { return 1.0; });
   auto result = search_region(proposer, referee, *archive_, {proposal(1)}, options_, nullptr);
   ASSERT_TRUE(result) << result.error().text();
@@ -240,11 +255,19 @@ TEST(ShortName, IsSafeAsAFolder) {
 
 TEST(Suite, GeomeanCountsKeptBaselinesAsOne) {
   const auto improved = [](double speedup) {
-    return nlohmann::json{{"workload", "w"}, {"status", "improved"}, {"coverage", 1.0}, {"baseline", {{"eager_ms", 8.0}, {"best_ms", 4.0}}},
+    return nlohmann::json{{"workload", "w"},
+                          {"status", "improved"},
+                          {"coverage", 1.0},
+                          {"baseline", {{"eager_ms", 8.0}, {"best_ms", 4.0}}},
                           {"best", {{"ms", 4.0 / speedup}, {"speedup", speedup}}}};
   };
-  const nlohmann::json kept = {{"workload", "k"}, {"status", "baseline_kept"}, {"coverage", 0.0}, {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}}, {"best", nullptr}};
-  const nlohmann::json error = {{"workload", "e"}, {"status", "error"}, {"error", {{"message", "m"}}}};
+  const nlohmann::json kept = {{"workload", "k"},
+                               {"status", "baseline_kept"},
+                               {"coverage", 0.0},
+                               {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
+                               {"best", nullptr}};
+  const nlohmann::json error = {
+      {"workload", "e"}, {"status", "error"}, {"error", {{"message", "m"}}}};
   const auto summary = summarize({improved(4), kept, error});
   EXPECT_EQ(summary.right, 2);
   EXPECT_EQ(summary.errors, 1);

@@ -30,8 +30,13 @@ std::vector<int64_t> block_counts(int64_t tiles) {
 class Emitter {
  public:
   Emitter(const OpContext& context, const ContractionPlan& plan, ProgramBuilder& builder)
-      : context_(context), p_(plan), c_(*plan.c), builder_(builder), real_(plan.wide ? Real::kF64 : Real::kF32),
-        type_(cpp::real_type(real_)), extents_(c_.nest.extents) {}
+      : context_(context),
+        p_(plan),
+        c_(*plan.c),
+        builder_(builder),
+        real_(plan.wide ? Real::kF64 : Real::kF32),
+        type_(cpp::real_type(real_)),
+        extents_(c_.nest.extents) {}
 
   void emit() {
     if (p_.weight_a) packed_a_ = pack_in_prepare(true);
@@ -40,10 +45,12 @@ class Emitter {
     const std::string micro = kernel.name() + "_tile";
     kernel.helpers = micro_kernel(micro);
     kernel.body = main_body(kernel, micro);
-    kernel.scratch_bytes = (p_.a_elements() + p_.b_elements() + p_.c_elements()) * p_.element_bytes();
+    kernel.scratch_bytes =
+        (p_.a_elements() + p_.b_elements() + p_.c_elements()) * p_.element_bytes();
     // A range covers the points that share a packed block, or it would be packed again for each.
     const int64_t points = p_.batch * p_.m_blocks * p_.n_blocks;
-    const int64_t sharing = p_.n_fastest ? (p_.a_elements() > 0 ? p_.n_blocks : 1) : (p_.b_elements() > 0 ? p_.m_blocks : 1);
+    const int64_t sharing = p_.n_fastest ? (p_.a_elements() > 0 ? p_.n_blocks : 1)
+                                         : (p_.b_elements() > 0 ? p_.m_blocks : 1);
     kernel.grain = std::min(sharing, ceil_div(points, std::max(1, context_.threads)));
     kernel.launch(points);
   }
@@ -84,18 +91,23 @@ class Emitter {
 #endif
 #endif
 )";
-    text += fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n", type_, v,
-                                   p_.lanes * p_.element_bytes(), p_.element_bytes());
-    text += fmt::format("static __attribute__((noinline)) void {}(const {t}* __restrict a, const {t}* __restrict b, {t}* __restrict c, int64_t depth, int first) {{\n",
-                        name, fmt::arg("t", type_));
+    text +=
+        fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n",
+                    type_, v, p_.lanes * p_.element_bytes(), p_.element_bytes());
+    text += fmt::format(
+        "static __attribute__((noinline)) void {}(const {t}* __restrict a, const {t}* __restrict "
+        "b, {t}* __restrict c, int64_t depth, int first) {{\n",
+        name, fmt::arg("t", type_));
     for (int64_t r = 0; r < p_.mr; ++r) {
       text += fmt::format("  {} ", v);
-      for (int64_t j = 0; j < p_.nv; ++j) text += fmt::format("{}c{}_{} = {{}}", j ? ", " : "", r, j);
+      for (int64_t j = 0; j < p_.nv; ++j)
+        text += fmt::format("{}c{}_{} = {{}}", j ? ", " : "", r, j);
       text += ";\n";
     }
     text += "  for (int64_t k = 0; k < depth; ++k) {\n";
     for (int64_t j = 0; j < p_.nv; ++j) {
-      text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * p_.lanes, p_.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
+      text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * p_.lanes,
+                          p_.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
     }
     for (int64_t r = 0; r < p_.mr; ++r) {
       text += fmt::format("    {{ const {} x = a[{}];", type_, r * row_a);
@@ -108,20 +120,22 @@ class Emitter {
       text += first ? "  if (first) {\n" : "  } else {\n";
       for (int64_t r = 0; r < p_.mr; ++r) {
         for (int64_t j = 0; j < p_.nv; ++j) {
-          text += fmt::format("    *({0}*)(c + {1}) {2} c{3}_{4};\n", v, r * row_c + j * p_.lanes, first ? "=" : "+=", r, j);
+          text += fmt::format("    *({0}*)(c + {1}) {2} c{3}_{4};\n", v, r * row_c + j * p_.lanes,
+                              first ? "=" : "+=", r, j);
         }
       }
     }
     return text + "  }\n}\n";
   }
 
-  // Loops over the k axes round `inside`, which is given the indentation. Levels of the axes start at `level`.
+  // Loops over the k axes round `inside`, which is given the indentation. Levels of the axes start
+  // at `level`.
   template <class Inside>
   std::string k_loops(ExprPrinter& printer, int level, int indent, Inside inside) const {
     std::string text;
     for (size_t j = 0; j < c_.k.size(); ++j) {
-      text += fmt::format("{0}for (int64_t {1} = 0; {1} < {2}; ++{1}) {{\n", pad(indent), axis_name(c_.k[j]),
-                          extents_[static_cast<size_t>(c_.k[j])]);
+      text += fmt::format("{0}for (int64_t {1} = 0; {1} < {2}; ++{1}) {{\n", pad(indent),
+                          axis_name(c_.k[j]), extents_[static_cast<size_t>(c_.k[j])]);
       indent += 2;
       text += printer.take(level + static_cast<int>(j), indent);
     }
@@ -132,12 +146,14 @@ class Emitter {
 
   Expr flat_k() const {
     Expr flat = graph::integer(0);
-    for (int axis : c_.k) flat = flat * graph::integer(extents_[static_cast<size_t>(axis)]) + graph::axis(axis);
+    for (int axis : c_.k)
+      flat = flat * graph::integer(extents_[static_cast<size_t>(axis)]) + graph::axis(axis);
     return flat;
   }
 
   void bind_k(ExprPrinter& printer, int level) const {
-    for (size_t j = 0; j < c_.k.size(); ++j) printer.bind_axis(c_.k[j], axis_name(c_.k[j]), level + static_cast<int>(j));
+    for (size_t j = 0; j < c_.k.size(); ++j)
+      printer.bind_axis(c_.k[j], axis_name(c_.k[j]), level + static_cast<int>(j));
   }
 
   // Fills the panel of A's tile `t` at `panel`. Batch axes are in scope.
@@ -151,8 +167,10 @@ class Emitter {
     const std::string value = printer.print(c_.a);
     const std::string kk = printer.print(flat_k());
     std::string text = printer.take(0, indent) + printer.take(1, indent);
-    text += fmt::format("{0}for (int64_t r = 0; r < {1}; ++r) {{\n{0}  const int64_t m = t * {1} + r;\n{0}  if (m >= {2}) break;\n",
-                        pad(indent), p_.mr, p_.m);
+    text += fmt::format(
+        "{0}for (int64_t r = 0; r < {1}; ++r) {{\n{0}  const int64_t m = t * {1} + r;\n{0}  if (m "
+        ">= {2}) break;\n",
+        pad(indent), p_.mr, p_.m);
     text += decode("m", c_.m, indent + 2) + printer.take(2, indent + 2);
     text += k_loops(printer, 3, indent + 2, [&](int inner) {
       return fmt::format("{}panel[({}) * {} + r] = {};\n", pad(inner), kk, p_.mr, value);
@@ -160,23 +178,35 @@ class Emitter {
     return text + pad(indent) + "}\n";
   }
 
-  // Walks the columns of tiles [t0, t1): runs along the innermost N axis that start at column `at` (relative to
-  // t0) with `run` elements, from index `base` of that axis. `tile_only`: runs end with their tile.
+  // Walks the columns of tiles [t0, t1): runs along the innermost N axis that start at column `at`
+  // (relative to t0) with `run` elements, from index `base` of that axis. `tile_only`: runs end
+  // with their tile.
   template <class Inside>
   std::string column_runs(bool tile_only, int indent, Inside inside) const {
     const std::vector<int> outer(c_.n.begin(), c_.n.empty() ? c_.n.end() : c_.n.end() - 1);
     std::string text;
     if (p_.flat) {
-      text += fmt::format("{0}const int64_t n1 = t1 * {1} < {2} ? t1 * {1} : {2};\n{0}for (int64_t n = t0 * {1}, run; n < n1; n += run) {{\n",
-                          pad(indent), p_.nr, p_.n);
-      text += fmt::format("{0}  const int64_t base = n % {1};\n{0}  run = {1} - base < n1 - n ? {1} - base : n1 - n;\n", pad(indent), p_.inner);
-      if (tile_only) text += fmt::format("{0}  if (run > {1} - n % {1}) run = {1} - n % {1};\n", pad(indent), p_.nr);
+      text += fmt::format(
+          "{0}const int64_t n1 = t1 * {1} < {2} ? t1 * {1} : {2};\n{0}for (int64_t n = t0 * {1}, "
+          "run; n < n1; n += run) {{\n",
+          pad(indent), p_.nr, p_.n);
+      text += fmt::format(
+          "{0}  const int64_t base = n % {1};\n{0}  run = {1} - base < n1 - n ? {1} - base : n1 - "
+          "n;\n",
+          pad(indent), p_.inner);
+      if (tile_only)
+        text +=
+            fmt::format("{0}  if (run > {1} - n % {1}) run = {1} - n % {1};\n", pad(indent), p_.nr);
       text += fmt::format("{0}  const int64_t at = n - t0 * {1}; (void)at;\n", pad(indent), p_.nr);
       text += decode(fmt::format("n / {}", p_.inner), outer, indent + 2);
     } else {
-      text += fmt::format("{0}for (int64_t s = t0; s < t1; ++s) {{\n{0}  const int64_t base = s % {1} * {2};\n", pad(indent), p_.inner_tiles, p_.nr);
-      text += fmt::format("{0}  const int64_t run = {1} - base < {2} ? {1} - base : {2};\n{0}  const int64_t at = (s - t0) * {2}; (void)at;\n",
-                          pad(indent), p_.inner, p_.nr);
+      text += fmt::format(
+          "{0}for (int64_t s = t0; s < t1; ++s) {{\n{0}  const int64_t base = s % {1} * {2};\n",
+          pad(indent), p_.inner_tiles, p_.nr);
+      text += fmt::format(
+          "{0}  const int64_t run = {1} - base < {2} ? {1} - base : {2};\n{0}  const int64_t at = "
+          "(s - t0) * {2}; (void)at;\n",
+          pad(indent), p_.inner, p_.nr);
       text += decode(fmt::format("s / {}", p_.inner_tiles), outer, indent + 2);
     }
     return text + inside(indent + 2) + pad(indent) + "}\n";
@@ -184,20 +214,25 @@ class Emitter {
 
   void bind_n(ExprPrinter& printer, int outer_level, int inner_level) const {
     for (size_t j = 0; j < c_.n.size(); ++j) {
-      printer.bind_axis(c_.n[j], axis_name(c_.n[j]), j + 1 == c_.n.size() ? inner_level : outer_level);
+      printer.bind_axis(c_.n[j], axis_name(c_.n[j]),
+                        j + 1 == c_.n.size() ? inner_level : outer_level);
     }
   }
 
   // A loop over `run` lanes, of constant length where the run fills a tile.
   std::string lane_loop(const std::string& inside, int indent, bool full_tiles) const {
     auto loop = [&](const std::string& count, int by) {
-      std::string text = fmt::format("#pragma GCC ivdep\n{}for (int64_t l = 0; l < {}; ++l) {{\n", pad(by), count);
-      if (!c_.n.empty()) text += fmt::format("{0}  const int64_t {1} = base + l; (void){1};\n", pad(by), axis_name(c_.n.back()));
+      std::string text =
+          fmt::format("#pragma GCC ivdep\n{}for (int64_t l = 0; l < {}; ++l) {{\n", pad(by), count);
+      if (!c_.n.empty())
+        text += fmt::format("{0}  const int64_t {1} = base + l; (void){1};\n", pad(by),
+                            axis_name(c_.n.back()));
       return text + inside + pad(by) + "}\n";
     };
     if (!full_tiles) return loop("run", indent);
-    return fmt::format("{}if (run == {}) {{\n", pad(indent), p_.nr) + loop(std::to_string(p_.nr), indent + 2) + pad(indent) +
-           "} else {\n" + loop("run", indent + 2) + pad(indent) + "}\n";
+    return fmt::format("{}if (run == {}) {{\n", pad(indent), p_.nr) +
+           loop(std::to_string(p_.nr), indent + 2) + pad(indent) + "} else {\n" +
+           loop("run", indent + 2) + pad(indent) + "}\n";
   }
 
   // Fills the panel of B's tile `t` at `panel`.
@@ -215,10 +250,12 @@ class Emitter {
     text += fmt::format("{}const int64_t t0 = t, t1 = t + 1;\n", pad(indent));
     text += column_runs(true, indent, [&](int in) {
       return printer.take(2, in) + k_loops(printer, 3, in, [&](int inner) {
-        std::string row = fmt::format("{0}{1}* __restrict to = panel + ({2}) * {3} + at;\n", pad(inner), type_, kk, p_.nr);
-        const std::string body = printer.take(lane_level, inner + 4) + fmt::format("{}to[l] = {};\n", pad(inner + 4), value);
-        return row + lane_loop(body, inner, true);
-      });
+               std::string row = fmt::format("{0}{1}* __restrict to = panel + ({2}) * {3} + at;\n",
+                                             pad(inner), type_, kk, p_.nr);
+               const std::string body = printer.take(lane_level, inner + 4) +
+                                        fmt::format("{}to[l] = {};\n", pad(inner + 4), value);
+               return row + lane_loop(body, inner, true);
+             });
     });
     return text;
   }
@@ -228,13 +265,18 @@ class Emitter {
     const int64_t width = side_a ? p_.mr : p_.nr;
     const bool batched = uses_batch(side_a ? c_.a : c_.b);
     const int64_t batch = batched ? p_.batch : 1;
-    const std::string packed = builder_.add_buffer(program::BufferRole::kPacked, p_.wide ? graph::DType::kF64 : graph::DType::kF32,
-                                                   {batch, tiles, p_.k, width});
+    const std::string packed = builder_.add_buffer(
+        program::BufferRole::kPacked, p_.wide ? graph::DType::kF64 : graph::DType::kF32,
+        {batch, tiles, p_.k, width});
     KernelText kernel(builder_, std::string(side_a ? "pack_a_" : "pack_b_") + c_.nest.origin);
     const std::string to = kernel.write_buffer(packed);
-    kernel.body = fmt::format("  for (int64_t point = begin; point < end; ++point) {{\n    const int64_t t = point % {};\n", tiles);
+    kernel.body = fmt::format(
+        "  for (int64_t point = begin; point < end; ++point) {{\n    const int64_t t = point % "
+        "{};\n",
+        tiles);
     kernel.body += decode(fmt::format("point / {}", tiles), c_.batch, 4);
-    kernel.body += fmt::format("    {}* __restrict panel = {} + point * {};\n", type_, to, p_.k * width);
+    kernel.body +=
+        fmt::format("    {}* __restrict panel = {} + point * {};\n", type_, to, p_.k * width);
     kernel.body += (side_a ? pack_a_tile(kernel, 4) : pack_b_tile(kernel, 4)) + "  }\n";
     kernel.launch_in_prepare(batch * tiles);
     return packed;
@@ -242,11 +284,13 @@ class Emitter {
 
   bool uses_batch(const Expr& operand) const {
     const auto used = rewrite::axes_used(operand, c_.nest.rank());
-    return std::any_of(c_.batch.begin(), c_.batch.end(), [&](int axis) { return used[static_cast<size_t>(axis)]; });
+    return std::any_of(c_.batch.begin(), c_.batch.end(),
+                       [&](int axis) { return used[static_cast<size_t>(axis)]; });
   }
 
   // Address of an operand that is read where it lies, at row 0 of block and k 0.
-  std::string direct_base(KernelText& kernel, bool side_a, const std::string& row, int indent, std::string& text) const {
+  std::string direct_base(KernelText& kernel, bool side_a, const std::string& row, int indent,
+                          std::string& text) const {
     const Expr& operand = side_a ? c_.a : c_.b;
     std::vector<Expr> axes;
     for (int a = 0; a < c_.nest.rank(); ++a) axes.push_back(graph::axis(a));
@@ -255,40 +299,57 @@ class Emitter {
     for (int axis : c_.k) axes[static_cast<size_t>(axis)] = graph::integer(0);
     ExprPrinter printer(real_, extents_, side_a ? "da" : "db");
     for (int axis : c_.batch) printer.bind_axis(axis, axis_name(axis), 1);
-    const std::string base = printer.print(graph::simplify_index(graph::substitute_axes(operand->operands[0], axes), extents_));
+    const std::string base = printer.print(
+        graph::simplify_index(graph::substitute_axes(operand->operands[0], axes), extents_));
     text += printer.take(0, indent) + printer.take(1, indent);
     const DirectOperand& direct = side_a ? *p_.facts->direct_a : *p_.facts->direct_b;
-    return fmt::format("{} + {} + ({}) * {}", kernel.read(direct.tensor), base, row, direct.row_stride);
+    return fmt::format("{} + {} + ({}) * {}", kernel.read(direct.tensor), base, row,
+                       direct.row_stride);
   }
 
   std::string main_body(KernelText& kernel, const std::string& micro) {
     std::string text;
     const int64_t a_panel = p_.k * p_.mr, b_panel = p_.k * p_.nr;
     text += fmt::format("  {0}* __restrict scratch = ({0}*)kw->scratch;\n", type_);
-    if (p_.a_elements() > 0) text += fmt::format("  {}* __restrict pack_a = scratch;\n  int64_t held_a = -1;\n", type_);
-    if (p_.b_elements() > 0) text += fmt::format("  {}* __restrict pack_b = scratch + {};\n  int64_t held_b = -1;\n", type_, p_.a_elements());
-    text += fmt::format("  {}* __restrict tile = scratch + {};\n", type_, p_.a_elements() + p_.b_elements());
+    if (p_.a_elements() > 0)
+      text += fmt::format("  {}* __restrict pack_a = scratch;\n  int64_t held_a = -1;\n", type_);
+    if (p_.b_elements() > 0)
+      text += fmt::format("  {}* __restrict pack_b = scratch + {};\n  int64_t held_b = -1;\n",
+                          type_, p_.a_elements());
+    text += fmt::format("  {}* __restrict tile = scratch + {};\n", type_,
+                        p_.a_elements() + p_.b_elements());
     text += "  for (int64_t point = begin; point < end; ++point) {\n";
     const int64_t blocks = p_.m_blocks * p_.n_blocks;
     text += fmt::format("    const int64_t batch = point / {};\n", blocks);
     if (p_.n_fastest) {
-      text += fmt::format("    const int64_t nb = point % {0}, mb = point / {0} % {1};\n", p_.n_blocks, p_.m_blocks);
+      text += fmt::format("    const int64_t nb = point % {0}, mb = point / {0} % {1};\n",
+                          p_.n_blocks, p_.m_blocks);
     } else {
-      text += fmt::format("    const int64_t mb = point % {0}, nb = point / {0} % {1};\n", p_.m_blocks, p_.n_blocks);
+      text += fmt::format("    const int64_t mb = point % {0}, nb = point / {0} % {1};\n",
+                          p_.m_blocks, p_.n_blocks);
     }
     text += decode("batch", c_.batch, 4);
-    text += fmt::format("    const int64_t u0 = mb * {0}, u1 = u0 + {0} < {1} ? u0 + {0} : {1};\n", p_.block_m, p_.m_tiles);
-    text += fmt::format("    const int64_t t0 = nb * {0}, t1 = t0 + {0} < {1} ? t0 + {0} : {1};\n", p_.block_n, p_.n_tiles);
+    text += fmt::format("    const int64_t u0 = mb * {0}, u1 = u0 + {0} < {1} ? u0 + {0} : {1};\n",
+                        p_.block_m, p_.m_tiles);
+    text += fmt::format("    const int64_t t0 = nb * {0}, t1 = t0 + {0} < {1} ? t0 + {0} : {1};\n",
+                        p_.block_n, p_.n_tiles);
     // Operands: where the panels of this block start.
     if (p_.direct_a) {
       const std::string base = direct_base(kernel, true, fmt::format("u0 * {}", p_.mr), 4, text);
       text += fmt::format("    const {}* __restrict a0 = {};\n", type_, base);
     } else if (p_.weight_a) {
-      const std::string index = uses_batch(c_.a) ? fmt::format("(batch * {} + u0)", p_.m_tiles) : "u0";
-      text += fmt::format("    const {}* __restrict a0 = {} + {} * {};\n", type_, kernel.read_buffer(packed_a_), index, a_panel);
+      const std::string index =
+          uses_batch(c_.a) ? fmt::format("(batch * {} + u0)", p_.m_tiles) : "u0";
+      text += fmt::format("    const {}* __restrict a0 = {} + {} * {};\n", type_,
+                          kernel.read_buffer(packed_a_), index, a_panel);
     } else {
-      text += fmt::format("    if (held_a != batch * {0} + mb) {{\n      held_a = batch * {0} + mb;\n", p_.m_blocks);
-      text += fmt::format("      for (int64_t t = u0; t < u1; ++t) {{\n        {}* __restrict panel = pack_a + (t - u0) * {};\n", type_, a_panel);
+      text +=
+          fmt::format("    if (held_a != batch * {0} + mb) {{\n      held_a = batch * {0} + mb;\n",
+                      p_.m_blocks);
+      text += fmt::format(
+          "      for (int64_t t = u0; t < u1; ++t) {{\n        {}* __restrict panel = pack_a + (t "
+          "- u0) * {};\n",
+          type_, a_panel);
       text += pack_a_tile(kernel, 8) + "      }\n    }\n";
       text += fmt::format("    const {}* __restrict a0 = pack_a;\n", type_);
     }
@@ -296,11 +357,19 @@ class Emitter {
       const std::string base = direct_base(kernel, false, fmt::format("t0 * {}", p_.nr), 4, text);
       text += fmt::format("    const {}* __restrict b0 = {};\n", type_, base);
     } else if (p_.weight_b) {
-      const std::string index = uses_batch(c_.b) ? fmt::format("(batch * {} + t0)", p_.n_tiles) : "t0";
-      text += fmt::format("    const {}* __restrict b0 = {} + {} * {};\n", type_, kernel.read_buffer(packed_b_), index, b_panel);
+      const std::string index =
+          uses_batch(c_.b) ? fmt::format("(batch * {} + t0)", p_.n_tiles) : "t0";
+      text += fmt::format("    const {}* __restrict b0 = {} + {} * {};\n", type_,
+                          kernel.read_buffer(packed_b_), index, b_panel);
     } else {
-      text += fmt::format("    if (held_b != batch * {0} + nb) {{\n      held_b = batch * {0} + nb;\n      const int64_t first_tile = t0, last_tile = t1;\n", p_.n_blocks);
-      text += fmt::format("      for (int64_t t = first_tile; t < last_tile; ++t) {{\n        {}* __restrict panel = pack_b + (t - first_tile) * {};\n", type_, b_panel);
+      text += fmt::format(
+          "    if (held_b != batch * {0} + nb) {{\n      held_b = batch * {0} + nb;\n      const "
+          "int64_t first_tile = t0, last_tile = t1;\n",
+          p_.n_blocks);
+      text += fmt::format(
+          "      for (int64_t t = first_tile; t < last_tile; ++t) {{\n        {}* __restrict panel "
+          "= pack_b + (t - first_tile) * {};\n",
+          type_, b_panel);
       text += pack_b_tile(kernel, 8) + "      }\n    }\n";
       text += fmt::format("    const {}* __restrict b0 = pack_b;\n", type_);
     }
@@ -308,10 +377,16 @@ class Emitter {
     const int64_t a_step = p_.direct_a ? p_.facts->direct_a->k_stride : p_.mr;
     const int64_t b_tile = p_.direct_b ? p_.nr : b_panel;
     const int64_t b_step = p_.direct_b ? p_.facts->direct_b->k_stride : p_.nr;
-    text += fmt::format("    for (int64_t k0 = 0; k0 < {0}; k0 += {1}) {{\n      const int64_t depth = k0 + {1} < {0} ? {1} : {0} - k0;\n", p_.k, p_.kc);
-    text += "      for (int64_t t = t0; t < t1; ++t) {\n        for (int64_t u = u0; u < u1; ++u) {\n";
-    text += fmt::format("          {}(a0 + (u - u0) * {} + k0 * {}, b0 + (t - t0) * {} + k0 * {}, tile + (u - u0) * {} + (t - t0) * {}, depth, k0 == 0);\n",
-                        micro, a_tile, a_step, b_tile, b_step, p_.mr * p_.block_n * p_.nr, p_.nr);
+    text += fmt::format(
+        "    for (int64_t k0 = 0; k0 < {0}; k0 += {1}) {{\n      const int64_t depth = k0 + {1} < "
+        "{0} ? {1} : {0} - k0;\n",
+        p_.k, p_.kc);
+    text +=
+        "      for (int64_t t = t0; t < t1; ++t) {\n        for (int64_t u = u0; u < u1; ++u) {\n";
+    text += fmt::format(
+        "          {}(a0 + (u - u0) * {} + k0 * {}, b0 + (t - t0) * {} + k0 * {}, tile + (u - u0) "
+        "* {} + (t - t0) * {}, depth, k0 == 0);\n",
+        micro, a_tile, a_step, b_tile, b_step, p_.mr * p_.block_n * p_.nr, p_.nr);
     text += "        }\n      }\n    }\n";
     return text + finish(kernel) + "  }\n";
   }
@@ -337,11 +412,17 @@ class Emitter {
     std::string text = printer.take(0, 4) + printer.take(1, 4);
     text += column_runs(false, 4, [&](int in) {
       std::string inside = printer.take(2, in);
-      inside += fmt::format("{0}const int64_t m1 = u1 * {1} < {2} ? u1 * {1} : {2};\n{0}for (int64_t m = u0 * {1}; m < m1; ++m) {{\n", pad(in), p_.mr, p_.m);
+      inside += fmt::format(
+          "{0}const int64_t m1 = u1 * {1} < {2} ? u1 * {1} : {2};\n{0}for (int64_t m = u0 * {1}; m "
+          "< m1; ++m) {{\n",
+          pad(in), p_.mr, p_.m);
       inside += decode("m", c_.m, in + 2) + printer.take(3, in + 2);
-      inside += fmt::format("{}const {}* __restrict row = tile + (m - u0 * {}) * {} + at;\n", pad(in + 2), type_, p_.mr, row_c);
-      const std::string body = fmt::format("{}const {} acc = row[l];\n", pad(in + 4), type_) + printer.take(4, in + 4) +
-                               fmt::format("{}{}[{}] = {};\n", pad(in + 4), out, at, cpp::to_stored(value, stored, kind));
+      inside += fmt::format("{}const {}* __restrict row = tile + (m - u0 * {}) * {} + at;\n",
+                            pad(in + 2), type_, p_.mr, row_c);
+      const std::string body = fmt::format("{}const {} acc = row[l];\n", pad(in + 4), type_) +
+                               printer.take(4, in + 4) +
+                               fmt::format("{}{}[{}] = {};\n", pad(in + 4), out, at,
+                                           cpp::to_stored(value, stored, kind));
       return inside + lane_loop(body, in + 2, false) + pad(in) + "}\n";
     });
     return text;
@@ -387,8 +468,12 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
   space.push_back({"order", {0, 1}, 0});
   const bool rows = f.inner < f.n;
   space.push_back({"flat", rows ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  space.push_back({"direct_a", f.direct_a && !f.weights_a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  space.push_back({"direct_b", f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  space.push_back(
+      {"direct_a",
+       f.direct_a && !f.weights_a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  space.push_back(
+      {"direct_b",
+       f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
   return space;
 }
 
@@ -403,12 +488,15 @@ bool ContractionFamily::legal(const OpContext& context, const Schedule& schedule
   return (p.a_elements() + p.b_elements() + p.c_elements()) * p.element_bytes() <= kScratchLimit;
 }
 
-double ContractionFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
+double ContractionFamily::predict_seconds(const OpContext& context,
+                                          const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
   const double threads = std::max(1, context.threads);
-  double peak = context.model.peak(p.wide ? graph::DType::kF64 : graph::DType::kF32) / std::max(1, context.model.threads);
+  double peak = context.model.peak(p.wide ? graph::DType::kF64 : graph::DType::kF32) /
+                std::max(1, context.model.threads);
   if (peak <= 0) peak = 5e10;
-  const double vector_rate = peak / (2.0 * static_cast<double>(p.lanes));  // multiply-add vectors per second and worker
+  const double vector_rate =
+      peak / (2.0 * static_cast<double>(p.lanes));  // multiply-add vectors per second and worker
   // Register tile: loads and latency beside the multiply-adds.
   const double products = static_cast<double>(p.mr * p.nv);
   const double loads = 0.5 * static_cast<double>(p.mr) + static_cast<double>(p.nv);
@@ -417,7 +505,8 @@ double ContractionFamily::predict_seconds(const OpContext& context, const Schedu
   // Panels that do not fit the nearest caches.
   const double b_bytes = static_cast<double>(p.kc * p.nr * p.element_bytes());
   if (b_bytes > 40e3) step *= 1.03;
-  const double held = static_cast<double>((p.block_m * p.mr + p.block_n * p.nr) * p.k + p.block_m * p.mr * p.block_n * p.nr) *
+  const double held = static_cast<double>((p.block_m * p.mr + p.block_n * p.nr) * p.k +
+                                          p.block_m * p.mr * p.block_n * p.nr) *
                       static_cast<double>(p.element_bytes());
   if (held > 0.8 * 1048576) step *= 1.04;
   if (held > 4.0 * 1048576) step *= 1.06;
@@ -426,23 +515,29 @@ double ContractionFamily::predict_seconds(const OpContext& context, const Schedu
   if (p.direct_b && p.n * p.element_bytes() >= 1024 && p.k > 32) step *= p.nv > 1 ? 1.3 : 1.6;
   const double tiles = static_cast<double>(p.block_m * p.block_n);
   const double slices = static_cast<double>(ceil_div(p.k, p.kc));
-  double block = tiles * (static_cast<double>(p.k) * step + slices * (products * 1.5 / vector_rate + 5e-9));
+  double block =
+      tiles * (static_cast<double>(p.k) * step + slices * (products * 1.5 / vector_rate + 5e-9));
   // Packing: contiguous runs move a vector at a time, others an element.
   const double element = 0.45e-9;
-  const double repeat_a = p.n_fastest && p.m_blocks > 1 ? 1.0 / static_cast<double>(p.n_blocks) : p.m_blocks == 1 ? 1.0 / static_cast<double>(p.n_blocks) : 1.0;
-  const double repeat_b = !p.n_fastest || p.n_blocks == 1 ? 1.0 / static_cast<double>(p.m_blocks) : 1.0;
+  const double repeat_a = p.n_fastest && p.m_blocks > 1 ? 1.0 / static_cast<double>(p.n_blocks)
+                          : p.m_blocks == 1             ? 1.0 / static_cast<double>(p.n_blocks)
+                                                        : 1.0;
+  const double repeat_b =
+      !p.n_fastest || p.n_blocks == 1 ? 1.0 / static_cast<double>(p.m_blocks) : 1.0;
   const bool run_short = p.flat && p.inner % p.nr != 0;
   block += static_cast<double>(p.a_elements()) * element * repeat_a;
   block += static_cast<double>(p.b_elements()) * element * repeat_b * (run_short ? 1.0 : 0.25);
   const double outputs = static_cast<double>(p.block_m * p.mr * p.block_n * p.nr);
-  block += outputs * (0.1 + 0.06 * p.facts->finish_cost) * 1e-9 * 16.0 / static_cast<double>(p.lanes);
+  block +=
+      outputs * (0.1 + 0.06 * p.facts->finish_cost) * 1e-9 * 16.0 / static_cast<double>(p.lanes);
   const double blocks = static_cast<double>(p.batch * p.m_blocks * p.n_blocks);
   const double compute = std::ceil(blocks / threads) * block;
   const double memory = context.bytes() / std::max(1e9, context.model.memory_bytes_per_s());
   return std::max(compute, memory) + 0.2 * memory + context.model.launch_s;
 }
 
-Status ContractionFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+Status ContractionFamily::emit(const OpContext& context, const Schedule& schedule,
+                               ProgramBuilder& builder) const {
   const ContractionPlan plan = plan_contraction(context, schedule);
   Emitter(context, plan, builder).emit();
   return {};

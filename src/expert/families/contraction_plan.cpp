@@ -12,22 +12,27 @@ using graph::ExprOp;
 
 namespace {
 
-int64_t whole_lines(int64_t elements) { return ceil_div(elements, 16) * 16; }
+int64_t whole_lines(int64_t elements) {
+  return ceil_div(elements, 16) * 16;
+}
 
 bool only_weights(const OpContext& context, const graph::Expr& operand) {
   bool weights = true;
   graph::visit(operand, [&](const ExprNode& node) {
     if (node.op != ExprOp::kLoad) return;
-    weights = weights && context.graph.tensors[static_cast<size_t>(node.tensor)].role == graph::TensorRole::kWeight;
+    weights = weights && context.graph.tensors[static_cast<size_t>(node.tensor)].role ==
+                             graph::TensorRole::kWeight;
   });
   return weights;
 }
 
-std::optional<DirectOperand> direct_operand(const OpContext& context, const rewrite::Contraction& c, bool side_a, bool wide) {
+std::optional<DirectOperand> direct_operand(const OpContext& context, const rewrite::Contraction& c,
+                                            bool side_a, bool wide) {
   const graph::Expr& operand = side_a ? c.a : c.b;
   const std::vector<int>& rows = side_a ? c.m : c.n;
   if (operand->op != ExprOp::kLoad || rows.size() > 1 || c.k.size() != 1) return std::nullopt;
-  if (context.type(operand->tensor).dtype != (wide ? graph::DType::kF64 : graph::DType::kF32)) return std::nullopt;
+  if (context.type(operand->tensor).dtype != (wide ? graph::DType::kF64 : graph::DType::kF32))
+    return std::nullopt;
   const auto affine = rewrite::affine_of(c.nest, operand->operands[0]);
   if (!affine) return std::nullopt;
   DirectOperand direct;
@@ -70,9 +75,15 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
   return *context.facts;
 }
 
-int64_t ContractionPlan::a_elements() const { return direct_a || weight_a ? 0 : whole_lines(block_m * mr * k); }
-int64_t ContractionPlan::b_elements() const { return direct_b || weight_b ? 0 : whole_lines(block_n * nr * k); }
-int64_t ContractionPlan::c_elements() const { return whole_lines(block_m * mr * block_n * nr); }
+int64_t ContractionPlan::a_elements() const {
+  return direct_a || weight_a ? 0 : whole_lines(block_m * mr * k);
+}
+int64_t ContractionPlan::b_elements() const {
+  return direct_b || weight_b ? 0 : whole_lines(block_n * nr * k);
+}
+int64_t ContractionPlan::c_elements() const {
+  return whole_lines(block_m * mr * block_n * nr);
+}
 
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   const ContractionFacts& facts = contraction_facts(context);

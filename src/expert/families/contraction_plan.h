@@ -14,14 +14,14 @@ struct DirectOperand {
 
 // What does not depend on the schedule.
 struct ContractionFacts {
-  bool wide = false;               // computes in f64
-  int64_t lanes = 1;               // elements per vector
+  bool wide = false;  // computes in f64
+  int64_t lanes = 1;  // elements per vector
   int64_t batch = 1, m = 1, n = 1, k = 1;
-  int64_t inner = 1;               // extent of the innermost N axis (1 when there is no N axis)
+  int64_t inner = 1;  // extent of the innermost N axis (1 when there is no N axis)
   bool weights_a = false, weights_b = false;  // made of weights alone
   std::optional<DirectOperand> direct_a, direct_b;
   double finish_cost = 0, a_cost = 0, b_cost = 0;
-  bool b_contiguous = false;       // B's loads run along the innermost N axis
+  bool b_contiguous = false;  // B's loads run along the innermost N axis
 };
 const ContractionFacts& contraction_facts(const OpContext& context);
 
@@ -29,13 +29,13 @@ const ContractionFacts& contraction_facts(const OpContext& context);
 struct ContractionPlan {
   const rewrite::Contraction* c = nullptr;
   const ContractionFacts* facts = nullptr;
-  bool wide = false;               // computes in f64
-  int64_t lanes = 1;               // elements per vector
+  bool wide = false;  // computes in f64
+  int64_t lanes = 1;  // elements per vector
   int64_t batch = 1, m = 1, n = 1, k = 1;
-  int64_t inner = 1;               // extent of the innermost N axis (1 when there is no N axis)
+  int64_t inner = 1;  // extent of the innermost N axis (1 when there is no N axis)
   int64_t mr = 1, nv = 1, nr = 1, kc = 1;
   int64_t m_tiles = 1, n_tiles = 1;
-  int64_t inner_tiles = 1;         // tiles per row of the innermost N axis; only when not flat
+  int64_t inner_tiles = 1;           // tiles per row of the innermost N axis; only when not flat
   int64_t block_m = 1, block_n = 1;  // tiles per block
   int64_t m_blocks = 1, n_blocks = 1;
   bool flat = false, n_fastest = false;

@@ -28,9 +28,11 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
   const std::string out = kernel.write(nest.output);
   const int levels = nest.rank() - nest.outer;
   std::string& text = kernel.body;
-  text += "  for (int64_t point = begin; point < end; ++point) {\n" + decode_axes("point", nest.extents, 0, nest.outer, 4);
+  text += "  for (int64_t point = begin; point < end; ++point) {\n" +
+          decode_axes("point", nest.extents, 0, nest.outer, 4);
   for (int a = 0; a < nest.outer; ++a) printer.bind_axis(a, fmt::format("i{}", a), 1);
-  for (int a = nest.outer; a < nest.rank(); ++a) printer.bind_axis(a, fmt::format("i{}", a), 2 + a - nest.outer);
+  for (int a = nest.outer; a < nest.rank(); ++a)
+    printer.bind_axis(a, fmt::format("i{}", a), 2 + a - nest.outer);
 
   std::string value;
   ScalarKind kind = nest.body->kind;
@@ -40,8 +42,9 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
   } else {
     const bool arg = cpp::is_arg(nest.combiner);
     // Long sums in one accumulator want more digits than they are stored with.
-    const std::string type = kind == ScalarKind::kReal ? (arg ? cpp::real_type(real) : "double")
-                             : kind == ScalarKind::kInt ? "int64_t" : "bool";
+    const std::string type = kind == ScalarKind::kReal  ? (arg ? cpp::real_type(real) : "double")
+                             : kind == ScalarKind::kInt ? "int64_t"
+                                                        : "bool";
     const Real wide = arg ? real : Real::kF64;
     if (arg) text += "    int64_t best = 0, position = 0;\n";
     const std::string term = printer.print(nest.body);
@@ -55,8 +58,9 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
     }
     const std::string inside = pad(4 + 2 * levels);
     if (arg) {
-      text += fmt::format("{}if (position == 0 || ({})) {{ acc = {}; best = position; }}\n{}++position;\n", inside,
-                          cpp::takes_over(nest.combiner, term, "acc"), term, inside);
+      text += fmt::format(
+          "{}if (position == 0 || ({})) {{ acc = {}; best = position; }}\n{}++position;\n", inside,
+          cpp::takes_over(nest.combiner, term, "acc"), term, inside);
     } else {
       const std::string cast = kind == ScalarKind::kReal ? "(double)" + term : term;
       text += fmt::format("{}acc = {};\n", inside, cpp::combine(nest.combiner, "acc", cast));
@@ -99,7 +103,8 @@ double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& 
   return points * 1e-9 / std::max(1, context.threads) + context.model.launch_s;
 }
 
-Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule,
+                           ProgramBuilder& builder) const {
   for (const auto& stage : context.op.stages) emit_stage(context, stage, builder);
   return {};
 }

@@ -12,7 +12,8 @@ class GeneralFamily : public Family {
   bool accepts(const OpContext& context) const override { return true; }
   ScheduleSpace space(const OpContext& context) const override { return {}; }
   double predict_seconds(const OpContext& context, const Schedule& schedule) const override;
-  Status emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const override;
+  Status emit(const OpContext& context, const Schedule& schedule,
+              ProgramBuilder& builder) const override;
 };
 
 }  // namespace kernelwright::expert

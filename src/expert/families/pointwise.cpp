@@ -21,14 +21,19 @@ namespace {
 constexpr int64_t kBuffered = 512;  // elements between two streaming copies, in L1
 
 // The inner axis: the last output axis.
-int64_t inner_extent(const Nest& nest) { return nest.outer == 0 ? 1 : nest.extents[static_cast<size_t>(nest.outer) - 1]; }
+int64_t inner_extent(const Nest& nest) {
+  return nest.outer == 0 ? 1 : nest.extents[static_cast<size_t>(nest.outer) - 1];
+}
 
-// Whole lines can be streamed: the output is contiguous along the inner axis and every row starts a line.
+// Whole lines can be streamed: the output is contiguous along the inner axis and every row starts a
+// line.
 bool can_stream(const OpContext& context, const Nest& nest) {
   if (nest.outer == 0) return false;
   const auto affine = rewrite::affine_of(nest, nest.store);
   const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context.type(nest.output).dtype));
-  if (!affine || affine->constant != 0 || affine->coefficients[static_cast<size_t>(nest.outer) - 1] != 1) return false;
+  if (!affine || affine->constant != 0 ||
+      affine->coefficients[static_cast<size_t>(nest.outer) - 1] != 1)
+    return false;
   for (int a = 0; a + 1 < nest.outer; ++a) {
     if (affine->coefficients[static_cast<size_t>(a)] * bytes % 64 != 0) return false;
   }
@@ -60,8 +65,12 @@ ScheduleSpace PointwiseFamily::space(const OpContext& context) const {
   const Nest& nest = context.nest();
   ScheduleSpace space;
   space.push_back({"chunk", {4096, 16384, 65536}, 16384});
-  space.push_back({"stream", can_stream(context, nest) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  space.push_back({"tile", crossing_axis(nest) >= 0 ? std::vector<int64_t>{0, 16, 32} : std::vector<int64_t>{0}, 0});
+  space.push_back({"stream",
+                   can_stream(context, nest) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0},
+                   0});
+  space.push_back(
+      {"tile", crossing_axis(nest) >= 0 ? std::vector<int64_t>{0, 16, 32} : std::vector<int64_t>{0},
+       0});
   return space;
 }
 
@@ -84,7 +93,8 @@ double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule
   return std::max(bytes / bandwidth, compute) * uneven + blocks * 5e-8 + context.model.launch_s;
 }
 
-Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
+                             ProgramBuilder& builder) const {
   Nest nest = context.nest();
   if (nest.outer == 0) {
     nest.extents.insert(nest.extents.begin(), 1);
@@ -101,11 +111,13 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
   ExprPrinter printer(real_of(context, nest), nest.extents);
   bind_loads(context, {nest.body}, kernel, printer);
   const std::string out = kernel.write(nest.output);
-  for (int a = 0; a < nest.outer; ++a) printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : a == crossing ? 2 : 1);
+  for (int a = 0; a < nest.outer; ++a)
+    printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : a == crossing ? 2 : 1);
   const std::string value = cpp::to_stored(printer.print(nest.body), stored, nest.body->kind);
   const std::string at = printer.print(nest.store);
   std::string& text = kernel.body;
-  const std::string before = printer.take(0, 2), per_row = printer.take(1, 4), crossed = printer.take(2, 8);
+  const std::string before = printer.take(0, 2), per_row = printer.take(1, 4),
+                    crossed = printer.take(2, 8);
 
   if (crossing >= 0) {
     // Square tiles over the inner axis and the one a load runs along; both sides stay in L1.
@@ -114,16 +126,24 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
     blocks[static_cast<size_t>(crossing)] = ceil_div(cross_length, tile);
     int64_t rows = 1;
     for (int a = 0; a < inner; ++a) rows *= blocks[static_cast<size_t>(a)];
-    text += before + "  for (int64_t point = begin; point < end; ++point) {\n" + decode_axes("point", blocks, 0, inner, 4, "b");
+    text += before + "  for (int64_t point = begin; point < end; ++point) {\n" +
+            decode_axes("point", blocks, 0, inner, 4, "b");
     for (int a = 0; a < inner; ++a) {
       if (a != crossing) text += fmt::format("    const int64_t i{0} = b{0}; (void)i{0};\n", a);
     }
     text += per_row;
-    text += fmt::format("    const int64_t c1 = b{0} * {1} + {1} < {2} ? b{0} * {1} + {1} : {2};\n", crossing, tile, cross_length);
-    text += fmt::format("    for (int64_t l0 = 0; l0 < {0}; l0 += {1}) {{\n      const int64_t l1 = l0 + {1} < {0} ? l0 + {1} : {0};\n", length, tile);
-    text += fmt::format("      for (int64_t i{0} = b{0} * {1}; i{0} < c1; ++i{0}) {{\n{2}", crossing, tile, crossed);
-    text += fmt::format("#pragma GCC ivdep\n        for (int64_t i{0} = l0; i{0} < l1; ++i{0}) {{\n{1}          {2}[{3}] = {4};\n        }}\n      }}\n    }}\n  }}\n",
-                        inner, printer.take(3, 10), out, at, value);
+    text += fmt::format("    const int64_t c1 = b{0} * {1} + {1} < {2} ? b{0} * {1} + {1} : {2};\n",
+                        crossing, tile, cross_length);
+    text += fmt::format(
+        "    for (int64_t l0 = 0; l0 < {0}; l0 += {1}) {{\n      const int64_t l1 = l0 + {1} < {0} "
+        "? l0 + {1} : {0};\n",
+        length, tile);
+    text += fmt::format("      for (int64_t i{0} = b{0} * {1}; i{0} < c1; ++i{0}) {{\n{2}",
+                        crossing, tile, crossed);
+    text += fmt::format(
+        "#pragma GCC ivdep\n        for (int64_t i{0} = l0; i{0} < l1; ++i{0}) {{\n{1}          "
+        "{2}[{3}] = {4};\n        }}\n      }}\n    }}\n  }}\n",
+        inner, printer.take(3, 10), out, at, value);
     kernel.grain = std::max<int64_t>(1, schedule.at("chunk") / (tile * length));
     kernel.launch(rows);
     return {};
@@ -137,26 +157,38 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
   grid.push_back(chunks);
   text += before + "  for (int64_t point = begin; point < end; ++point) {\n";
   text += decode_axes("point", grid, 0, inner + 1, 4, "g");
-  for (int a = 0; a < inner; ++a) text += fmt::format("    const int64_t i{0} = g{0}; (void)i{0};\n", a);
+  for (int a = 0; a < inner; ++a)
+    text += fmt::format("    const int64_t i{0} = g{0}; (void)i{0};\n", a);
   text += per_row + printer.take(2, 4);
-  text += fmt::format("    const int64_t lo = g{0} * {1};\n    const int64_t hi = lo + {1} < {2} ? lo + {1} : {2};\n", inner, chunk, length);
+  text += fmt::format(
+      "    const int64_t lo = g{0} * {1};\n    const int64_t hi = lo + {1} < {2} ? lo + {1} : "
+      "{2};\n",
+      inner, chunk, length);
   if (stream) {
     kernel.helpers = stream_helper();
     text += fmt::format("    for (int64_t block = lo; block < hi; block += {0}) {{\n", kBuffered);
     text += fmt::format("      alignas(64) {} line[{}];\n", cpp::c_type(stored), kBuffered);
-    text += fmt::format("      const int64_t count = hi - block < {0} ? hi - block : {0};\n", kBuffered);
-    text += fmt::format("#pragma GCC ivdep\n      for (int64_t k = 0; k < count; ++k) {{\n        const int64_t i{} = block + k;\n", inner);
+    text += fmt::format("      const int64_t count = hi - block < {0} ? hi - block : {0};\n",
+                        kBuffered);
+    text += fmt::format(
+        "#pragma GCC ivdep\n      for (int64_t k = 0; k < count; ++k) {{\n        const int64_t "
+        "i{} = block + k;\n",
+        inner);
     text += printer.take(3, 8) + fmt::format("        line[k] = {};\n      }}\n", value);
     text += fmt::format("      const int64_t i{} = block;\n", inner);
     ExprPrinter where(cpp::Real::kF32, nest.extents, "w");
-    for (int a = 0; a < nest.outer; ++a) where.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : 1);
+    for (int a = 0; a < nest.outer; ++a)
+      where.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : 1);
     const std::string to = where.print(nest.store);
     text += where.take(1, 6) + where.take(3, 6);
-    text += fmt::format("      kw_stream(&{}[{}], line, count * {});\n    }}\n  }}\n  kw_stream_end();\n", out, to,
-                        graph::dtype_bytes(stored));
+    text += fmt::format(
+        "      kw_stream(&{}[{}], line, count * {});\n    }}\n  }}\n  kw_stream_end();\n", out, to,
+        graph::dtype_bytes(stored));
   } else {
-    text += fmt::format("#pragma GCC ivdep\n    for (int64_t i{0} = lo; i{0} < hi; ++i{0}) {{\n{1}      {2}[{3}] = {4};\n    }}\n  }}\n",
-                        inner, printer.take(3, 6), out, at, value);
+    text += fmt::format(
+        "#pragma GCC ivdep\n    for (int64_t i{0} = lo; i{0} < hi; ++i{0}) {{\n{1}      {2}[{3}] = "
+        "{4};\n    }}\n  }}\n",
+        inner, printer.take(3, 6), out, at, value);
   }
   kernel.grain = std::max<int64_t>(1, schedule.at("chunk") / chunk);
   kernel.launch(rows * chunks);

@@ -23,20 +23,23 @@ using rewrite::RowGroup;
 
 namespace {
 
-constexpr int64_t kBlock = 4096;         // elements of a row between two restarts of its sums
-constexpr int64_t kColumnBlock = 256;    // the same along a column
+constexpr int64_t kBlock = 4096;       // elements of a row between two restarts of its sums
+constexpr int64_t kColumnBlock = 256;  // the same along a column
 constexpr int64_t kScratchLimit = 8 << 20;
-constexpr int kShared = -2;              // tensor number of a value that only this kernel knows
+constexpr int kShared = -2;  // tensor number of a value that only this kernel knows
 
 bool is_output(const OpContext& context, int tensor) {
-  return std::find(context.op.outputs.begin(), context.op.outputs.end(), tensor) != context.op.outputs.end();
+  return std::find(context.op.outputs.begin(), context.op.outputs.end(), tensor) !=
+         context.op.outputs.end();
 }
 
 bool reads(const RowGroup::Member& member, int tensor) {
   bool found = false;
   for (const Expr& expr : {member.nest.body, member.nest.finish}) {
     if (!expr) continue;
-    graph::visit(expr, [&](const ExprNode& node) { found |= node.op == ExprOp::kLoad && node.tensor == tensor; });
+    graph::visit(expr, [&](const ExprNode& node) {
+      found |= node.op == ExprOp::kLoad && node.tensor == tensor;
+    });
   }
   return found;
 }
@@ -44,12 +47,13 @@ bool reads(const RowGroup::Member& member, int tensor) {
 // The group as it will be emitted: which pass makes what.
 struct Passes {
   RowGroup group;
-  std::vector<int> pass;        // per member
-  std::vector<bool> kept;       // row tensors that a later pass reads from scratch
+  std::vector<int> pass;   // per member
+  std::vector<bool> kept;  // row tensors that a later pass reads from scratch
   int count = 1;
 };
 
-// A dear subexpression of a reduction that a later member along the row computes again (softmax's exp).
+// A dear subexpression of a reduction that a later member along the row computes again (softmax's
+// exp).
 Expr shared_expression(const RowGroup& group, size_t& reduction) {
   for (size_t j = 0; j < group.members.size(); ++j) {
     if (!group.members[j].reduces) continue;
@@ -91,7 +95,9 @@ void share_expression(RowGroup& group) {
   const Expr value = graph::load(kShared, ScalarKind::kReal, {graph::integer(0)});
   for (auto& other : group.members) {
     if (other.per_row && !other.reduces) continue;
-    other.nest.body = graph::rewrite(other.nest.body, [&](const Expr& node) { return graph::same(node, shared) ? value : nullptr; });
+    other.nest.body = graph::rewrite(other.nest.body, [&](const Expr& node) {
+      return graph::same(node, shared) ? value : nullptr;
+    });
   }
   group.members.insert(group.members.begin() + static_cast<std::ptrdiff_t>(at), std::move(member));
 }
@@ -109,11 +115,16 @@ Passes plan_passes(const OpContext& context, bool keep) {
       const int tensor = members[i].nest.output;
       for (size_t j = i + 1; j < members.size(); ++j) {
         for (Expr* expr : {&members[j].nest.body, &members[j].nest.finish}) {
-          if (*expr) *expr = graph::rewrite_loads(*expr, [&](const ExprNode& node) { return node.tensor == tensor ? body : nullptr; });
+          if (*expr)
+            *expr = graph::rewrite_loads(*expr, [&](const ExprNode& node) {
+              return node.tensor == tensor ? body : nullptr;
+            });
         }
       }
     }
-    std::erase_if(members, [&](const RowGroup::Member& m) { return !m.per_row && !is_output(context, m.nest.output); });
+    std::erase_if(members, [&](const RowGroup::Member& m) {
+      return !m.per_row && !is_output(context, m.nest.output);
+    });
   }
   plan.pass.assign(members.size(), 0);
   plan.kept.assign(members.size(), false);
@@ -128,7 +139,9 @@ Passes plan_passes(const OpContext& context, bool keep) {
   }
   for (size_t j = 0; j < members.size(); ++j) {
     for (size_t i = j + 1; i < members.size(); ++i) {
-      if (!members[j].per_row && reads(members[i], members[j].nest.output) && plan.pass[i] > plan.pass[j]) plan.kept[j] = true;
+      if (!members[j].per_row && reads(members[i], members[j].nest.output) &&
+          plan.pass[i] > plan.pass[j])
+        plan.kept[j] = true;
     }
   }
   return plan;
@@ -137,16 +150,21 @@ Passes plan_passes(const OpContext& context, bool keep) {
 class Emitter {
  public:
   Emitter(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder)
-      : context_(context), plan_(plan_passes(context, schedule.at("keep") != 0)), group_(plan_.group),
-        kernel_(builder, "row_" + context.op.stages.front().origin), columns_(schedule.at("lanes") != 0),
-        width_(schedule.at("width")), stream_(schedule.at("stream") != 0) {
+      : context_(context),
+        plan_(plan_passes(context, schedule.at("keep") != 0)),
+        group_(plan_.group),
+        kernel_(builder, "row_" + context.op.stages.front().origin),
+        columns_(schedule.at("lanes") != 0),
+        width_(schedule.at("width")),
+        stream_(schedule.at("stream") != 0) {
     outer_ = static_cast<int>(group_.outer.size());
     rows_axes_ = static_cast<int>(group_.row.size());
     extents_ = group_.outer;
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
     real_ = Real::kF32;
     for (const auto& member : group_.members) {
-      if (member.nest.output >= 0 && real_of(context, member.nest) == Real::kF64) real_ = Real::kF64;
+      if (member.nest.output >= 0 && real_of(context, member.nest) == Real::kF64)
+        real_ = Real::kF64;
     }
     lane_axis_ = columns_ ? outer_ - 1 : outer_ + rows_axes_ - 1;
     lane_level_ = columns_ ? rows_axes_ + 2 : rows_axes_ + 1;
@@ -157,7 +175,8 @@ class Emitter {
     int64_t scratch = 0;
     for (size_t j = 0; j < group_.members.size(); ++j) {
       if (!plan_.kept[j] || is_output(context_, group_.members[j].nest.output)) continue;
-      text += fmt::format("  {0}* __restrict r{1} = ({0}*)((char*)kw->scratch + {2});\n", type_of(j), j, scratch);
+      text += fmt::format("  {0}* __restrict r{1} = ({0}*)((char*)kw->scratch + {2});\n",
+                          type_of(j), j, scratch);
       scratch += ceil_div(group_.row_length() * (columns_ ? width_ : 1) * type_bytes(j), 64) * 64;
     }
     kernel_.scratch_bytes = scratch;
@@ -168,11 +187,14 @@ class Emitter {
     if (columns_) {
       const int64_t extent = group_.outer.back();
       const int64_t tiles = ceil_div(extent, width_);
-      text += fmt::format("    const int64_t base = point % {0} * {1};\n    const int64_t count = {2} - base < {1} ? {2} - base : {1};\n", tiles, width_, extent);
+      text += fmt::format(
+          "    const int64_t base = point % {0} * {1};\n    const int64_t count = {2} - base < {1} "
+          "? {2} - base : {1};\n",
+          tiles, width_, extent);
       text += decode_axes(fmt::format("(point / {})", tiles), group_.outer, 0, decoded, 4);
       points *= tiles;
-      text += scalars_of_columns() + "    if (count == " + std::to_string(width_) + ") {\n" + passes(std::to_string(width_)) +
-              "    } else {\n" + passes("count") + "    }\n";
+      text += scalars_of_columns() + "    if (count == " + std::to_string(width_) + ") {\n" +
+              passes(std::to_string(width_)) + "    } else {\n" + passes("count") + "    }\n";
     } else {
       text += decode_axes("point", group_.outer, 0, decoded, 4) + passes("");
     }
@@ -187,7 +209,9 @@ class Emitter {
  private:
   std::string type_of(size_t j) const {
     const ScalarKind kind = value_kind(group_.members[j]);
-    return kind == ScalarKind::kReal ? cpp::real_type(real_) : kind == ScalarKind::kInt ? "int64_t" : "bool";
+    return kind == ScalarKind::kReal  ? cpp::real_type(real_)
+           : kind == ScalarKind::kInt ? "int64_t"
+                                      : "bool";
   }
   int64_t type_bytes(size_t j) const {
     const ScalarKind kind = value_kind(group_.members[j]);
@@ -198,7 +222,9 @@ class Emitter {
   }
   std::string reduced_type(size_t j) const {
     const ScalarKind kind = group_.members[j].nest.body->kind;
-    return kind == ScalarKind::kReal ? cpp::real_type(real_) : kind == ScalarKind::kInt ? "int64_t" : "bool";
+    return kind == ScalarKind::kReal  ? cpp::real_type(real_)
+           : kind == ScalarKind::kInt ? "int64_t"
+                                      : "bool";
   }
   std::string zero(size_t j) const {
     return cpp::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind, real_);
@@ -208,21 +234,24 @@ class Emitter {
   std::string scalars_of_columns() const {
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
-      if (group_.members[j].per_row) text += fmt::format("    {} val{}[{}]; (void)val{};\n", type_of(j), j, width_, j);
+      if (group_.members[j].per_row)
+        text += fmt::format("    {} val{}[{}]; (void)val{};\n", type_of(j), j, width_, j);
     }
     return text;
   }
 
   Expr flat_row() const {
     Expr flat = graph::integer(0);
-    for (int a = outer_; a < outer_ + rows_axes_; ++a) flat = flat * graph::integer(extents_[static_cast<size_t>(a)]) + graph::axis(a);
+    for (int a = outer_; a < outer_ + rows_axes_; ++a)
+      flat = flat * graph::integer(extents_[static_cast<size_t>(a)]) + graph::axis(a);
     return flat;
   }
 
   // A printer for one pass (row axes in loops) or for what lies between passes (outer axes only).
   ExprPrinter printer_for(int pass, bool between, const std::string& prefix) {
     ExprPrinter printer(real_, extents_, prefix);
-    for (int a = 0; a < outer_; ++a) printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 1);
+    for (int a = 0; a < outer_; ++a)
+      printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 1);
     for (int a = outer_; a < outer_ + rows_axes_ && !between; ++a) {
       printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 2 + a - outer_);
     }
@@ -235,10 +264,13 @@ class Emitter {
         if (expr && plan_.pass[j] == pass) bind_loads(context_, {expr}, kernel_, printer, held);
       }
       if (member.per_row) {
-        printer.bind_value(member.nest.output, columns_ ? fmt::format("val{}[l]", j) : fmt::format("val{}", j), columns_ ? lane_level_ : 1);
+        printer.bind_value(member.nest.output,
+                           columns_ ? fmt::format("val{}[l]", j) : fmt::format("val{}", j),
+                           columns_ ? lane_level_ : 1);
       } else if (plan_.pass[j] < pass && !between) {
         if (is_output(context_, member.nest.output)) {
-          printer.bind_tensor(member.nest.output, kernel_.write(member.nest.output), context_.type(member.nest.output).dtype, {1});
+          printer.bind_tensor(member.nest.output, kernel_.write(member.nest.output),
+                              context_.type(member.nest.output).dtype, {1});
         } else {
           printer.bind_value(member.nest.output, kept_element(j, printer), lane_level_);
         }
@@ -249,12 +281,14 @@ class Emitter {
 
   std::string kept_element(size_t j, ExprPrinter& printer) const {
     const std::string at = printer.print(flat_row());
-    return columns_ ? fmt::format("r{}[({}) * {} + l]", j, at, width_) : fmt::format("r{}[{}]", j, at);
+    return columns_ ? fmt::format("r{}[({}) * {} + l]", j, at, width_)
+                    : fmt::format("r{}[{}]", j, at);
   }
 
   std::string passes(const std::string& lanes) {
     std::string text;
-    for (int pass = 0; pass < plan_.count; ++pass) text += one_pass(pass, lanes) + after_pass(pass, lanes);
+    for (int pass = 0; pass < plan_.count; ++pass)
+      text += one_pass(pass, lanes) + after_pass(pass, lanes);
     return text;
   }
 
@@ -270,7 +304,9 @@ class Emitter {
       const std::string value = printer.print(member.nest.body);
       if (member.reduces) {
         reductions.push_back(j);
-        updates += fmt::format("@acc{}[l] = {};\n", j, cpp::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
+        updates +=
+            fmt::format("@acc{}[l] = {};\n", j,
+                        cpp::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
         continue;
       }
       stored.push_back(j);
@@ -288,14 +324,19 @@ class Emitter {
     if (reductions.empty() && stored.empty()) return "";
     auto indented = [](const std::string& lines, int indent) {
       std::string text;
-      for (char c : lines) text += c == '@' ? std::string(static_cast<size_t>(indent), ' ') : std::string(1, c);
+      for (char c : lines)
+        text += c == '@' ? std::string(static_cast<size_t>(indent), ' ') : std::string(1, c);
       return text;
     };
     std::string text = "    {\n" + printer.take(0, 6) + printer.take(1, 6);
-    const std::string step = columns_ ? std::to_string(width_) : reductions.empty() ? "1" : std::to_string(width_);
+    const std::string step = columns_             ? std::to_string(width_)
+                             : reductions.empty() ? "1"
+                                                  : std::to_string(width_);
     for (size_t j : reductions) {
-      text += fmt::format("      {0} total{1}[{2}], acc{1}[{2}];\n      for (int l = 0; l < {2}; ++l) total{1}[l] = acc{1}[l] = {3};\n",
-                          reduced_type(j), j, step, zero(j));
+      text += fmt::format(
+          "      {0} total{1}[{2}], acc{1}[{2}];\n      for (int l = 0; l < {2}; ++l) total{1}[l] "
+          "= acc{1}[l] = {3};\n",
+          reduced_type(j), j, step, zero(j));
     }
     int indent = 6;
     const int looped = columns_ ? rows_axes_ : rows_axes_ - 1;
@@ -303,39 +344,69 @@ class Emitter {
     if (restart) text += "      int steps = 0;\n";
     for (int r = 0; r < looped; ++r) {
       const int a = outer_ + r;
-      text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(indent), a, extents_[static_cast<size_t>(a)]);
+      text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(indent), a,
+                          extents_[static_cast<size_t>(a)]);
       indent += 2;
       text += printer.take(2 + r, indent);
     }
     if (columns_) {
-      text += fmt::format("#pragma GCC ivdep\n{0}for (int64_t l = 0; l < {1}; ++l) {{\n{0}  const int64_t i{2} = base + l; (void)i{2};\n", pad(indent), lanes, lane_axis_);
-      text += printer.take(lane_level_, indent + 2) + indented(updates, indent + 2) + pad(indent) + "}\n";
+      text += fmt::format(
+          "#pragma GCC ivdep\n{0}for (int64_t l = 0; l < {1}; ++l) {{\n{0}  const int64_t i{2} = "
+          "base + l; (void)i{2};\n",
+          pad(indent), lanes, lane_axis_);
+      text += printer.take(lane_level_, indent + 2) + indented(updates, indent + 2) + pad(indent) +
+              "}\n";
       if (restart) {
-        text += fmt::format("{}if (++steps == {}) {{\n{}  steps = 0;\n", pad(indent), kColumnBlock, pad(indent)) + fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
+        text += fmt::format("{}if (++steps == {}) {{\n{}  steps = 0;\n", pad(indent), kColumnBlock,
+                            pad(indent)) +
+                fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
       }
     } else if (reductions.empty()) {
       const int64_t length = extents_.back();
       const std::string lines = printer.take(lane_level_, indent + 4);
       if (can_stream(stored)) {
         streamed_ = true;
-        const std::string element = cpp::c_type(context_.type(group_.members[stored[0]].nest.output).dtype);
-        text += fmt::format("{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  alignas(64) {2} line[512];\n{0}  const int64_t some = {1} - b < 512 ? {1} - b : 512;\n", pad(indent), length, element);
-        text += fmt::format("#pragma GCC ivdep\n{0}  for (int64_t l = 0; l < some; ++l) {{\n{0}    const int64_t i{1} = b + l;\n{2}{0}    line[l] = {3};\n{0}  }}\n", pad(indent), lane_axis_, lines, single_value);
+        const std::string element =
+            cpp::c_type(context_.type(group_.members[stored[0]].nest.output).dtype);
+        text += fmt::format(
+            "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  alignas(64) {2} line[512];\n{0}  "
+            "const int64_t some = {1} - b < 512 ? {1} - b : 512;\n",
+            pad(indent), length, element);
+        text += fmt::format(
+            "#pragma GCC ivdep\n{0}  for (int64_t l = 0; l < some; ++l) {{\n{0}    const int64_t "
+            "i{1} = b + l;\n{2}{0}    line[l] = {3};\n{0}  }}\n",
+            pad(indent), lane_axis_, lines, single_value);
         ExprPrinter where(real_, extents_, "w");
-        for (int a = 0; a < outer_ + rows_axes_; ++a) where.bind_axis(a, a == lane_axis_ ? "b" : fmt::format("i{}", a), a == lane_axis_ ? 2 : 1);
+        for (int a = 0; a < outer_ + rows_axes_; ++a)
+          where.bind_axis(a, a == lane_axis_ ? "b" : fmt::format("i{}", a),
+                          a == lane_axis_ ? 2 : 1);
         const std::string to = where.print(group_.members[stored[0]].nest.store);
         text += where.take(1, indent + 2) + where.take(2, indent + 2);
-        text += fmt::format("{0}  kw_stream(&{1}[{2}], line, some * (int64_t)sizeof({3}));\n{0}}}\n", pad(indent), single_out, to, element);
+        text +=
+            fmt::format("{0}  kw_stream(&{1}[{2}], line, some * (int64_t)sizeof({3}));\n{0}}}\n",
+                        pad(indent), single_out, to, element);
       } else {
-        text += fmt::format("#pragma GCC ivdep\n{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n{3}{4}{0}}}\n", pad(indent), lane_axis_, length, lines, indented(updates, indent + 4));
+        text += fmt::format(
+            "#pragma GCC ivdep\n{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n{3}{4}{0}}}\n",
+            pad(indent), lane_axis_, length, lines, indented(updates, indent + 4));
       }
     } else {
       const int64_t length = extents_.back();
       const std::string lines = printer.take(lane_level_, indent + 6);
-      text += fmt::format("{0}for (int64_t b0 = 0; b0 < {1}; b0 += {2}) {{\n{0}  const int64_t b1 = b0 + {2} < {1} ? b0 + {2} : {1};\n{0}  int64_t i = b0;\n", pad(indent), length, kBlock);
-      const std::string body = fmt::format("{}const int64_t i{} = i + l;\n", pad(indent + 6), lane_axis_) + lines + indented(updates, indent + 6);
-      text += fmt::format("{0}  for (; i + {1} <= b1; i += {1}) {{\n#pragma GCC ivdep\n{0}    for (int l = 0; l < {1}; ++l) {{\n{2}{0}    }}\n{0}  }}\n", pad(indent), width_, body);
-      text += fmt::format("#pragma GCC ivdep\n{0}  for (int l = 0; l < (int)(b1 - i); ++l) {{\n{1}{0}  }}\n", pad(indent), body);
+      text += fmt::format(
+          "{0}for (int64_t b0 = 0; b0 < {1}; b0 += {2}) {{\n{0}  const int64_t b1 = b0 + {2} < {1} "
+          "? b0 + {2} : {1};\n{0}  int64_t i = b0;\n",
+          pad(indent), length, kBlock);
+      const std::string body =
+          fmt::format("{}const int64_t i{} = i + l;\n", pad(indent + 6), lane_axis_) + lines +
+          indented(updates, indent + 6);
+      text += fmt::format(
+          "{0}  for (; i + {1} <= b1; i += {1}) {{\n#pragma GCC ivdep\n{0}    for (int l = 0; l < "
+          "{1}; ++l) {{\n{2}{0}    }}\n{0}  }}\n",
+          pad(indent), width_, body);
+      text += fmt::format(
+          "#pragma GCC ivdep\n{0}  for (int l = 0; l < (int)(b1 - i); ++l) {{\n{1}{0}  }}\n",
+          pad(indent), body);
       text += fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
     }
     for (int r = 0; r < looped; ++r) text += pad(indent -= 2) + "}\n";
@@ -355,19 +426,25 @@ class Emitter {
     std::string text;
     for (size_t j : reductions) {
       const Combiner combiner = group_.members[j].nest.combiner;
-      text += fmt::format("{0}for (int l = 0; l < {1}; ++l) {{ total{2}[l] = {3}; acc{2}[l] = {4}; }}\n", pad(indent), width, j,
-                          cpp::combine(combiner, fmt::format("total{}[l]", j), fmt::format("acc{}[l]", j)), zero(j));
+      text += fmt::format(
+          "{0}for (int l = 0; l < {1}; ++l) {{ total{2}[l] = {3}; acc{2}[l] = {4}; }}\n",
+          pad(indent), width, j,
+          cpp::combine(combiner, fmt::format("total{}[l]", j), fmt::format("acc{}[l]", j)),
+          zero(j));
     }
     return text;
   }
 
   std::string store_scalar(size_t j, ExprPrinter& printer, const std::string& value, int indent) {
     const auto& nest = group_.members[j].nest;
-    std::string text = fmt::format("{}val{}{} = {};\n", pad(indent), j, columns_ ? "[l]" : "", value);
+    std::string text =
+        fmt::format("{}val{}{} = {};\n", pad(indent), j, columns_ ? "[l]" : "", value);
     if (is_output(context_, nest.output)) {
       const std::string out = kernel_.write(nest.output);
       const std::string at = printer.print(nest.store);
-      text += fmt::format("{}{}[{}] = {};\n", pad(indent), out, at, cpp::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
+      text += fmt::format(
+          "{}{}[{}] = {};\n", pad(indent), out, at,
+          cpp::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
     }
     return text;
   }
@@ -378,8 +455,12 @@ class Emitter {
     std::string text;
     std::string reduced = fmt::format("total{}[l]", j);
     if (!columns_) {
-      text += fmt::format("      for (int h = {0} / 2; h > 0; h /= 2)\n        for (int l = 0; l < h; ++l) total{1}[l] = {2};\n", width_, j,
-                          cpp::combine(nest.combiner, fmt::format("total{}[l]", j), fmt::format("total{}[l + h]", j)));
+      text += fmt::format(
+          "      for (int h = {0} / 2; h > 0; h /= 2)\n        for (int l = 0; l < h; ++l) "
+          "total{1}[l] = {2};\n",
+          width_, j,
+          cpp::combine(nest.combiner, fmt::format("total{}[l]", j),
+                       fmt::format("total{}[l + h]", j)));
       reduced = fmt::format("total{}[0]", j);
     }
     ExprPrinter printer = printer_for(pass, true, fmt::format("f{}_", j));
@@ -391,7 +472,11 @@ class Emitter {
     const std::string store = store_scalar(j, printer, value, columns_ ? 8 : 6);
     text += printer.take(0, 6) + printer.take(1, 6);
     if (!columns_) return text + store;
-    return text + fmt::format("#pragma GCC ivdep\n      for (int64_t l = 0; l < {}; ++l) {{\n        const int64_t i{} = base + l; (void)i{};\n", lanes, lane_axis_, lane_axis_) +
+    return text +
+           fmt::format(
+               "#pragma GCC ivdep\n      for (int64_t l = 0; l < {}; ++l) {{\n        const "
+               "int64_t i{} = base + l; (void)i{};\n",
+               lanes, lane_axis_, lane_axis_) +
            printer.take(lane_level_, 8) + store + "      }\n";
   }
 
@@ -408,7 +493,10 @@ class Emitter {
         text += declare_scalars({j}) + printer.take(0, 4) + printer.take(1, 4) + store;
       } else {
         text += printer.take(0, 4) + printer.take(1, 4) +
-                fmt::format("    for (int64_t l = 0; l < {}; ++l) {{\n      const int64_t i{} = base + l; (void)i{};\n", lanes, lane_axis_, lane_axis_) +
+                fmt::format(
+                    "    for (int64_t l = 0; l < {}; ++l) {{\n      const int64_t i{} = base + l; "
+                    "(void)i{};\n",
+                    lanes, lane_axis_, lane_axis_) +
                 printer.take(lane_level_, 6) + store + "    }\n";
       }
     }
@@ -421,7 +509,9 @@ class Emitter {
     if (!is_output(context_, nest.output)) return false;
     const auto affine = rewrite::affine_of(nest, nest.store);
     const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context_.type(nest.output).dtype));
-    if (!affine || affine->constant != 0 || affine->coefficients.back() != 1 || extents_.back() * bytes % 64 != 0) return false;
+    if (!affine || affine->constant != 0 || affine->coefficients.back() != 1 ||
+        extents_.back() * bytes % 64 != 0)
+      return false;
     for (size_t a = 0; a + 1 < affine->coefficients.size(); ++a) {
       if (affine->coefficients[a] * bytes % 64 != 0) return false;
     }
@@ -448,7 +538,9 @@ double lane_stride(const OpContext& context, const RowGroup& group, int axis) {
   for (const auto& member : group.members) {
     for (const Expr& expr : {member.nest.body}) {
       graph::visit(expr, [&](const ExprNode& node) {
-        if (node.op != ExprOp::kLoad || axis >= member.nest.rank() || group.find(node.tensor) != nullptr) return;
+        if (node.op != ExprOp::kLoad || axis >= member.nest.rank() ||
+            group.find(node.tensor) != nullptr)
+          return;
         const auto c = coefficient(member.nest, node.operands[0], axis);
         worst = std::max(worst, c ? static_cast<double>(std::abs(*c)) : 16.0);
       });
@@ -470,15 +562,18 @@ bool RowFamily::accepts(const OpContext& context) const {
 ScheduleSpace RowFamily::space(const OpContext& context) const {
   const RowGroup& group = *context.row_group();
   ScheduleSpace space;
-  space.push_back({"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
+  space.push_back(
+      {"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
   space.push_back({"width", {16, 32, 64, 128, 256}, 64});
-  const bool inner = std::any_of(group.members.begin(), group.members.end(), [&](const RowGroup::Member& m) {
-    return !m.per_row && !is_output(context, m.nest.output);
-  });
+  const bool inner = std::any_of(
+      group.members.begin(), group.members.end(),
+      [&](const RowGroup::Member& m) { return !m.per_row && !is_output(context, m.nest.output); });
   size_t at = 0;
   const bool shares = shared_expression(group, at) != nullptr;
-  space.push_back({"keep", inner || shares ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
-  const bool writes = std::any_of(group.members.begin(), group.members.end(), [](const RowGroup::Member& m) { return !m.per_row; });
+  space.push_back(
+      {"keep", inner || shares ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
+  const bool writes = std::any_of(group.members.begin(), group.members.end(),
+                                  [](const RowGroup::Member& m) { return !m.per_row; });
   space.push_back({"stream", writes ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
   return space;
 }
@@ -487,7 +582,8 @@ bool RowFamily::legal(const OpContext& context, const Schedule& schedule) const 
   const RowGroup& group = *context.row_group();
   const bool columns = schedule.at("lanes") != 0;
   if (columns && schedule.at("stream") != 0) return false;
-  const int64_t kept = schedule.at("keep") != 0 ? group.row_length() * (columns ? schedule.at("width") : 1) * 8 : 0;
+  const int64_t kept =
+      schedule.at("keep") != 0 ? group.row_length() * (columns ? schedule.at("width") : 1) * 8 : 0;
   return kept <= kScratchLimit;
 }
 
@@ -496,38 +592,53 @@ double RowFamily::predict_seconds(const OpContext& context, const Schedule& sche
   const Passes plan = plan_passes(context, schedule.at("keep") != 0);
   const bool columns = schedule.at("lanes") != 0;
   const auto width = static_cast<double>(schedule.at("width"));
-  const double elements = static_cast<double>(group.rows()) * static_cast<double>(group.row_length());
+  const double elements =
+      static_cast<double>(group.rows()) * static_cast<double>(group.row_length());
   const int outer = static_cast<int>(group.outer.size());
   const int axis = columns ? outer - 1 : outer + static_cast<int>(group.row.size()) - 1;
   const double stride = lane_stride(context, group, axis);
   const double extent = static_cast<double>(columns ? group.outer.back() : group.row.back());
   // Lanes that have work, and loads that need a gather.
   const double vector = static_cast<double>(context.vector_bytes()) / 4;
-  const double full = extent / (std::ceil(extent / (columns ? width : 1.0)) * (columns ? width : 1.0));
+  const double full =
+      extent / (std::ceil(extent / (columns ? width : 1.0)) * (columns ? width : 1.0));
   double useful = columns ? full : extent >= width ? 1.0 : 0.12;
   if (columns && extent < width) useful *= 0.3;
   const double gather = stride <= 1 ? 1.0 : stride <= 4 ? 3.0 : 8.0;
   double cost = 0;
   for (const auto& member : plan.group.members) {
-    if (!member.per_row || member.reduces) cost += 1.5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 1.0 + 48.0 / width : 0.0);
+    if (!member.per_row || member.reduces)
+      cost += 1.5 + rewrite::arithmetic_cost(member.nest.body) +
+              (member.reduces ? 1.0 + 48.0 / width : 0.0);
   }
-  const double threads = std::min<double>(context.threads, static_cast<double>(columns ? group.rows() : group.rows()));
+  const double threads =
+      std::min<double>(context.threads, static_cast<double>(columns ? group.rows() : group.rows()));
   double compute = elements * cost * gather / (vector * useful * 2e9 * std::max(1.0, threads));
-  if (!columns) compute += static_cast<double>(group.rows()) * (20e-9 + width * 0.3e-9) * plan.count / std::max(1.0, threads);
-  else compute += static_cast<double>(group.rows()) / width * 20e-9 * plan.count / std::max(1.0, threads);
+  if (!columns)
+    compute += static_cast<double>(group.rows()) * (20e-9 + width * 0.3e-9) * plan.count /
+               std::max(1.0, threads);
+  else
+    compute +=
+        static_cast<double>(group.rows()) / width * 20e-9 * plan.count / std::max(1.0, threads);
   double bytes = context.bytes();
   double out_bytes = 0;
-  for (int tensor : context.op.outputs) out_bytes += static_cast<double>(context.type(tensor).bytes());
-  if (schedule.at("stream") == 0) bytes += out_bytes;
-  else if (out_bytes < static_cast<double>(context.model.last_level_cache_bytes()) / 4) bytes += 1.5 * out_bytes;
+  for (int tensor : context.op.outputs)
+    out_bytes += static_cast<double>(context.type(tensor).bytes());
+  if (schedule.at("stream") == 0)
+    bytes += out_bytes;
+  else if (out_bytes < static_cast<double>(context.model.last_level_cache_bytes()) / 4)
+    bytes += 1.5 * out_bytes;
   // Rows that do not stay near are read again from afar in each pass.
-  const double row_bytes = static_cast<double>(group.row_length()) * 4 * (columns ? std::max(width, 16.0) : 1);
+  const double row_bytes =
+      static_cast<double>(group.row_length()) * 4 * (columns ? std::max(width, 16.0) : 1);
   if (row_bytes > 512e3) bytes += 0.3 * context.bytes() * (plan.count - 1);
   if (columns && width * 4 < 128 && stride <= 1) bytes *= 1.15;
-  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) + 0.1 * compute + context.model.launch_s;
+  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) +
+         0.1 * compute + context.model.launch_s;
 }
 
-Status RowFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+Status RowFamily::emit(const OpContext& context, const Schedule& schedule,
+                       ProgramBuilder& builder) const {
   Emitter(context, schedule, builder).emit();
   return {};
 }

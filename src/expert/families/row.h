@@ -5,12 +5,12 @@
 
 namespace kernelwright::expert {
 
-// Reductions, alone or as a row group (softmax, norms, logsumexp): one kernel that makes as few passes over each
-// row as the data flow allows. Vector lanes run along the row (lanes 0), with many partial accumulators, or
-// along the innermost outer axis (lanes 1: columns, channels). Sums restart every block, so that their error
-// grows with the root of the block, not of the row.
-// Knobs: lanes; width (lanes per step); keep (values that several passes need are kept in the worker's scratch,
-// else computed again); stream (the last pass stores past the caches).
+// Reductions, alone or as a row group (softmax, norms, logsumexp): one kernel that makes as few
+// passes over each row as the data flow allows. Vector lanes run along the row (lanes 0), with many
+// partial accumulators, or along the innermost outer axis (lanes 1: columns, channels). Sums
+// restart every block, so that their error grows with the root of the block, not of the row. Knobs:
+// lanes; width (lanes per step); keep (values that several passes need are kept in the worker's
+// scratch, else computed again); stream (the last pass stores past the caches).
 class RowFamily : public Family {
  public:
   std::string name() const override { return "row"; }
@@ -18,7 +18,8 @@ class RowFamily : public Family {
   ScheduleSpace space(const OpContext& context) const override;
   bool legal(const OpContext& context, const Schedule& schedule) const override;
   double predict_seconds(const OpContext& context, const Schedule& schedule) const override;
-  Status emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const override;
+  Status emit(const OpContext& context, const Schedule& schedule,
+              ProgramBuilder& builder) const override;
 };
 
 }  // namespace kernelwright::expert

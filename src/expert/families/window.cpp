@@ -23,12 +23,18 @@ constexpr int64_t kLongestWindow = 64;
 
 Expr combined(Combiner combiner, const Expr& a, const Expr& b) {
   switch (combiner) {
-    case Combiner::kProd: return a * b;
-    case Combiner::kMax: return graph::binary(ExprOp::kMax, a, b);
-    case Combiner::kMin: return graph::binary(ExprOp::kMin, a, b);
-    case Combiner::kAny: return graph::binary(ExprOp::kOr, a, b);
-    case Combiner::kAll: return graph::binary(ExprOp::kAnd, a, b);
-    default: return a + b;
+    case Combiner::kProd:
+      return a * b;
+    case Combiner::kMax:
+      return graph::binary(ExprOp::kMax, a, b);
+    case Combiner::kMin:
+      return graph::binary(ExprOp::kMin, a, b);
+    case Combiner::kAny:
+      return graph::binary(ExprOp::kOr, a, b);
+    case Combiner::kAll:
+      return graph::binary(ExprOp::kAnd, a, b);
+    default:
+      return a + b;
   }
 }
 
@@ -60,7 +66,9 @@ Expr unrolled(const Nest& nest) {
 bool WindowFamily::accepts(const OpContext& context) const {
   if (context.op.stages.size() != 1) return false;
   const Nest& nest = context.nest();
-  if (nest.combiner == Combiner::kNone || cpp::is_arg(nest.combiner) || nest.outer == 0 || nest.outer_points() == 0) return false;
+  if (nest.combiner == Combiner::kNone || cpp::is_arg(nest.combiner) || nest.outer == 0 ||
+      nest.outer_points() == 0)
+    return false;
   const int64_t points = nest.reduce_points();
   return points >= 1 && points <= kLongestWindow && nest.body->kind != graph::ScalarKind::kBool;
 }
@@ -69,7 +77,9 @@ ScheduleSpace WindowFamily::space(const OpContext& context) const {
   const Nest& nest = context.nest();
   std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
   const bool simpler = interior_of(unrolled(nest), nest.outer - 1, extents).simpler;
-  return {{"chunk", {1024, 4096, 16384}, 4096}, {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0}};
+  return {
+      {"chunk", {1024, 4096, 16384}, 4096},
+      {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0}};
 }
 
 double WindowFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
@@ -86,13 +96,16 @@ double WindowFamily::predict_seconds(const OpContext& context, const Schedule& s
   const double useful = length >= lanes ? 1.0 : length / lanes * 0.5;
   const bool select = interior_of(nest.body, nest.outer - 1, nest.extents).simpler;
   if (select && schedule.at("split") == 0) term *= 4;
-  const double compute = outputs * static_cast<double>(nest.reduce_points()) * term / (lanes * useful * 2.5e9 * std::max(1, context.threads));
+  const double compute = outputs * static_cast<double>(nest.reduce_points()) * term /
+                         (lanes * useful * 2.5e9 * std::max(1, context.threads));
   const double bytes = context.bytes() + static_cast<double>(context.type(nest.output).bytes());
   const double chunks = std::max(1.0, outputs / static_cast<double>(schedule.at("chunk")));
-  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) + 0.1 * compute + chunks * 3e-8 + context.model.launch_s;
+  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) +
+         0.1 * compute + chunks * 3e-8 + context.model.launch_s;
 }
 
-Status WindowFamily::emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const {
+Status WindowFamily::emit(const OpContext& context, const Schedule& schedule,
+                          ProgramBuilder& builder) const {
   const Nest& nest = context.nest();
   const std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
   const int inner = nest.outer - 1;
@@ -109,30 +122,44 @@ Status WindowFamily::emit(const OpContext& context, const Schedule& schedule, Pr
   grid.push_back(ceil_div(length, chunk));
 
   std::string& text = kernel.body;
-  text += "  for (int64_t point = begin; point < end; ++point) {\n" + decode_axes("point", grid, 0, nest.outer, 4, "g");
-  for (int a = 0; a < inner; ++a) text += fmt::format("    const int64_t i{0} = g{0}; (void)i{0};\n", a);
-  text += fmt::format("    const int64_t first = g{0} * {1}, last = first + {1} < {2} ? first + {1} : {2};\n", inner, chunk, length);
-  auto loop = [&](const Expr& expr, const std::string& from, const std::string& to, const std::string& prefix, bool vector) {
+  text += "  for (int64_t point = begin; point < end; ++point) {\n" +
+          decode_axes("point", grid, 0, nest.outer, 4, "g");
+  for (int a = 0; a < inner; ++a)
+    text += fmt::format("    const int64_t i{0} = g{0}; (void)i{0};\n", a);
+  text += fmt::format(
+      "    const int64_t first = g{0} * {1}, last = first + {1} < {2} ? first + {1} : {2};\n",
+      inner, chunk, length);
+  auto loop = [&](const Expr& expr, const std::string& from, const std::string& to,
+                  const std::string& prefix, bool vector) {
     ExprPrinter printer(real, extents, prefix);
     bind_loads(context, {expr}, kernel, printer);
-    for (int a = 0; a < nest.outer; ++a) printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 2 : 1);
+    for (int a = 0; a < nest.outer; ++a)
+      printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 2 : 1);
     const std::string value = cpp::to_stored(printer.print(expr), stored, expr->kind);
     const std::string at = printer.print(nest.store);
     text += "    {\n" + printer.take(0, 6) + printer.take(1, 6);
     text += vector ? "#pragma GCC ivdep\n" : "#pragma GCC unroll 1\n";
-    text += fmt::format("      for (int64_t i{0} = {1}; i{0} < {2}; ++i{0}) {{\n{3}        {4}[{5}] = {6};\n      }}\n    }}\n", inner, from, to,
-                        printer.take(2, 8), out, at, value);
+    text += fmt::format(
+        "      for (int64_t i{0} = {1}; i{0} < {2}; ++i{0}) {{\n{3}        {4}[{5}] = {6};\n      "
+        "}}\n    }}\n",
+        inner, from, to, printer.take(2, 8), out, at, value);
   };
   if (!split) {
     loop(body, "first", "last", "v", true);
   } else {
     ExprPrinter conditions(real, extents, "c");
-    for (int a = 0; a < nest.outer; ++a) conditions.bind_axis(a, fmt::format("i{}", a), a == inner ? 2 : 1);
+    for (int a = 0; a < nest.outer; ++a)
+      conditions.bind_axis(a, fmt::format("i{}", a), a == inner ? 2 : 1);
     std::string whole;
-    for (const Expr& condition : interior.invariant) whole += (whole.empty() ? "" : " & ") + conditions.print(condition);
+    for (const Expr& condition : interior.invariant)
+      whole += (whole.empty() ? "" : " & ") + conditions.print(condition);
     text += conditions.take(0, 4) + conditions.take(1, 4);
-    text += fmt::format("    int64_t low = first > {0} ? first : {0}, high = last < {1} ? last : {1};\n", interior.low, interior.high);
-    text += fmt::format("    if (!({}) || low > high) low = high = last;\n    if (low > last) low = high = last;\n", whole.empty() ? "true" : whole);
+    text += fmt::format(
+        "    int64_t low = first > {0} ? first : {0}, high = last < {1} ? last : {1};\n",
+        interior.low, interior.high);
+    text += fmt::format(
+        "    if (!({}) || low > high) low = high = last;\n    if (low > last) low = high = last;\n",
+        whole.empty() ? "true" : whole);
     loop(body, "first", "low", "a", false);
     loop(interior.body, "low", "high", "v", true);
     loop(body, "high", "last", "b", false);

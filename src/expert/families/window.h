@@ -5,9 +5,9 @@
 
 namespace kernelwright::expert {
 
-// Short reductions (pooling, depthwise filters): all points of the window are written out in one expression, and
-// vector lanes run along the innermost output axis. Where conditions on that axis (padding) hold in an interval,
-// the loop is cut in three and the middle one has no conditions.
+// Short reductions (pooling, depthwise filters): all points of the window are written out in one
+// expression, and vector lanes run along the innermost output axis. Where conditions on that axis
+// (padding) hold in an interval, the loop is cut in three and the middle one has no conditions.
 // Knobs: chunk (elements along the inner axis per grid point), split.
 class WindowFamily : public Family {
  public:
@@ -15,7 +15,8 @@ class WindowFamily : public Family {
   bool accepts(const OpContext& context) const override;
   ScheduleSpace space(const OpContext& context) const override;
   double predict_seconds(const OpContext& context, const Schedule& schedule) const override;
-  Status emit(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder) const override;
+  Status emit(const OpContext& context, const Schedule& schedule,
+              ProgramBuilder& builder) const override;
 };
 
 }  // namespace kernelwright::expert

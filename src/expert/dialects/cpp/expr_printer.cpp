@@ -18,22 +18,35 @@ using graph::ScalarKind;
 
 const char* c_type(DType dtype) {
   switch (dtype) {
-    case DType::kF64: return "double";
-    case DType::kF32: return "float";
-    case DType::kF16: return "kw_f16";
-    case DType::kBF16: return "kw_bf16";
-    case DType::kI64: return "int64_t";
-    case DType::kI32: return "int32_t";
-    case DType::kI16: return "int16_t";
-    case DType::kI8: return "int8_t";
-    case DType::kU8: return "uint8_t";
-    case DType::kU32: return "uint32_t";
-    case DType::kBool: return "uint8_t";
+    case DType::kF64:
+      return "double";
+    case DType::kF32:
+      return "float";
+    case DType::kF16:
+      return "kw_f16";
+    case DType::kBF16:
+      return "kw_bf16";
+    case DType::kI64:
+      return "int64_t";
+    case DType::kI32:
+      return "int32_t";
+    case DType::kI16:
+      return "int16_t";
+    case DType::kI8:
+      return "int8_t";
+    case DType::kU8:
+      return "uint8_t";
+    case DType::kU32:
+      return "uint32_t";
+    case DType::kBool:
+      return "uint8_t";
   }
   return "float";
 }
 
-const char* real_type(Real real) { return real == Real::kF64 ? "double" : "float"; }
+const char* real_type(Real real) {
+  return real == Real::kF64 ? "double" : "float";
+}
 
 std::string real_literal(double value, Real real) {
   const bool f32 = real == Real::kF32;
@@ -43,7 +56,8 @@ std::string real_literal(double value, Real real) {
   }
   std::string text = f32 ? fmt::format("{:.9g}", static_cast<double>(static_cast<float>(value)))
                          : fmt::format("{:.17g}", value);
-  if (f32 && std::isinf(static_cast<float>(value))) return value < 0 ? "(-__builtin_inff())" : "__builtin_inff()";
+  if (f32 && std::isinf(static_cast<float>(value)))
+    return value < 0 ? "(-__builtin_inff())" : "__builtin_inff()";
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   if (f32) text += "f";
   return value < 0 || std::signbit(value) ? "(" + text + ")" : text;
@@ -54,7 +68,8 @@ std::string from_stored(const std::string& element, DType dtype, ScalarKind kind
   if (kind == ScalarKind::kInt) return dtype == DType::kI64 ? element : "(int64_t)" + element;
   if (dtype == DType::kF16) return fmt::format("({})kw_f16_to_f32({})", real_type(real), element);
   if (dtype == DType::kBF16) return fmt::format("({})kw_bf16_to_f32({})", real_type(real), element);
-  const bool same = (dtype == DType::kF32 && real == Real::kF32) || (dtype == DType::kF64 && real == Real::kF64);
+  const bool same =
+      (dtype == DType::kF32 && real == Real::kF32) || (dtype == DType::kF64 && real == Real::kF64);
   return same ? element : fmt::format("({}){}", real_type(real), element);
 }
 
@@ -73,7 +88,9 @@ Real computing_type(const std::vector<Expr>& expressions, const std::vector<DTyp
     if (!expr) continue;
     graph::visit(expr, [&](const ExprNode& node) {
       if (node.op == ExprOp::kCast && node.dtype == DType::kF64) wide = true;
-      if (node.op == ExprOp::kLoad && node.tensor >= 0 && tensors.at(static_cast<size_t>(node.tensor)).dtype == DType::kF64) wide = true;
+      if (node.op == ExprOp::kLoad && node.tensor >= 0 &&
+          tensors.at(static_cast<size_t>(node.tensor)).dtype == DType::kF64)
+        wide = true;
     });
   }
   return wide ? Real::kF64 : Real::kF32;
@@ -86,13 +103,16 @@ void ExprPrinter::bind_axis(int axis, std::string name, int level) {
   levels_[name] = level;
   axes_[axis] = Value{std::move(name), level, true};
 }
-void ExprPrinter::bind_tensor(int tensor, std::string pointer, DType dtype, std::vector<int64_t> strides) {
+void ExprPrinter::bind_tensor(int tensor, std::string pointer, DType dtype,
+                              std::vector<int64_t> strides) {
   tensors_[tensor] = Tensor{std::move(pointer), dtype, std::move(strides)};
 }
 void ExprPrinter::bind_value(int tensor, std::string name, int level) {
   values_[tensor] = Value{std::move(name), level, true};
 }
-void ExprPrinter::bind_reduced(std::string name, int level) { reduced_ = Value{std::move(name), level, true}; }
+void ExprPrinter::bind_reduced(std::string name, int level) {
+  reduced_ = Value{std::move(name), level, true};
+}
 
 std::string ExprPrinter::print(const Expr& expr) {
   Value value = visit(expr, false);
@@ -105,7 +125,8 @@ int ExprPrinter::level_of(const std::string& name) const {
   return it == levels_.end() ? 0 : it->second;
 }
 
-std::string ExprPrinter::offset(const std::vector<Expr>& index, const std::vector<int64_t>& strides) {
+std::string ExprPrinter::offset(const std::vector<Expr>& index,
+                                const std::vector<int64_t>& strides) {
   Expr sum = graph::integer(0);
   for (size_t d = 0; d < index.size(); ++d) sum = sum + index[d] * graph::integer(strides.at(d));
   return linear(sum, false).text;
@@ -113,7 +134,8 @@ std::string ExprPrinter::offset(const std::vector<Expr>& index, const std::vecto
 
 std::string ExprPrinter::take(int level, int indent) {
   std::string text;
-  for (const std::string& line : statements_[level]) text += std::string(static_cast<size_t>(indent), ' ') + line + "\n";
+  for (const std::string& line : statements_[level])
+    text += std::string(static_cast<size_t>(indent), ' ') + line + "\n";
   statements_[level].clear();
   return text;
 }
@@ -123,7 +145,8 @@ std::string ExprPrinter::type_of(ScalarKind kind) const {
   return kind == ScalarKind::kInt ? "int64_t" : "bool";
 }
 
-ExprPrinter::Value ExprPrinter::settle(const std::string& type, std::string text, int level, bool inside_select) {
+ExprPrinter::Value ExprPrinter::settle(const std::string& type, std::string text, int level,
+                                       bool inside_select) {
   if (auto it = known_.find(text); it != known_.end()) return it->second;
   if (inside_select) return Value{"(" + text + ")", level, false};
   Value value{fmt::format("{}{}", prefix_, next_++), level, true};
@@ -157,7 +180,8 @@ ExprPrinter::Value ExprPrinter::linear(const Expr& index, bool inside_select) {
   for (auto& [level, sum] : by_level) {
     std::string text = running.empty() ? sum : running + " + " + sum;
     const bool single = text.find(' ') == std::string::npos;
-    value = single ? Value{text, level, true} : settle("int64_t", text, level, inside_select && level == top);
+    value = single ? Value{text, level, true}
+                   : settle("int64_t", text, level, inside_select && level == top);
     running = value.text;
   }
   return value;
@@ -173,7 +197,8 @@ ExprPrinter::Value ExprPrinter::load(const ExprNode& node, bool inside_select) {
     sum = sum + node.operands[d] * graph::integer(tensor.strides.at(d));
   }
   Value at = linear(sum, inside_select);
-  std::string text = from_stored(fmt::format("{}[{}]", tensor.pointer, at.text), tensor.dtype, node.kind, real_);
+  std::string text =
+      from_stored(fmt::format("{}[{}]", tensor.pointer, at.text), tensor.dtype, node.kind, real_);
   return settle(type_of(node.kind), std::move(text), at.level, inside_select);
 }
 
@@ -181,55 +206,93 @@ namespace {
 
 const char* unary_name(ExprOp op) {
   switch (op) {
-    case ExprOp::kAbs: return "abs";
-    case ExprOp::kExp: return "exp";
-    case ExprOp::kExpm1: return "expm1";
-    case ExprOp::kLog: return "log";
-    case ExprOp::kLog1p: return "log1p";
-    case ExprOp::kLog2: return "log2";
-    case ExprOp::kSqrt: return "sqrt";
-    case ExprOp::kRsqrt: return "rsqrt";
-    case ExprOp::kSin: return "sin";
-    case ExprOp::kCos: return "cos";
-    case ExprOp::kTan: return "tan";
-    case ExprOp::kTanh: return "tanh";
-    case ExprOp::kErf: return "erf";
-    case ExprOp::kFloor: return "floor";
-    case ExprOp::kCeil: return "ceil";
-    case ExprOp::kRound: return "round";
-    case ExprOp::kTrunc: return "trunc";
-    default: return nullptr;
+    case ExprOp::kAbs:
+      return "abs";
+    case ExprOp::kExp:
+      return "exp";
+    case ExprOp::kExpm1:
+      return "expm1";
+    case ExprOp::kLog:
+      return "log";
+    case ExprOp::kLog1p:
+      return "log1p";
+    case ExprOp::kLog2:
+      return "log2";
+    case ExprOp::kSqrt:
+      return "sqrt";
+    case ExprOp::kRsqrt:
+      return "rsqrt";
+    case ExprOp::kSin:
+      return "sin";
+    case ExprOp::kCos:
+      return "cos";
+    case ExprOp::kTan:
+      return "tan";
+    case ExprOp::kTanh:
+      return "tanh";
+    case ExprOp::kErf:
+      return "erf";
+    case ExprOp::kFloor:
+      return "floor";
+    case ExprOp::kCeil:
+      return "ceil";
+    case ExprOp::kRound:
+      return "round";
+    case ExprOp::kTrunc:
+      return "trunc";
+    default:
+      return nullptr;
   }
 }
 
 const char* infix(ExprOp op) {
   switch (op) {
-    case ExprOp::kAdd: return "+";
-    case ExprOp::kSub: return "-";
-    case ExprOp::kMul: return "*";
-    case ExprOp::kLt: return "<";
-    case ExprOp::kLe: return "<=";
-    case ExprOp::kGt: return ">";
-    case ExprOp::kGe: return ">=";
-    case ExprOp::kEq: return "==";
-    case ExprOp::kNe: return "!=";
+    case ExprOp::kAdd:
+      return "+";
+    case ExprOp::kSub:
+      return "-";
+    case ExprOp::kMul:
+      return "*";
+    case ExprOp::kLt:
+      return "<";
+    case ExprOp::kLe:
+      return "<=";
+    case ExprOp::kGt:
+      return ">";
+    case ExprOp::kGe:
+      return ">=";
+    case ExprOp::kEq:
+      return "==";
+    case ExprOp::kNe:
+      return "!=";
     // Without short circuit: both sides are cheap and a vector loop wants no branch.
-    case ExprOp::kAnd: return "&";
-    case ExprOp::kOr: return "|";
-    default: return nullptr;
+    case ExprOp::kAnd:
+      return "&";
+    case ExprOp::kOr:
+      return "|";
+    default:
+      return nullptr;
   }
 }
 
 const char* call_name(ExprOp op) {
   switch (op) {
-    case ExprOp::kFloorDiv: return "kw_floordiv";
-    case ExprOp::kMod: return "kw_mod";
-    case ExprOp::kFmod: return "kw_fmod";
-    case ExprOp::kPow: return "kw_pow";
-    case ExprOp::kAtan2: return "kw_atan2";
-    case ExprOp::kMin: return "kw_min";
-    case ExprOp::kMax: return "kw_max";
-    default: return nullptr;
+    case ExprOp::kFloorDiv:
+      return "kw_floordiv";
+    case ExprOp::kMod:
+      return "kw_mod";
+    case ExprOp::kFmod:
+      return "kw_fmod";
+    case ExprOp::kPow:
+      return "kw_pow";
+    case ExprOp::kAtan2:
+      return "kw_atan2";
+    case ExprOp::kMin:
+      return "kw_min";
+    case ExprOp::kMax:
+      return "kw_max";
+    default:
+      return nullptr;
   }
 }
 
@@ -242,13 +305,18 @@ bool has_load(const Expr& expr) {
 // An index that is known not to be negative: sums and products of axes and constants.
 bool non_negative(const Expr& expr) {
   switch (expr->op) {
-    case ExprOp::kAxis: return true;
-    case ExprOp::kConst: return expr->int_value >= 0;
+    case ExprOp::kAxis:
+      return true;
+    case ExprOp::kConst:
+      return expr->int_value >= 0;
     case ExprOp::kAdd:
     case ExprOp::kMul:
-    case ExprOp::kFloorDiv: return non_negative(expr->operands[0]) && non_negative(expr->operands[1]);
-    case ExprOp::kMod: return non_negative(expr->operands[1]);
-    default: return false;
+    case ExprOp::kFloorDiv:
+      return non_negative(expr->operands[0]) && non_negative(expr->operands[1]);
+    case ExprOp::kMod:
+      return non_negative(expr->operands[1]);
+    default:
+      return false;
   }
 }
 
@@ -258,19 +326,28 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   const ExprNode& node = *expr;
   switch (node.op) {
     case ExprOp::kConst:
-      if (node.kind == ScalarKind::kReal) return Value{real_literal(node.real_value, real_), 0, true};
-      if (node.kind == ScalarKind::kBool) return Value{node.int_value != 0 ? "true" : "false", 0, true};
-      return Value{node.int_value < 0 ? fmt::format("({})", node.int_value) : fmt::format("{}", node.int_value), 0, true};
+      if (node.kind == ScalarKind::kReal)
+        return Value{real_literal(node.real_value, real_), 0, true};
+      if (node.kind == ScalarKind::kBool)
+        return Value{node.int_value != 0 ? "true" : "false", 0, true};
+      return Value{node.int_value < 0 ? fmt::format("({})", node.int_value)
+                                      : fmt::format("{}", node.int_value),
+                   0, true};
     case ExprOp::kAxis: {
       if (extents_.at(static_cast<size_t>(node.axis)) == 1) return Value{"0", 0, true};
       return axes_.at(node.axis);
     }
-    case ExprOp::kReduced: return reduced_;
-    case ExprOp::kLoad: return load(node, inside_select);
-    default: break;
+    case ExprOp::kReduced:
+      return reduced_;
+    case ExprOp::kLoad:
+      return load(node, inside_select);
+    default:
+      break;
   }
-  if (node.kind == ScalarKind::kInt && (node.op == ExprOp::kAdd || node.op == ExprOp::kMul || node.op == ExprOp::kSub)) {
-    if (graph::as_affine(graph::simplify_index(expr, extents_), static_cast<int>(extents_.size()))) {
+  if (node.kind == ScalarKind::kInt &&
+      (node.op == ExprOp::kAdd || node.op == ExprOp::kMul || node.op == ExprOp::kSub)) {
+    if (graph::as_affine(graph::simplify_index(expr, extents_),
+                         static_cast<int>(extents_.size()))) {
       return linear(expr, inside_select);
     }
   }
@@ -284,8 +361,10 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
       return side_expr->kind == node.kind ? value.text : "(" + type + ")" + value.text;
     };
     const int level = std::max({condition.level, then_value.level, else_value.level});
-    return settle(type, fmt::format("{} ? {} : {}", condition.text, side(then_value, node.operands[1]),
-                                    side(else_value, node.operands[2])), level, inside_select);
+    return settle(type,
+                  fmt::format("{} ? {} : {}", condition.text, side(then_value, node.operands[1]),
+                              side(else_value, node.operands[2])),
+                  level, inside_select);
   }
   std::vector<Value> values;
   int level = 0;
@@ -306,9 +385,15 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
     const ScalarKind from = node.operands[0]->kind;
     const std::string& v = values[0].text;
     switch (node.dtype) {
-      case DType::kBool: out = fmt::format("{} != 0", v); break;
-      case DType::kF16: out = fmt::format("({})kw_f16_to_f32(kw_f32_to_f16((float){}))", type, v); break;
-      case DType::kBF16: out = fmt::format("({})kw_bf16_to_f32(kw_f32_to_bf16((float){}))", type, v); break;
+      case DType::kBool:
+        out = fmt::format("{} != 0", v);
+        break;
+      case DType::kF16:
+        out = fmt::format("({})kw_f16_to_f32(kw_f32_to_f16((float){}))", type, v);
+        break;
+      case DType::kBF16:
+        out = fmt::format("({})kw_bf16_to_f32(kw_f32_to_bf16((float){}))", type, v);
+        break;
       case DType::kF32:
         if (from == ScalarKind::kReal && real_ == Real::kF32) return values[0];
         out = fmt::format("({})(float){}", type, v);
@@ -321,7 +406,9 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
         if (from == ScalarKind::kInt) return values[0];
         out = fmt::format("(int64_t){}", v);
         break;
-      default: out = fmt::format("({})({}){}", type, c_type(node.dtype), v); break;
+      default:
+        out = fmt::format("({})({}){}", type, c_type(node.dtype), v);
+        break;
     }
   } else if (node.op == ExprOp::kNeg) {
     out = "-" + values[0].text;
@@ -334,15 +421,17 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   } else if (const char* sign = infix(node.op)) {
     out = fmt::format("{} {} {}", text(0), sign, text(1));
   } else if (node.op == ExprOp::kDiv) {
-    out = meet == ScalarKind::kReal ? fmt::format("{} / {}", text(0), text(1))
-                                    : fmt::format("({0}){1} / ({0}){2}", real_type(real_), text(0), text(1));
-  } else if ((node.op == ExprOp::kFloorDiv || node.op == ExprOp::kMod) && meet == ScalarKind::kInt &&
-             non_negative(node.operands[0]) && node.operands[1]->op == ExprOp::kConst &&
-             node.operands[1]->int_value > 0) {
+    out = meet == ScalarKind::kReal
+              ? fmt::format("{} / {}", text(0), text(1))
+              : fmt::format("({0}){1} / ({0}){2}", real_type(real_), text(0), text(1));
+  } else if ((node.op == ExprOp::kFloorDiv || node.op == ExprOp::kMod) &&
+             meet == ScalarKind::kInt && non_negative(node.operands[0]) &&
+             node.operands[1]->op == ExprOp::kConst && node.operands[1]->int_value > 0) {
     out = fmt::format("{} {} {}", text(0), node.op == ExprOp::kMod ? "%" : "/", text(1));
   } else if (const char* call = call_name(node.op)) {
     // The types are said: literals would leave the overload open.
-    out = fmt::format("{0}(({1}){2}, ({1}){3})", call, type_of(meet), values[0].text, values[1].text);
+    out =
+        fmt::format("{0}(({1}){2}, ({1}){3})", call, type_of(meet), values[0].text, values[1].text);
   }
   KW_INVARIANT(!out.empty(), "an expression without a C++ form");
   return settle(type, std::move(out), level, inside_select);

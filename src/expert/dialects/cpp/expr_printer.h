@@ -17,10 +17,10 @@ const char* c_type(graph::DType dtype);  // storage type: "float", "kw_bf16", "i
 enum class Real : uint8_t { kF32, kF64 };
 const char* real_type(Real real);
 
-// Prints scalar expressions as C++ statements in single-assignment form, equal subexpressions once, each
-// placed in the outermost loop level where all it reads is known. Level 0 is outside all loops; the
-// caller prints the loops and asks for the statements of each level. Loads inside the sides of a select
-// stay inside, so that only the chosen side is read.
+// Prints scalar expressions as C++ statements in single-assignment form, equal subexpressions once,
+// each placed in the outermost loop level where all it reads is known. Level 0 is outside all
+// loops; the caller prints the loops and asks for the statements of each level. Loads inside the
+// sides of a select stay inside, so that only the chosen side is read.
 class ExprPrinter {
  public:
   // `extents`: of every axis; lets index arithmetic be simplified.
@@ -28,7 +28,8 @@ class ExprPrinter {
 
   void bind_axis(int axis, std::string name, int level);
   // Where a tensor lies; strides in elements, per dimension of its load index.
-  void bind_tensor(int tensor, std::string pointer, graph::DType dtype, std::vector<int64_t> strides);
+  void bind_tensor(int tensor, std::string pointer, graph::DType dtype,
+                   std::vector<int64_t> strides);
   // A tensor whose element at hand is already in a variable, whatever the index.
   void bind_value(int tensor, std::string name, int level);
   // A tensor held in an array; the element is named by the bound text, at its level.
@@ -69,19 +70,21 @@ class ExprPrinter {
   std::map<int, Tensor> tensors_;
   std::map<int, Value> values_;
   Value reduced_;
-  std::map<std::string, Value> known_;       // printed text -> variable
-  std::map<std::string, int> levels_;        // variable -> level
+  std::map<std::string, Value> known_;  // printed text -> variable
+  std::map<std::string, int> levels_;   // variable -> level
   std::map<int, std::vector<std::string>> statements_;
 };
 
 // Literal of a real value in the computing type; infinities and NaN included.
 std::string real_literal(double value, Real real);
 // Converts between the computing type and a stored element.
-std::string from_stored(const std::string& element, graph::DType dtype, graph::ScalarKind kind, Real real);
+std::string from_stored(const std::string& element, graph::DType dtype, graph::ScalarKind kind,
+                        Real real);
 std::string to_stored(const std::string& value, graph::DType dtype, graph::ScalarKind kind);
 
 // f64 when any tensor or cast of the expressions is f64.
-Real computing_type(const std::vector<graph::Expr>& expressions, const std::vector<graph::DType>& stored,
+Real computing_type(const std::vector<graph::Expr>& expressions,
+                    const std::vector<graph::DType>& stored,
                     const std::vector<graph::TensorType>& tensors);
 
 }  // namespace kernelwright::expert::cpp

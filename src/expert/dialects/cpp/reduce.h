@@ -13,7 +13,8 @@ std::string identity(graph::Combiner combiner, graph::ScalarKind kind, Real real
 // An expression that combines two values ("a + b", "kw_max(a, b)"). Not for kArgMax and kArgMin.
 std::string combine(graph::Combiner combiner, const std::string& a, const std::string& b);
 bool is_arg(graph::Combiner combiner);
-// For kArgMax and kArgMin: whether `value` takes the place of `best` (NaN wins, the first of equals stays).
+// For kArgMax and kArgMin: whether `value` takes the place of `best` (NaN wins, the first of equals
+// stays).
 std::string takes_over(graph::Combiner combiner, const std::string& value, const std::string& best);
 
 }  // namespace kernelwright::expert::cpp
