@@ -263,7 +263,7 @@ class Simplifier {
     for (const auto& term : a.terms) add_term(rest, term.atom, term.coefficient % c);
     if (auto r = range(rest); r && floor_div(r->low, c) == floor_div(r->high, c)) {
       rest.constant = plus(rest.constant, -times(floor_div(r->low, c), c));
-      return recombine(std::move(rest));
+      return recombine(rest);
     }
     int64_t g = 0;
     Linear big, small;

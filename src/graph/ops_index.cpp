@@ -10,7 +10,7 @@ namespace {
 using Types = std::vector<TensorType>;
 
 // An index that may count from the end.
-Expr wrapped(Expr index, int64_t extent) {
+Expr wrapped(const Expr& index, int64_t extent) {
   return select(binary(ExprOp::kLt, index, integer(0)), index + integer(extent), index);
 }
 
