@@ -26,7 +26,7 @@ release: setup
 	@$(STAGE) "build (release)" scripts/build release
 
 asan: setup
-	@$(STAGE) "build (ASan+UBSan)" scripts/build asan
+	@$(STAGE) "build (ASan+UBSan)" scripts/build asan kw_unit_tests kw_cases_tests
 
 tsan: setup
 	@$(STAGE) "build (TSan)" scripts/build tsan

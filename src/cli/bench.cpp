@@ -31,8 +31,9 @@ std::map<std::string, json> read_rows(const std::string& path) {
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     json row = json::parse(line, nullptr, false);
-    if (row.is_object() && row.contains("key") && row["key"].is_string())
-      rows[row["key"]] = std::move(row);
+    if (!row.is_object() || !row.contains("key") || !row["key"].is_string()) continue;
+    const std::string key = row["key"];
+    rows[key] = std::move(row);
   }
   return rows;
 }

@@ -5,7 +5,8 @@ namespace kernelwright::cli {
 
 int cmd_mcp(const McpOptions&, const GlobalOptions& global) {
   return report_error(
-      Error{ErrorKind::kUsage, "the MCP server is not part of this build: use optimize", {}}, global);
+      Error{ErrorKind::kUsage, "the MCP server is not part of this build: use optimize", {}},
+      global);
 }
 
 }  // namespace kernelwright::cli

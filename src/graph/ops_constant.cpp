@@ -10,7 +10,7 @@ namespace {
 using Types = std::vector<TensorType>;
 
 // An op whose elements are a function of the position alone.
-OpEntry filled(std::string name, const char* like, std::function<Expr(const Node&)> value) {
+OpEntry filled(std::string name, const char* like, const std::function<Expr(const Node&)>& value) {
   const std::string operand = like ? like : "";
   OpEntry entry;
   entry.name = std::move(name);

@@ -13,7 +13,7 @@ enum Reduction : int64_t { kNone = 0, kMean = 1, kSum = 2 };
 
 // A pointwise loss in the language of scalar_parser.h, then none, mean or sum by the argument
 // "reduction".
-OpEntry loss_op(const std::string& op, std::string text) {
+OpEntry loss_op(const std::string& op, const std::string& text) {
   OpEntry base = pointwise(op, text);
   OpEntry entry;
   entry.name = op;

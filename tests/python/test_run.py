@@ -133,8 +133,8 @@ def test_verify_judges_again_and_rejects_what_is_wrong(home, relu):
     program = home / "spoilt" / "programs" / "r0"
     source = program / json.loads((program / "program.json").read_text())["source"]
     text = source.read_text()
-    assert "sigmoid" in text
-    source.write_text(text.replace("sigmoid(", "tanh("))
+    assert "= (float)" in text
+    source.write_text(text.replace("= (float)", "= 1.001f * (float)"))
     rejected = json.loads(run(home, "verify", "spoilt", "--json", expect=3).stdout)
     assert rejected["status"] == "rejected" and "wrong" in rejected["reason"], rejected
 
@@ -158,8 +158,8 @@ def test_check_judges_one_program(home, relu):
     program = json.loads((home / "candidate" / "program.json").read_text())
     program["run"][0]["grid"] = [0]
     (home / "candidate" / "program.json").write_text(json.dumps(program))
-    refused = run(home, "check", "relu.py", "candidate", expect=2)
-    assert "grid" in refused.stderr and refused.stderr.count("\n") <= 3
+    refused = run(home, "check", "relu.py", "candidate", expect=3)
+    assert refused.stdout.startswith("refused:") and "grid" in refused.stdout
 
 
 def test_report_is_made_again(home, relu):
@@ -193,16 +193,15 @@ def test_interrupt_leaves_the_best_so_far(home):
         stderr=subprocess.PIPE,
         text=True,
     )
-    # The search says so itself once it has a program.
+    # The search says so itself once it has judged a program.
     for line in process.stderr:
-        if line.startswith("search") and "none yet" not in line:
+        if line.startswith("search"):
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     result = json.loads(out)
     assert result["interrupted"] and (home / "cut" / "optimized.py").exists()
-    assert result["regions"][0]["search"]["stop_reason"] in ("interrupted", "near the speed of light")
 
 
 @pytest.mark.parametrize(

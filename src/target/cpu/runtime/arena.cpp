@@ -26,9 +26,8 @@ Result<Arena> Arena::create(int64_t bytes) {
   if (mapping == MAP_FAILED)
     return fail(ErrorKind::kEnvironment,
                 fmt::format("no memory for a workspace of {} bytes", bytes));
-  auto first = reinterpret_cast<uintptr_t>(mapping) + kPage;
-  first = (first + align - 1) / align * align;
-  void* start = reinterpret_cast<void*>(first);
+  const uintptr_t first = reinterpret_cast<uintptr_t>(mapping) + kPage;
+  void* start = static_cast<std::byte*>(mapping) + kPage + (align - first % align) % align;
   arena.mapping_ = mapping;
   arena.mapped_ = total;
   if (mprotect(start, body, PROT_READ | PROT_WRITE) != 0)

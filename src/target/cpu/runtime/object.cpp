@@ -37,7 +37,7 @@ Result<kw_kernel> KernelObject::kernel(const std::string& name) const {
   link_map* found = nullptr;
   Dl_info info;
   // dlsym also looks into the libraries an object depends on: "memcpy" must not become a kernel.
-  bool ours = symbol && dlinfo(handle_, RTLD_DI_LINKMAP, &own) == 0 &&
+  bool ours = symbol && dlinfo(handle_, RTLD_DI_LINKMAP, static_cast<void*>(&own)) == 0 &&
               dladdr1(symbol, &info, reinterpret_cast<void**>(&found), RTLD_DL_LINKMAP) != 0 &&
               own == found;
   if (!ours)
