@@ -32,8 +32,8 @@ struct RefereeOptions {
   int search_draws = 5;
   double deadline_s = 20;  // of one candidate's judged calls, by the coordinator's clock
   uint64_t memory_bytes = 8ull << 30;
-  double search_time_s = 0.4;   // bound of one search timing
-  double promotion_time_s = 15; // bound of one promotion timing
+  double search_time_s = 0.4;    // bound of one search timing
+  double promotion_time_s = 15;  // bound of one promotion timing
   std::string speed_of_light_note;
   double speed_of_light_s =
       0;                     // faster than this is a fault or a cheat, never an answer; 0: unknown
