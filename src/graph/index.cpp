@@ -267,8 +267,7 @@ class Simplifier {
     }
     int64_t g = 0;
     Linear big, small;
-    if (split(rest, c, g, big, small))
-      return sum(scale(remainder(big, c / g), g), small, 1);
+    if (split(rest, c, g, big, small)) return sum(scale(remainder(big, c / g), g), small, 1);
     if (rest.terms.size() == 1 && rest.terms[0].coefficient == 1 && rest.constant == 0) {
       const Expr inner = rest.terms[0].atom;
       if (inner->op == ExprOp::kMod && constant_divisor(*inner) &&
