@@ -36,12 +36,12 @@ test: build asan
 	@$(STAGE) "unit, cases, error" $(CTEST) build/dev -j$(JOBS) -L '^(unit|cases|error)$$'
 	@$(STAGE) "unit, cases under ASan+UBSan" $(CTEST) build/asan -j$(JOBS) -L '^(unit|cases)$$'
 	@$(STAGE) "adversarial, honest, e2e" $(CTEST) build/dev -L '^(adversarial|honest|e2e)$$'
-	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -m 'not full' tests/python
+	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs -m 'not full' tests/python
 
 # Adds what takes long: thread sanitizer, and the tests marked `full`.
 test-full: test tsan
 	@$(STAGE) "unit under TSan" $(CTEST) build/tsan -j$(JOBS) -L '^unit$$'
-	@$(STAGE) "python, full" env $(TEST_ENV) PYTHONPATH=python KERNELWRIGHT_TEST_FULL=1 $(PYTHON) -m pytest -q -m full tests/python
+	@$(STAGE) "python, full" env $(TEST_ENV) PYTHONPATH=python KERNELWRIGHT_TEST_FULL=1 $(PYTHON) -m pytest -q -rs -m full tests/python
 
 lint: setup
 	@scripts/lint
