@@ -9,7 +9,7 @@ DEMO ?= workloads/fused/conv_softmax_bias_scale_sigmoid.py
 # Tests leave the user's own cache and archive alone; the folder stays, so that a second run is quick.
 TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_DIR=$(CURDIR)/build/test-data \
             KERNELWRIGHT_PYTHON=$(PYTHON) KERNELWRIGHT_CONFIG=
-CTEST := $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
+CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
 .PHONY: demo test test-full lint format build release asan tsan setup clean
 
