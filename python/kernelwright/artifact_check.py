@@ -119,6 +119,7 @@ class ArtifactCheck:
                         flush()
                         if self.generated:
                             native.park()
+                        baselines.settle()
                         ms[name].append(baselines.timed_call(contenders[name], args, kwargs))
                     rounds += 1
             finally:

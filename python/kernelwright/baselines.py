@@ -4,6 +4,8 @@
 import contextlib
 import ctypes
 import gc
+import os
+import threading
 import time
 
 import torch
@@ -16,17 +18,41 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 
 
 class Flush:
-    """Rewrites a buffer so that the caches hold it and nothing else. On this thread alone: PyTorch's workers
-    stay asleep, so that none of them spins beside the call that follows."""
+    """Reads a buffer larger than the last-level cache, so that the caches hold it and nothing else. Only reads: written
+    lines would have to go back to memory during the timed call, and a large memset passes the caches by. On this
+    thread alone, so that PyTorch's workers stay asleep. The bench worker does the same (`BenchWorker::flush`)."""
 
     def __init__(self, size: int):
-        self._buffer = torch.zeros(max(0, size), dtype=torch.uint8)
-        self._value = 0
+        # Not zeros: untouched pages would all be one page of zeros.
+        self._half = max(0, size) // 2
+        self._buffer = torch.full((2 * self._half,), 1, dtype=torch.uint8)
+        self._compare = ctypes.CDLL(None).memcmp
+        self._compare.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
     def __call__(self) -> None:
-        if self._buffer.numel():
-            self._value = (self._value + 1) & 0xFF
-            ctypes.memset(self._buffer.data_ptr(), self._value, self._buffer.numel())
+        begin = self._buffer.data_ptr()
+        if self._half and self._compare(begin, begin + self._half, self._half) != 0:
+            raise AssertionError("the flush buffer has changed")
+
+
+def settle(deadline_s: float = 0.1) -> None:
+    """Waits until the other threads of this process sleep: OpenMP's workers spin for milliseconds after a parallel
+    region and would take a core from whatever is timed next. Gives up at the deadline."""
+    end = time.perf_counter() + deadline_s
+    mine = str(threading.get_native_id())
+    while time.perf_counter() < end:
+        for task in os.listdir("/proc/self/task"):
+            if task != mine and _runs(task):
+                break
+        else:
+            return
+
+
+def _runs(task: str) -> bool:
+    with contextlib.suppress(OSError):
+        with open(f"/proc/self/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "R"
+    return False
 
 
 def set_memory(warm: bool) -> None:
@@ -118,5 +144,6 @@ class Baselines:
             for call in range(max(0, calls)):
                 args, kwargs = packed[call % len(packed)]
                 flush()
+                settle()
                 out.append(timed_call(function, args, kwargs))
         return out

@@ -16,7 +16,7 @@ namespace kernelwright::expert {
 namespace {
 
 constexpr size_t kEnumerated = 30000;  // schedules ranked per family and op
-constexpr size_t kKept = 96;           // options kept per op
+constexpr size_t kKept = 256;          // options kept per op
 
 // One way to make one op.
 struct Option {
@@ -53,6 +53,7 @@ class Expert : public program::Proposer {
         random_(options.seed) {
     for (const rewrite::FusedOp& op : graph_.ops) rank(op);
     best_choice_.assign(graph_.ops.size(), 0);
+    tried_.resize(graph_.ops.size());
   }
 
   std::string name() const override { return "expert"; }
@@ -138,21 +139,25 @@ class Expert : public program::Proposer {
     return std::nullopt;
   }
 
-  // Neighbours of the incumbent's schedule half of the time, else the best-ranked one not tried
-  // yet.
+  // Half of the time a neighbour of the incumbent's schedule; else the best-ranked one that is no
+  // neighbour of any tried before, since close predictions belong to schedules much alike.
   std::optional<int> next_option(size_t op) {
     const auto& options = ranked_[op];
     const int current = best_choice_[op];
     const bool near = std::uniform_int_distribution<int>(0, 1)(random_) == 0;
+    const auto gap = [&](int a, int b) {
+      return distance(options[static_cast<size_t>(a)], options[static_cast<size_t>(b)]);
+    };
     std::optional<int> fallback;
     for (int i = 0; i < static_cast<int>(options.size()); ++i) {
       Choice choice = best_choice_;
       choice[op] = i;
       if (seen_.count(choice)) continue;
       if (!fallback) fallback = i;
-      if (!near) break;
-      if (distance(options[static_cast<size_t>(i)], options[static_cast<size_t>(current)]) == 1)
-        return i;
+      const bool wanted = near ? gap(i, current) == 1
+                               : std::none_of(tried_[op].begin(), tried_[op].end(),
+                                              [&](int other) { return gap(i, other) <= 1; });
+      if (wanted) return i;
     }
     return fallback;
   }
@@ -167,6 +172,7 @@ class Expert : public program::Proposer {
   Result<program::Proposal> make(const Choice& choice) {
     const bool first = seen_.empty();
     seen_.insert(choice);
+    for (size_t i = 0; i < choice.size(); ++i) tried_[i].insert(choice[i]);
     std::vector<const Option*> options;
     program::Proposal proposal;
     for (size_t i = 0; i < choice.size(); ++i) {
@@ -197,6 +203,7 @@ class Expert : public program::Proposer {
   std::mt19937_64 random_;
   std::vector<std::vector<Option>> ranked_;  // per op, best prediction first
   std::set<Choice> seen_;
+  std::vector<std::set<int>> tried_;  // per op, options proposed so far
   std::map<std::string, Choice> choices_;  // candidate id -> choice
   Choice best_choice_;
   std::string best_id_;

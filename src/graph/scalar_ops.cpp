@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/scalar_ops.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -206,99 +207,15 @@ bool is_comparison(ExprOp op) {
 }
 
 const char* op_name(ExprOp op) {
-  switch (op) {
-    case ExprOp::kConst:
-      return "const";
-    case ExprOp::kAxis:
-      return "axis";
-    case ExprOp::kLoad:
-      return "load";
-    case ExprOp::kReduced:
-      return "reduced";
-    case ExprOp::kCast:
-      return "cast";
-    case ExprOp::kSelect:
-      return "select";
-    case ExprOp::kNeg:
-      return "neg";
-    case ExprOp::kAbs:
-      return "abs";
-    case ExprOp::kExp:
-      return "exp";
-    case ExprOp::kExpm1:
-      return "expm1";
-    case ExprOp::kLog:
-      return "log";
-    case ExprOp::kLog1p:
-      return "log1p";
-    case ExprOp::kLog2:
-      return "log2";
-    case ExprOp::kSqrt:
-      return "sqrt";
-    case ExprOp::kRsqrt:
-      return "rsqrt";
-    case ExprOp::kSin:
-      return "sin";
-    case ExprOp::kCos:
-      return "cos";
-    case ExprOp::kTan:
-      return "tan";
-    case ExprOp::kTanh:
-      return "tanh";
-    case ExprOp::kErf:
-      return "erf";
-    case ExprOp::kFloor:
-      return "floor";
-    case ExprOp::kCeil:
-      return "ceil";
-    case ExprOp::kRound:
-      return "round";
-    case ExprOp::kTrunc:
-      return "trunc";
-    case ExprOp::kIsNan:
-      return "isnan";
-    case ExprOp::kAdd:
-      return "+";
-    case ExprOp::kSub:
-      return "-";
-    case ExprOp::kMul:
-      return "*";
-    case ExprOp::kDiv:
-      return "/";
-    case ExprOp::kFloorDiv:
-      return "floordiv";
-    case ExprOp::kMod:
-      return "mod";
-    case ExprOp::kFmod:
-      return "fmod";
-    case ExprOp::kPow:
-      return "pow";
-    case ExprOp::kAtan2:
-      return "atan2";
-    case ExprOp::kMin:
-      return "min";
-    case ExprOp::kMax:
-      return "max";
-    case ExprOp::kLt:
-      return "<";
-    case ExprOp::kLe:
-      return "<=";
-    case ExprOp::kGt:
-      return ">";
-    case ExprOp::kGe:
-      return ">=";
-    case ExprOp::kEq:
-      return "==";
-    case ExprOp::kNe:
-      return "!=";
-    case ExprOp::kAnd:
-      return "&&";
-    case ExprOp::kOr:
-      return "||";
-    case ExprOp::kNot:
-      return "not";
-  }
-  return "?";
+  // In the order of the enumeration.
+  static constexpr std::array kNames = {
+      "const", "axis", "load", "reduced", "cast", "select", "neg", "abs", "exp", "expm1", "log",
+      "log1p", "log2", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "erf", "floor", "ceil",
+      "round", "trunc", "isnan", "+", "-", "*", "/", "floordiv", "mod", "fmod", "pow", "atan2",
+      "min", "max", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "not",
+  };
+  static_assert(kNames.size() == static_cast<size_t>(ExprOp::kNot) + 1);
+  return kNames.at(static_cast<size_t>(op));
 }
 
 double round_to(DType dtype, double value) {

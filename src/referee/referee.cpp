@@ -109,6 +109,19 @@ class RefereeImpl final : public Referee {
   std::map<std::string, double> known_ms_;  // medians of incumbents, by id
 };
 
+// Closes a verdict with a kind, a reason and what the judging has found out. Both must outlive it.
+auto finisher(Verdict& verdict, const JudgedProgram& judged) {
+  return [&](VerdictKind kind, std::string reason) {
+    verdict.kind = kind;
+    verdict.reason = std::move(reason);
+    verdict.candidate_error = judged.candidate_error();
+    verdict.eager_error = judged.eager_error();
+    verdict.prepare_ms = judged.prepare_ms();
+    verdict.draws = judged.draws();
+    return verdict;
+  };
+}
+
 Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
   Prepared prepared;
   prepared.id = program::candidate_id(candidate);
@@ -286,15 +299,7 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   Verdict verdict;
   verdict.tier = Tier::kSearch;
   verdict.build_s = candidate.object->seconds;
-  auto finish = [&](VerdictKind kind, std::string reason) {
-    verdict.kind = kind;
-    verdict.reason = std::move(reason);
-    verdict.candidate_error = judged.candidate_error();
-    verdict.eager_error = judged.eager_error();
-    verdict.prepare_ms = judged.prepare_ms();
-    verdict.draws = judged.draws();
-    return verdict;
-  };
+  const auto finish = finisher(verdict, judged);
   double known = 0;
   if (incumbent) {
     if (auto it = known_ms_.find(incumbent->id); it != known_ms_.end()) known = it->second;
@@ -439,15 +444,7 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   Verdict verdict;
   verdict.tier = Tier::kPromotion;
   verdict.build_s = rebuilt.object->seconds;
-  auto finish = [&](VerdictKind kind, std::string reason) {
-    verdict.kind = kind;
-    verdict.reason = std::move(reason);
-    verdict.candidate_error = judged.candidate_error();
-    verdict.eager_error = judged.eager_error();
-    verdict.prepare_ms = judged.prepare_ms();
-    verdict.draws = judged.draws();
-    return verdict;
-  };
+  const auto finish = finisher(verdict, judged);
 
   // Own content first: those draws are kept for timing. All others come one by one, since the
   // expected results of a large region fill the memory.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "graph/scalar_ops.h"
 
 namespace kernelwright::expert::cpp {
 
@@ -204,96 +205,13 @@ ExprPrinter::Value ExprPrinter::load(const ExprNode& node, bool inside_select) {
 
 namespace {
 
-const char* unary_name(ExprOp op) {
-  switch (op) {
-    case ExprOp::kAbs:
-      return "abs";
-    case ExprOp::kExp:
-      return "exp";
-    case ExprOp::kExpm1:
-      return "expm1";
-    case ExprOp::kLog:
-      return "log";
-    case ExprOp::kLog1p:
-      return "log1p";
-    case ExprOp::kLog2:
-      return "log2";
-    case ExprOp::kSqrt:
-      return "sqrt";
-    case ExprOp::kRsqrt:
-      return "rsqrt";
-    case ExprOp::kSin:
-      return "sin";
-    case ExprOp::kCos:
-      return "cos";
-    case ExprOp::kTan:
-      return "tan";
-    case ExprOp::kTanh:
-      return "tanh";
-    case ExprOp::kErf:
-      return "erf";
-    case ExprOp::kFloor:
-      return "floor";
-    case ExprOp::kCeil:
-      return "ceil";
-    case ExprOp::kRound:
-      return "round";
-    case ExprOp::kTrunc:
-      return "trunc";
-    default:
-      return nullptr;
-  }
-}
-
+// Written between its operands. Logic has no short circuit: both sides are cheap and a vector loop
+// wants no branch.
 const char* infix(ExprOp op) {
-  switch (op) {
-    case ExprOp::kAdd:
-      return "+";
-    case ExprOp::kSub:
-      return "-";
-    case ExprOp::kMul:
-      return "*";
-    case ExprOp::kLt:
-      return "<";
-    case ExprOp::kLe:
-      return "<=";
-    case ExprOp::kGt:
-      return ">";
-    case ExprOp::kGe:
-      return ">=";
-    case ExprOp::kEq:
-      return "==";
-    case ExprOp::kNe:
-      return "!=";
-    // Without short circuit: both sides are cheap and a vector loop wants no branch.
-    case ExprOp::kAnd:
-      return "&";
-    case ExprOp::kOr:
-      return "|";
-    default:
-      return nullptr;
-  }
-}
-
-const char* call_name(ExprOp op) {
-  switch (op) {
-    case ExprOp::kFloorDiv:
-      return "kw_floordiv";
-    case ExprOp::kMod:
-      return "kw_mod";
-    case ExprOp::kFmod:
-      return "kw_fmod";
-    case ExprOp::kPow:
-      return "kw_pow";
-    case ExprOp::kAtan2:
-      return "kw_atan2";
-    case ExprOp::kMin:
-      return "kw_min";
-    case ExprOp::kMax:
-      return "kw_max";
-    default:
-      return nullptr;
-  }
+  if (op == ExprOp::kAnd) return "&";
+  if (op == ExprOp::kOr) return "|";
+  const bool arithmetic = op == ExprOp::kAdd || op == ExprOp::kSub || op == ExprOp::kMul;
+  return arithmetic || graph::is_comparison(op) ? graph::op_name(op) : nullptr;
 }
 
 bool has_load(const Expr& expr) {
@@ -416,8 +334,8 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
     out = "!" + values[0].text;
   } else if (node.op == ExprOp::kIsNan) {
     out = fmt::format("{0} != {0}", values[0].text);
-  } else if (const char* name = unary_name(node.op)) {
-    out = fmt::format("kw_{}(({}){})", name, type_of(meet), values[0].text);
+  } else if (graph::is_unary(node.op)) {
+    out = fmt::format("kw_{}(({}){})", graph::op_name(node.op), type_of(meet), values[0].text);
   } else if (const char* sign = infix(node.op)) {
     out = fmt::format("{} {} {}", text(0), sign, text(1));
   } else if (node.op == ExprOp::kDiv) {
@@ -428,12 +346,12 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
              meet == ScalarKind::kInt && non_negative(node.operands[0]) &&
              node.operands[1]->op == ExprOp::kConst && node.operands[1]->int_value > 0) {
     out = fmt::format("{} {} {}", text(0), node.op == ExprOp::kMod ? "%" : "/", text(1));
-  } else if (const char* call = call_name(node.op)) {
+  } else {
+    KW_INVARIANT(values.size() == 2, "an expression without a C++ form");
     // The types are said: literals would leave the overload open.
-    out =
-        fmt::format("{0}(({1}){2}, ({1}){3})", call, type_of(meet), values[0].text, values[1].text);
+    out = fmt::format("kw_{0}(({1}){2}, ({1}){3})", graph::op_name(node.op), type_of(meet),
+                      values[0].text, values[1].text);
   }
-  KW_INVARIANT(!out.empty(), "an expression without a C++ form");
   return settle(type, std::move(out), level, inside_select);
 }
 
