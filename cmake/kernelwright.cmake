@@ -35,7 +35,7 @@ function(kw_library name)
   cmake_parse_arguments(ARG "" "FOLDER" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${ARG_FOLDER}/*.cpp)
   # The runtime is a library of its own with its own entry points.
-  list(FILTER sources EXCLUDE REGEX "/cpu/runtime/")
+  list(FILTER sources EXCLUDE REGEX "/runtime/")
   # Device sources are compiled by the toolchain of their target, on the user's machine.
   list(FILTER sources EXCLUDE REGEX "/device/")
   if(NOT sources)
@@ -74,16 +74,26 @@ function(kw_embed target)
   target_sources(kw_${target} PRIVATE ${output})
 endfunction()
 
+# The CUDA driver's functions, opened at run time; the runtime and the cuda target both use them.
+function(kw_cuda_driver)
+  add_library(kw_cuda_driver STATIC ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/driver.cpp)
+  kw_options(kw_cuda_driver)
+  target_compile_options(kw_cuda_driver PRIVATE -fvisibility=hidden)
+  target_link_libraries(kw_cuda_driver PUBLIC kw_base ${CMAKE_DL_LIBS})
+endfunction()
+
 # The runtime is a shared library with the C ABI alone in sight. Its parts are a static library as well, so
 # that unit tests reach them.
 function(kw_runtime)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cpu/runtime/*.cpp)
   set(api ${PROJECT_SOURCE_DIR}/src/target/cpu/runtime/api.cpp)
-  list(REMOVE_ITEM sources ${api})
+  file(GLOB cuda CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/*.cpp)
+  list(APPEND sources ${cuda})
+  list(REMOVE_ITEM sources ${api} ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/driver.cpp)
   add_library(kw_runtime_parts STATIC ${sources})
   kw_options(kw_runtime_parts)
   target_compile_options(kw_runtime_parts PRIVATE -fvisibility=hidden)
-  target_link_libraries(kw_runtime_parts PUBLIC kw_program kw_graph kw_base ${CMAKE_DL_LIBS})
+  target_link_libraries(kw_runtime_parts PUBLIC kw_cuda_driver kw_program kw_graph kw_base ${CMAKE_DL_LIBS})
   add_library(kernelwright_runtime SHARED ${api})
   kw_options(kernelwright_runtime)
   target_compile_options(kernelwright_runtime PRIVATE -fvisibility=hidden)
@@ -134,6 +144,12 @@ function(kw_tests)
         # g++ 12 sees uninitialized members in std::regex when it instruments it.
         set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/unit/compiled.cpp PROPERTIES
           COMPILE_OPTIONS -Wno-maybe-uninitialized)
+      endif()
+      # Our declarations of the CUDA driver are compared with NVIDIA's where those are installed.
+      find_path(KW_CUDA_INCLUDE cuda.h PATHS /usr/local/cuda/include /usr/local/cuda-13.0/include /opt/cuda/include)
+      if(label STREQUAL "unit" AND KW_CUDA_INCLUDE)
+        set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/unit/cuda_driver_test.cpp PROPERTIES
+          COMPILE_OPTIONS "-isystem;${KW_CUDA_INCLUDE}")
       endif()
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
