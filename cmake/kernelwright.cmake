@@ -58,18 +58,28 @@ function(kw_library name)
   endif()
 endfunction()
 
-# kw_embed(target): the texts that generated code may include, and the probe's kernels, as strings in kw_<target>.
+# kw_embed(target): the texts that generated code may include, and the probes' kernels, as strings in kw_<target>.
 function(kw_embed target)
-  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cpu/device/*)
-  set(entries "kernelwright/kernel_abi.h=${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h")
+  kw_embed_folder(${target} cpu device_sources
+    "kernelwright/kernel_abi.h=${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h")
+  kw_embed_folder(${target} cuda cuda_device_sources)
+endfunction()
+
+# One target's folder device/, and more entries "include name=path".
+function(kw_embed_folder target folder function)
+  set(entries ${ARGN})
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/${folder}/device/*)
   foreach(file IN LISTS files)
     get_filename_component(name ${file} NAME)
     list(APPEND entries "${name}=${file}")
   endforeach()
-  set(output ${CMAKE_BINARY_DIR}/generated/device_sources.cpp)
+  set(paths ${entries})
+  list(TRANSFORM paths REPLACE "^[^=]+=" "")
+  set(output ${CMAKE_BINARY_DIR}/generated/${function}.cpp)
   add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} "-DOUTPUT=${output}" "-DFILES=${entries}" -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    COMMAND ${CMAKE_COMMAND} "-DOUTPUT=${output}" "-DFILES=${entries}" "-DHEADER=target/${folder}/device_sources.h"
+      "-DFUNCTION=${function}" -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${paths} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     VERBATIM)
   target_sources(kw_${target} PRIVATE ${output})
 endfunction()
