@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# make demo    sets up what is missing, then optimizes a real workload on the CPU and shows the result
-# make test    sets up what is missing, then builds and passes every test
+# make demo      sets up what is missing, then optimizes a real workload on the CPU and shows the result
+# make test      sets up what is missing, then builds and passes every test
+# make portable  a release in dist/ that needs nothing but libc (docs/portable.md)
 JOBS ?= $(shell nproc)
 STAGE := scripts/stage
 PYTHON := $(CURDIR)/.venv/bin/python
@@ -11,7 +12,7 @@ TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_
             KERNELWRIGHT_PYTHON=$(PYTHON) KERNELWRIGHT_CONFIG=
 CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
-.PHONY: demo test test-full lint format build release asan tsan setup clean
+.PHONY: demo test test-full lint format build release portable asan tsan setup clean
 
 demo: release
 	build/release/bin/kernelwright optimize $(DEMO) --target cpu --budget 60s
@@ -24,6 +25,10 @@ build: setup
 
 release: setup
 	@$(STAGE) "build (release)" scripts/build release
+
+portable: setup
+	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime
+	@$(STAGE) "release" scripts/portable
 
 asan: setup
 	@$(STAGE) "build (ASan+UBSan)" scripts/build asan kw_unit_tests kw_cases_tests
@@ -38,8 +43,8 @@ test: build asan
 	@$(STAGE) "adversarial, honest, e2e" $(CTEST) build/dev -L '^(adversarial|honest|e2e)$$'
 	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs -m 'not full' tests/python
 
-# Adds what takes long: thread sanitizer, and the tests marked `full`.
-test-full: test tsan
+# Adds what takes long: thread sanitizer, the portable release, and the tests marked `full`.
+test-full: test tsan portable
 	@$(STAGE) "unit under TSan" $(CTEST) build/tsan -j$(JOBS) -L '^unit$$'
 	@$(STAGE) "python, full" env $(TEST_ENV) PYTHONPATH=python KERNELWRIGHT_TEST_FULL=1 $(PYTHON) -m pytest -q -rs -m full tests/python
 

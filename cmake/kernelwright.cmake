@@ -9,8 +9,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND KW_WARNINGS -Werror)
 endif()
 
+# KW_PORTABLE: what is linked is static, but for libc (docs/portable.md).
 function(kw_find_dependencies)
   find_package(Threads REQUIRED)
+  if(KW_PORTABLE)
+    set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+    set(OPENSSL_USE_STATIC_LIBS ON)
+  endif()
   find_package(PkgConfig REQUIRED)
   find_package(nlohmann_json REQUIRED)
   find_package(fmt REQUIRED)
@@ -19,11 +24,21 @@ function(kw_find_dependencies)
   find_package(SQLite3 REQUIRED)
   pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
   pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+  # What is installed carries fmt within: the runtime goes to machines that have no libfmt, and not every
+  # distribution has libfmt.a. Builds for development link it, which compiles faster.
+  add_library(kw_fmt INTERFACE)
+  if(KW_PORTABLE OR CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_link_libraries(kw_fmt INTERFACE fmt::fmt-header-only)
+  else()
+    target_link_libraries(kw_fmt INTERFACE fmt::fmt)
+  endif()
 endfunction()
 
 function(kw_options target)
   target_compile_options(${target} PRIVATE ${KW_WARNINGS})
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  # What is handed out names no folder of the machine that built it.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>)
   if(KW_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${KW_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${KW_SANITIZE})
@@ -51,7 +66,7 @@ function(kw_library name)
     target_link_libraries(kw_${name} ${scope} kw_${dependency})
   endforeach()
   if(name STREQUAL "base")
-    target_link_libraries(kw_base ${scope} fmt::fmt tl::expected nlohmann_json::nlohmann_json OpenSSL::Crypto
+    target_link_libraries(kw_base ${scope} kw_fmt tl::expected nlohmann_json::nlohmann_json OpenSSL::Crypto
       PkgConfig::XXHASH PkgConfig::SECCOMP Threads::Threads)
   elseif(name STREQUAL "archive")
     target_link_libraries(kw_archive ${scope} SQLite::SQLite3)
@@ -92,6 +107,13 @@ function(kw_cuda_driver)
   target_link_libraries(kw_cuda_driver PUBLIC kw_base ${CMAKE_DL_LIBS})
 endfunction()
 
+# No libstdc++ or libgcc of the machine that it comes to.
+function(kw_self_contained target)
+  if(NOT KW_SANITIZE)
+    target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
+  endif()
+endfunction()
+
 # The runtime is a shared library with the C ABI alone in sight. Its parts are a static library as well, so
 # that unit tests reach them.
 function(kw_runtime)
@@ -110,6 +132,7 @@ function(kw_runtime)
   target_link_libraries(kernelwright_runtime PRIVATE kw_runtime_parts)
   # nodelete: worker threads outlive a dlclose.
   target_link_options(kernelwright_runtime PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed -Wl,-z,nodelete)
+  kw_self_contained(kernelwright_runtime)
   add_library(kw_runtime_api INTERFACE)
   target_link_libraries(kw_runtime_api INTERFACE kernelwright_runtime)
 endfunction()
@@ -124,6 +147,10 @@ function(kw_executable)
   target_compile_definitions(kernelwright PRIVATE KW_VERSION="${PROJECT_VERSION}")
   target_link_libraries(kernelwright PRIVATE kw_search kw_report kw_archive kw_expert kw_referee kw_torch kw_target
     kw_rewrite kw_program kw_graph kw_base)
+  if(KW_PORTABLE)
+    kw_self_contained(kernelwright)
+    target_link_options(kernelwright PRIVATE -Wl,--as-needed)
+  endif()
 endfunction()
 
 # Every tests/<label>/*.cpp is part of one binary kw_<label>_tests; the folder is the ctest label.
@@ -187,7 +214,7 @@ function(kw_benchmarks)
 endfunction()
 
 # pip (scikit-build-core) installs into the package's folder, where bin/ and lib/ lie beside the modules; plain
-# CMake installs the package under share/.
+# CMake installs the package under share/; the portable release has it beside bin/ and lib/.
 function(kw_install)
   if(TARGET kernelwright)
     install(TARGETS kernelwright RUNTIME DESTINATION bin)
@@ -195,6 +222,13 @@ function(kw_install)
   get_target_property(kind kernelwright_runtime TYPE)
   if(kind STREQUAL "SHARED_LIBRARY")
     install(TARGETS kernelwright_runtime LIBRARY DESTINATION lib)
+  endif()
+  if(KW_PORTABLE)
+    install(DIRECTORY python/kernelwright DESTINATION python FILES_MATCHING PATTERN "*.py" PATTERN __pycache__ EXCLUDE)
+    install(DIRECTORY workloads DESTINATION . FILES_MATCHING PATTERN "*.py" PATTERN __pycache__ EXCLUDE)
+    install(FILES docs/portable.md DESTINATION . RENAME README)
+    install(FILES LICENSE DESTINATION .)
+    return()
   endif()
   install(DIRECTORY include/kernelwright DESTINATION include)
   if(NOT SKBUILD)

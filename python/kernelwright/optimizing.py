@@ -20,7 +20,8 @@ _PROGRAM = "kernelwright"
 
 
 def find_program() -> Path:
-    """$KERNELWRIGHT_PROGRAM, the package's own, a checkout's build, the one on PATH."""
+    """$KERNELWRIGHT_PROGRAM, the package's own, the one beside python/ or share/ (a release, an installation), a
+    checkout's build, the one on PATH."""
     named = os.environ.get("KERNELWRIGHT_PROGRAM")
     if named:
         if not Path(named).is_file():
@@ -28,6 +29,8 @@ def find_program() -> Path:
         return Path(named)
     package = Path(__file__).resolve().parent
     places = [package / "bin" / _PROGRAM]
+    if package.parent.name == "python":
+        places += [folder / "bin" / _PROGRAM for folder in list(package.parents)[1:4:2]]
     places += [package.parents[1] / "build" / preset / "bin" / _PROGRAM for preset in ("release", "dev")]
     for place in places:
         if place.is_file():

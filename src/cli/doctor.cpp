@@ -64,10 +64,15 @@ json look_at_sandbox() {
   return fine(fmt::format("Landlock ABI {}, seccomp", abi));
 }
 
-// Versions of what the worker imports, from the interpreter's metadata.
+// Our own Python side, and versions of what the worker imports, from the interpreter's metadata.
 json look_at_python() {
+  const auto package = torch::python_package_dir();
+  json out = {{"package", package ? fine(package->string()) : problem(package.error().text())}};
   const auto python = torch::find_python();
-  if (!python) return {{"python", problem(python.error().text())}};
+  if (!python) {
+    out["python"] = problem(python.error().text());
+    return out;
+  }
   base::ProcessSpec spec;
   spec.argv = {*python, "-c",
                "import platform\n"
@@ -79,7 +84,10 @@ json look_at_python() {
   spec.limits.wall_s = 10;
   spec.limits.output_bytes = 4096;
   const auto outcome = base::run_process(spec);
-  if (!outcome || !outcome->ok()) return {{"python", problem(*python + " does not run")}};
+  if (!outcome || !outcome->ok()) {
+    out["python"] = problem(*python + " does not run");
+    return out;
+  }
   std::vector<std::string> lines(1);
   for (const char c : outcome->out) {
     if (c == '\n')
@@ -88,12 +96,10 @@ json look_at_python() {
       lines.back() += c;
   }
   lines.resize(5);
-  json out = {{"python", fine(fmt::format("{} ({})", *python, lines[0]))}};
+  out["python"] = fine(fmt::format("{} ({})", *python, lines[0]));
   const char* names[] = {"torch", "numpy", "safetensors"};
   for (size_t i = 0; i < 3; ++i)
     out[names[i]] = lines[i + 1].empty() ? problem("not installed") : fine(lines[i + 1]);
-  const auto package = torch::python_package_dir();
-  out["package"] = package ? fine(package->string()) : problem(package.error().text());
   return out;
 }
 
