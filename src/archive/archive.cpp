@@ -101,6 +101,13 @@ Status Archive::finish_run(const std::string& id, const std::string& status,
   return update.run();
 }
 
+Status Archive::bury_runs(const std::string& out_dir) {
+  KW_TRY(Statement update, database_.prepare("UPDATE run SET status='killed', finished=? WHERE "
+                                             "out_dir=? AND status='running'"));
+  update << utc_now() << out_dir;
+  return update.run();
+}
+
 Result<int64_t> Archive::record(const std::string& run, const std::string& subject,
                                 const program::Proposal& proposal, const std::string& candidate_id,
                                 const referee::Verdict& verdict) {
@@ -205,12 +212,8 @@ Result<std::vector<VerdictRecord>> Archive::best(const std::string& workload, in
                 {workload}, limit);
 }
 
-Result<std::optional<VerdictRecord>> Archive::best_of_subject(const std::string& subject) {
-  KW_TRY(auto rows, select("WHERE v.subject=? AND v.kind IN ('accepted','slower') AND "
-                           "v.tier='promotion' AND v.ms IS NOT NULL ORDER BY v.ms",
-                           {subject}, 1));
-  if (rows.empty()) return std::optional<VerdictRecord>();
-  return std::optional<VerdictRecord>(std::move(rows.front()));
+Result<std::vector<VerdictRecord>> Archive::verdicts_of_subject(const std::string& subject) {
+  return select("WHERE v.subject=? ORDER BY v.id", {subject}, 1'000'000);
 }
 
 Result<std::vector<Lesson>> Archive::lessons(const std::string& ops_substring, int limit) {

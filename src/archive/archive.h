@@ -27,7 +27,7 @@ struct RunRecord {
   std::string workload;
   std::string out_dir;
   std::string command;
-  std::string status;   // "running", "improved", "baseline_kept", "interrupted", "failed"
+  std::string status;   // "running", "improved", "baseline_kept", "interrupted", "failed", "killed"
   std::string started;  // ISO time, UTC
   std::string result_json;
 };
@@ -66,6 +66,8 @@ class Archive {
   Status begin_run(const RunRecord& run);
   Status finish_run(const std::string& id, const std::string& status,
                     const std::string& result_json);
+  // Runs into this folder that ended without a word: "killed". For who holds the folder.
+  Status bury_runs(const std::string& out_dir);
   // Program, source, proposal and verdict in one transaction. Returns the verdict's id.
   Result<int64_t> record(const std::string& run, const std::string& subject,
                          const program::Proposal& proposal, const std::string& candidate_id,
@@ -78,8 +80,8 @@ class Archive {
   Result<std::vector<VerdictRecord>> verdicts_of_program(const std::string& id_prefix);
   // Promoted and accepted programs, fastest first, of all workloads whose name matches.
   Result<std::vector<VerdictRecord>> best(const std::string& workload, int limit);
-  // The fastest correct program already known for a subject, for a warm start.
-  Result<std::optional<VerdictRecord>> best_of_subject(const std::string& subject);
+  // Oldest first, of every run.
+  Result<std::vector<VerdictRecord>> verdicts_of_subject(const std::string& subject);
   Result<std::vector<Lesson>> lessons(const std::string& ops_substring, int limit);
   // The candidate back from the archive; kInput when no program, or more than one, has this id
   // prefix.

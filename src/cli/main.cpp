@@ -85,7 +85,8 @@ void add_optimize(CLI::App& app, const GlobalOptions& global, Run& run) {
   add_judge(command, options->judge);
   add_search(command, options->search);
   command->add_option("--out", options->out, "run folder (default: runs/<workload>-<time>)");
-  command->add_flag("--resume", options->resume, "go on with the run in --out");
+  command->add_flag("--resume", options->resume,
+                    "go on with the run in --out: judges nothing again that was judged for it");
   command->add_option("--replay", options->replay, "use the model replies of an earlier run");
   command->add_flag("--show-prompts", options->show_prompts, "print what is sent to a model");
   command->callback(

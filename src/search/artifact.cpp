@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "search/artifact.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -34,23 +39,79 @@ std::pair<std::string, std::string> split_class(const std::string& path) {
   return {path.substr(0, colon), path.substr(colon + 1)};
 }
 
+bool is_taken(const fs::path& out) {
+  std::error_code code;
+  return fs::exists(out, code) && !(fs::is_directory(out, code) && fs::is_empty(out, code));
+}
+
+Status check_free(const fs::path& out, bool resume) {
+  std::error_code code;
+  if (!is_taken(out)) return {};
+  if (!resume)
+    return fail(ErrorKind::kUsage,
+                fmt::format("{} exists already: choose another --out, or go on with it by --resume",
+                            out.string()));
+  if (!fs::exists(out / "result.json", code))
+    return fail(ErrorKind::kUsage,
+                fmt::format("{} holds no run to resume: choose another --out", out.string()));
+  return {};
+}
+
+// Makes the folder when it is not there, and locks it until the process ends.
+Result<base::UniqueFd> hold(const fs::path& partial) {
+  for (int tries = 0; tries < 32; ++tries) {
+    std::error_code code;
+    fs::create_directories(partial, code);
+    if (code) return fail(cannot("create", partial, code));
+    base::UniqueFd fd(::open(partial.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) {
+      if (errno == ENOENT) continue;
+      return fail(cannot("open", partial, {errno, std::generic_category()}));
+    }
+    // Some network file systems know no locks; there the folder goes unguarded.
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      return fail(ErrorKind::kUsage,
+                  fmt::format("{} belongs to a run that still goes on: wait for it, or choose "
+                              "another --out",
+                              partial.string()));
+    // Its last holder may have removed or renamed it meanwhile.
+    struct stat held{}, named{};
+    if (::fstat(fd.get(), &held) == 0 && ::stat(partial.c_str(), &named) == 0 &&
+        held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+      return fd;
+  }
+  return fail(ErrorKind::kEnvironment, fmt::format("{} comes and goes", partial.string()));
+}
+
 }  // namespace
 
-Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out) {
+Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out, bool resume) {
   std::error_code code;
-  if (fs::exists(out, code) && !(fs::is_directory(out, code) && fs::is_empty(out, code)))
-    return fail(ErrorKind::kUsage,
-                fmt::format("{} exists already: choose another --out", out.string()));
+  KW_CHECK_OK(check_free(out, resume));
   const fs::path absolute = fs::absolute(out, code).lexically_normal();
   fs::path partial = absolute;
   partial += ".partial";
-  fs::remove_all(partial, code);
-  if (!fs::create_directories(partial, code) || code) return fail(cannot("create", partial, code));
-  return ArtifactFolder(absolute, partial);
+  KW_TRY(base::UniqueFd lock, hold(partial));
+  ArtifactFolder folder(absolute, partial, std::move(lock));
+  KW_CHECK_OK(check_free(out, resume));  // nobody else can finish it from here on
+  folder.replaces_ = is_taken(out);
+  folder.continues_ = resume && (folder.replaces_ || !fs::is_empty(partial, code));
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(partial, code))
+    if (!resume || entry.path().filename() != "best") stale.push_back(entry.path());
+  for (const auto& path : stale) {
+    fs::remove_all(path, code);
+    if (code) return fail(cannot("remove", path, code));
+  }
+  return folder;
 }
 
 ArtifactFolder::ArtifactFolder(ArtifactFolder&& other) noexcept
-    : out_(std::move(other.out_)), partial_(std::move(other.partial_)) {
+    : lock_(std::move(other.lock_)),
+      out_(std::move(other.out_)),
+      partial_(std::move(other.partial_)),
+      replaces_(other.replaces_),
+      continues_(other.continues_) {
   other.partial_.clear();
 }
 
@@ -62,10 +123,32 @@ ArtifactFolder::~ArtifactFolder() {
 
 Status ArtifactFolder::publish() {
   std::error_code code;
+  if (replaces_) return replace();
   if (fs::exists(out_, code)) fs::remove(out_, code);  // an empty folder
   fs::rename(partial_, out_, code);
   if (code) return fail(cannot("rename to", out_, code));
   partial_.clear();
+  return {};
+}
+
+// Old and new change places in one step, so that `out` is whole at every moment.
+Status ArtifactFolder::replace() {
+  std::error_code code;
+  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, out_.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(partial_, code);
+    partial_.clear();
+    return {};
+  }
+  // A file system without exchange.
+  fs::path old = out_;
+  old += ".old";
+  fs::remove_all(old, code);
+  fs::rename(out_, old, code);
+  if (code) return fail(cannot("rename", out_, code));
+  fs::rename(partial_, out_, code);
+  if (code) return fail(cannot("rename to", out_, code));
+  partial_.clear();
+  fs::remove_all(old, code);
   return {};
 }
 

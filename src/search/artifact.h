@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/shared_memory.h"
 #include "referee/referee.h"
 #include "search/run_result.h"
 #include "torch/worker.h"
@@ -12,24 +13,31 @@
 namespace kernelwright::search {
 
 // The folder of a run while it is being made: `<out>.partial`, renamed to `out` by publish().
-// Removed by the destructor when it was not published.
+// Removed by the destructor when it was not published. A lock that ends with the process holds it:
+// what a killed run left is taken over, what a live one writes is not.
 class ArtifactFolder {
  public:
-  // kUsage when `out` exists and is no empty folder; kEnvironment when nothing can be written
-  // there.
-  static Result<ArtifactFolder> create(const std::filesystem::path& out);
+  // kUsage when `out` exists and is no empty folder, and when a live run writes `<out>.partial`;
+  // kEnvironment when nothing can be written there. With `resume`, `out` may be a finished
+  // artifact, which publish() replaces, and best/ of a partial folder stays.
+  static Result<ArtifactFolder> create(const std::filesystem::path& out, bool resume = false);
   ArtifactFolder(ArtifactFolder&& other) noexcept;
   ArtifactFolder& operator=(ArtifactFolder&&) = delete;
   ~ArtifactFolder();
 
   const std::filesystem::path& path() const { return partial_; }
   const std::filesystem::path& out() const { return out_; }
+  // There was a run to go on with: a finished artifact or what a killed run left.
+  bool continues() const { return continues_; }
   Status publish();
 
  private:
-  ArtifactFolder(std::filesystem::path out, std::filesystem::path partial)
-      : out_(std::move(out)), partial_(std::move(partial)) {}
+  ArtifactFolder(std::filesystem::path out, std::filesystem::path partial, base::UniqueFd lock)
+      : lock_(std::move(lock)), out_(std::move(out)), partial_(std::move(partial)) {}
+  Status replace();
+  base::UniqueFd lock_;
   std::filesystem::path out_, partial_;
+  bool replaces_ = false, continues_ = false;
 };
 
 // What the artifact needs to load the original again: copies the user's file into the folder and

@@ -12,7 +12,6 @@ namespace {
 
 constexpr double kFirstTiming = 0.1;  // seconds, rung 0; doubled per rung
 constexpr int kRungs = 3;
-constexpr size_t kRunnersUp = 3;
 constexpr int kFirstBatch = 2;
 
 // A candidate that proved right, with its time on the incumbent's clock.
@@ -34,6 +33,7 @@ class RegionSearch {
         budget_(options.budget_s) {}
 
   Result<RegionSearchResult> run(std::vector<program::Proposal> first) {
+    KW_CHECK_OK(take_up(options_.earlier));
     int without_gain = 0;
     while (true) {
       if (auto reason = stop_reason(without_gain)) {
@@ -44,15 +44,16 @@ class RegionSearch {
       first.clear();
       if (batch.empty()) {
         // A small first batch, so that there soon is a best so far.
-        KW_TRY(batch, proposer_.propose(result_.tried == 0 ? kFirstBatch : options_.batch));
+        KW_TRY(batch, proposer_.propose(anything() ? options_.batch : kFirstBatch));
       }
       if (batch.empty()) {
         result_.stop_reason = "ideas exhausted";
         break;
       }
       const std::string before = incumbent_id();
-      KW_CHECK_OK(judge_batch(std::move(batch)));
-      without_gain = incumbent_id() == before ? without_gain + 1 : 0;
+      KW_TRY(const bool judged, judge_batch(std::move(batch)));
+      // A batch that was known already says nothing about what is still to gain.
+      if (judged) without_gain = incumbent_id() == before ? without_gain + 1 : 0;
     }
     return finish();
   }
@@ -61,7 +62,7 @@ class RegionSearch {
   std::optional<std::string> stop_reason(int without_gain) const {
     if (interrupted()) return "interrupted";
     // However small the budget, the first batch is judged.
-    if (budget_.spent() && result_.tried > 0) return "budget";
+    if (budget_.spent() && anything()) return "budget";
     if (incumbent_ && options_.speed_of_light_s > 0 &&
         options_.speed_of_light_s * 1e3 >= options_.near_speed_of_light * incumbent_->ms)
       return "near the speed of light";
@@ -71,16 +72,54 @@ class RegionSearch {
 
   std::string incumbent_id() const { return incumbent_ ? incumbent_->prepared.id : ""; }
 
-  Status judge_batch(std::vector<program::Proposal> batch) {
+  bool anything() const { return incumbent_ || judged_ > 0; }
+
+  Status take_up(const Earlier& earlier) {
+    for (const auto& [id, outcome] : earlier.outcomes) counted_.insert(id);
+    result_.tried = static_cast<int>(counted_.size());
+    result_.verdicts = earlier.verdicts;
+    result_.predicted_measured = earlier.predicted_measured;
+    if (earlier.right.empty()) return {};
+    std::vector<program::Candidate> candidates;
+    for (const auto& right : earlier.right) candidates.push_back(right.proposal.candidate);
+    KW_TRY(std::vector<referee::Prepared> prepared, referee_.prepare(std::move(candidates)));
+    if (prepared.size() != earlier.right.size())
+      return fail(ErrorKind::kInternal, "referee prepared another number of candidates than asked");
+    for (size_t i = 0; i < prepared.size(); ++i) {
+      const auto& right = earlier.right[i];
+      if (prepared[i].early) {
+        KW_CHECK_OK(record(right.proposal, prepared[i], *prepared[i].early));
+        continue;
+      }
+      Member member{std::move(prepared[i]), right.proposal, right.ms};
+      if (incumbent_) {
+        remember(std::move(member));
+      } else {
+        KW_CHECK_OK(crown(std::move(member)));
+      }
+    }
+    result_.best_ms = incumbent_ ? incumbent_->ms : 0;
+    return {};
+  }
+
+  // False when each of them was judged earlier.
+  Result<bool> judge_batch(std::vector<program::Proposal> batch) {
     std::vector<program::Candidate> candidates;
     std::vector<program::Proposal> proposals;
+    bool known = false;
     for (auto& proposal : batch) {
       const std::string id = program::candidate_id(proposal.candidate);
       if (!seen_.insert(id).second) continue;
+      if (const auto it = options_.earlier.outcomes.find(id);
+          it != options_.earlier.outcomes.end()) {
+        proposer_.learn(it->second);
+        known = true;
+        continue;
+      }
       candidates.push_back(proposal.candidate);
       proposals.push_back(std::move(proposal));
     }
-    if (candidates.empty()) return {};
+    if (candidates.empty()) return !known;
     KW_TRY(std::vector<referee::Prepared> prepared, referee_.prepare(std::move(candidates)));
     if (prepared.size() != proposals.size())
       return fail(ErrorKind::kInternal, "referee prepared another number of candidates than asked");
@@ -106,7 +145,8 @@ class RegionSearch {
     successive_halving(alive.size(), kFirstTiming, kRungs, measure, [&] {
       return !trouble || (incumbent_ && budget_.spent()) || interrupted();
     });
-    return trouble;
+    if (!trouble) return fail(trouble.error());
+    return true;
   }
 
   // The candidate's time on a scale that is the same for all: incumbent's time / measured ratio.
@@ -153,6 +193,7 @@ class RegionSearch {
                 const referee::Verdict& verdict) {
     auto recorded = archive_.record(options_.run, options_.subject, proposal, prepared.id, verdict);
     if (!recorded) return fail(recorded.error());
+    ++judged_;
     if (counted_.insert(prepared.id).second) ++result_.tried;
     ++result_.verdicts[referee::verdict_name(verdict.kind)];
     program::Outcome outcome;
@@ -193,6 +234,7 @@ class RegionSearch {
   std::optional<Member> incumbent_;
   std::vector<Member> others_;
   std::set<std::string> seen_, counted_;
+  int judged_ = 0;  // verdicts of this search
   RegionSearchResult result_;
 };
 

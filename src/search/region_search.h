@@ -12,8 +12,12 @@
 #include "program/proposer.h"
 #include "referee/referee.h"
 #include "search/budget.h"
+#include "search/resume.h"
 
 namespace kernelwright::search {
+
+// Kept beside the best, for when promotion refuses it.
+inline constexpr size_t kRunnersUp = 3;
 
 struct RegionSearchOptions {
   double budget_s = 120;
@@ -23,6 +27,7 @@ struct RegionSearchOptions {
   int patience = 8;                   // batches without a gain before it ends
   std::string run, subject;           // where the archive puts the verdicts
   std::filesystem::path best_dir;     // the best so far is always written here (atomically)
+  Earlier earlier;                    // a resumed search begins with this
 };
 
 // One improvement, for the curve of best over time.
@@ -52,7 +57,8 @@ using OnVerdict = std::function<void(const RegionSearchResult&, const Budget&)>;
 
 // Searches one region: asks the proposer for a batch, builds it, measures by successive halving
 // against the incumbent, records every verdict before anything else happens, and tells the
-// proposer.
+// proposer. What is known from earlier counts, its best is the first incumbent, and a proposal
+// among it is answered from it.
 Result<RegionSearchResult> search_region(program::Proposer& proposer, referee::Referee& referee,
                                          archive::Archive& archive,
                                          const std::vector<program::Proposal>& first,

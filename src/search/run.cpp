@@ -23,6 +23,7 @@
 #include "report/table.h"
 #include "search/artifact.h"
 #include "search/final_check.h"
+#include "search/resume.h"
 
 namespace kernelwright::search {
 namespace {
@@ -120,8 +121,28 @@ class Run {
     for (const auto& left : session_.partition.eager)
       result_.eager.push_back(
           {session_.imported.graph.nodes.at(static_cast<size_t>(left.node)).op, left.reason});
+    KW_CHECK_OK(check_resumed());
+    KW_CHECK_OK(archive_.bury_runs(folder_.out().string()));
     return archive_.begin_run({id_, result_.workload, folder_.out().string(), options_.command,
                                "running", archive::utc_now(), ""});
+  }
+
+  // Another workload's artifact is not replaced.
+  Status check_resumed() const {
+    if (!options_.resume) return {};
+    const auto text = base::read_file(folder_.out() / "result.json");
+    if (!text) {
+      if (!folder_.continues())
+        base::note(fmt::format("{} holds no run: starting from what the archive knows",
+                               folder_.out().string()));
+      return {};
+    }
+    const auto json = nlohmann::json::parse(*text, nullptr, false);
+    const std::string found = json.is_object() ? json.value("workload", "") : "";
+    if (found == result_.workload) return {};
+    return fail(ErrorKind::kUsage,
+                fmt::format("{} holds a run of '{}', not of '{}': choose another --out",
+                            folder_.out().string(), found, result_.workload));
   }
 
   Status open_regions() {
@@ -193,7 +214,11 @@ class Run {
       options.run = id_;
       options.subject = run.subject;
       options.best_dir = folder_.path() / "best" / run.result.region.id;
-      KW_TRY(auto first, warm_start(run));
+      std::vector<program::Proposal> first;
+      if (options_.resume) {
+        KW_TRY(options.earlier, recall(archive_, run.subject, 1 + kRunnersUp));
+        first = take_up(run, options.earlier);
+      }
       const auto on_verdict = [&](const RegionSearchResult& found, const Budget& budget) {
         base::progress(
             "search",
@@ -209,7 +234,7 @@ class Run {
       KW_TRY(run.result.search,
              search_region(*expert, *run.referee, archive_, first, options, on_verdict));
       if (!run.result.search.best && !interrupted())
-        KW_CHECK_OK(fall_back_to_naive(run, expert_options, options));
+        KW_CHECK_OK(fall_back_to_naive(run, expert_options, std::move(options)));
       for (const auto& [name, count] : run.result.search.verdicts) result_.verdicts[name] += count;
       result_.tried += run.result.search.tried;
     }
@@ -217,24 +242,26 @@ class Run {
     return {};
   }
 
-  Result<std::vector<program::Proposal>> warm_start(const RegionRun& run) {
+  // What to judge first: the folder's own program when the archive does not know it.
+  std::vector<program::Proposal> take_up(const RegionRun& run, const Earlier& earlier) const {
     std::vector<program::Proposal> first;
-    if (!options_.resume) return first;
-    KW_TRY(auto known, archive_.best_of_subject(run.subject));
-    if (!known) return first;
-    program::Proposal proposal;
-    KW_TRY(proposal.candidate, archive_.load(known->program));
-    proposal.proposer = known->proposer;
-    proposal.idea = "resumed: " + known->idea;
-    proposal.parent = known->parent;
-    first.push_back(std::move(proposal));
+    auto left = left_program(folder_.path(), folder_.out(), run.result.region.id);
+    if (left && !earlier.outcomes.count(program::candidate_id(left->candidate)))
+      first.push_back(std::move(*left));
+    if (!earlier.outcomes.empty())
+      base::note(fmt::format(
+          "  {}: {} programs known from earlier{}", run.result.region.id, earlier.outcomes.size(),
+          earlier.right.empty()
+              ? std::string()
+              : fmt::format(", the best {}", report::ms_text(earlier.right[0].ms))));
     return first;
   }
 
   // Every supported graph has a correct program: the naive loop nest, judged when nothing else was
   // right.
   Status fall_back_to_naive(RegionRun& run, const expert::ExpertOptions& expert_options,
-                            const RegionSearchOptions& options) {
+                            RegionSearchOptions options) {
+    options.earlier = {};
     struct Nobody : program::Proposer {
       std::string name() const override { return "expert"; }
       Result<std::vector<program::Proposal>> propose(int) override {
@@ -436,8 +463,16 @@ class Run {
 
   Status write_verdicts() {
     KW_TRY(auto verdicts, archive_.verdicts_of_run(id_));
+    // Verdicts that a resumed run counts are its own, whoever gave them.
+    std::map<int64_t, archive::VerdictRecord> all;
+    for (auto& record : verdicts) all[record.id] = std::move(record);
+    for (const auto& run : regions_) {
+      if (!options_.resume) break;
+      KW_TRY(auto earlier, archive_.verdicts_of_subject(run.subject));
+      for (auto& record : earlier) all[record.id] = std::move(record);
+    }
     std::string lines;
-    for (const auto& record : verdicts) {
+    for (const auto& [number, record] : all) {
       nlohmann::json line = {
           {"program", record.program},   {"region", record.region},
           {"proposer", record.proposer}, {"idea", record.idea},
@@ -466,7 +501,7 @@ fs::path default_out(const std::string& workload) {
       fmt::format("{}-{:%Y%m%d-%H%M%S}", short_name(workload), fmt::localtime(now));
   fs::path out = fs::path("runs") / stem;
   std::error_code code;
-  for (int i = 2; fs::exists(out, code); ++i)
+  for (int i = 2; fs::exists(out, code) || fs::exists(out.string() + ".partial", code); ++i)
     out = fs::path("runs") / fmt::format("{}-{}", stem, i);
   return out;
 }
@@ -488,9 +523,9 @@ std::string short_name(const std::string& workload) {
 }
 
 Result<RunResult> optimize(const RunOptions& options) {
-  KW_TRY(
-      ArtifactFolder folder,
-      ArtifactFolder::create(options.out.empty() ? default_out(options.spec.path) : options.out));
+  KW_TRY(ArtifactFolder folder,
+         ArtifactFolder::create(options.out.empty() ? default_out(options.spec.path) : options.out,
+                                options.resume));
   KW_TRY(Session session, Session::open({options.spec, options.threads, folder.path()}));
   KW_TRY(fs::path archive_path, archive::Archive::default_path());
   KW_TRY(archive::Archive archive, archive::Archive::open(archive_path));

@@ -15,13 +15,15 @@ struct RunOptions {
   double budget_s = 120;
   uint64_t seed = 0;          // 0: unpredictable
   std::filesystem::path out;  // empty: runs/<workload>-<time>
-  bool resume = false;        // start from the archive's best program for each region
+  bool resume = false;        // go on with the run in `out`, and with what the archive knows
   std::string command;        // recorded with the run
 };
 
 // The whole way once: import, partition, baselines, search per region, promotion, artifact, final
 // check. The artifact's folder appears when all is done; on failure nothing is left. On an
-// interrupt the best so far is promoted and written.
+// interrupt the best so far is promoted and written. What an earlier run of the same workload left
+// in `out` is continued with `resume`: no program is judged again, the artifact is replaced when
+// all is done.
 Result<RunResult> optimize(const RunOptions& options);
 
 // File-safe short name of a workload ("lenet") for folders.

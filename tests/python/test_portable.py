@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_run import binary
+from command_line import binary
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = sorted(p for p in (ROOT / "dist").glob("kernelwright-*") if p.is_dir())

@@ -1,36 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line from a file to an artifact and back, through every process."""
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-ROOT = Path(__file__).resolve().parents[2]
-
-RELU = """
-import torch
-
-class Model(torch.nn.Module):
-    def __init__(self, slope):
-        super().__init__()
-        self.bias = torch.nn.Parameter(torch.full((2048,), 0.5))
-        self.slope = slope
-    def forward(self, x):
-        return torch.nn.functional.leaky_relu(x + self.bias, self.slope) * torch.sigmoid(x)
-
-def get_inputs():
-    return [torch.randn(256, 2048)]
-
-def get_init_inputs():
-    return [0.1]
-"""
+from command_line import RELU, binary, error_line, load, run
 
 # Sorting is in no table: the module falls into a region before it and one after.
 SPLIT = """
@@ -50,30 +29,9 @@ def get_init_inputs():
 """
 
 
-def binary():
-    named = os.environ.get("KERNELWRIGHT_BINARY")
-    places = [Path(named)] if named else [ROOT / "build" / p / "bin" / "kernelwright" for p in ("dev", "release")]
-    for place in places:
-        if place.exists():
-            return place
-    pytest.fail(f"no kernelwright binary in {places}: build it first")
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("run")
-
-
-def run(home, *args, expect=0, timeout=300):
-    env = dict(
-        os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data")
-    )
-    env.setdefault("KERNELWRIGHT_CACHE_DIR", str(home / "cache"))
-    done = subprocess.run(
-        [binary(), *map(str, args)], env=env, cwd=home, capture_output=True, text=True, timeout=timeout
-    )
-    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +39,6 @@ def relu(home):
     (home / "relu.py").write_text(RELU)
     done = run(home, "optimize", "relu.py", "--budget", "6s", "--out", "out", "--json")
     return json.loads(done.stdout)
-
-
-def load(artifact):
-    spec = importlib.util.spec_from_file_location("optimized", artifact / "optimized.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_result_has_the_promised_fields(relu):
@@ -218,8 +169,7 @@ def test_interrupt_leaves_the_best_so_far(home):
 def test_bad_input_is_one_line_and_leaves_nothing(home, text, said):
     (home / "bad.py").write_text(text)
     done = run(home, "optimize", "bad.py", "--out", "bad", expect=2)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1 and said in errors[0], done.stderr
+    assert said in error_line(done), done.stderr
     assert not (home / "bad").exists() and not (home / "bad.partial").exists()
 
 

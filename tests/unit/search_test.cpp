@@ -84,6 +84,7 @@ class FakeReferee : public referee::Referee {
  public:
   explicit FakeReferee(std::function<double(int)> cost) : cost_(std::move(cost)) {}
   Status get_ready() override { return {}; }
+  std::vector<int> judged;
   Result<std::vector<referee::Prepared>> prepare(std::vector<program::Candidate> batch) override {
     std::vector<referee::Prepared> out;
     for (auto& candidate : batch) {
@@ -101,7 +102,8 @@ class FakeReferee : public referee::Referee {
   Result<referee::Verdict> judge(const referee::Prepared& candidate,
                                  const referee::Prepared* incumbent, double) override {
     referee::Verdict verdict;
-    const double ms = cost_(std::stoi(candidate.candidate.source));
+    judged.push_back(std::stoi(candidate.candidate.source));
+    const double ms = cost_(judged.back());
     if (ms < 0) {
       verdict.kind = referee::VerdictKind::kWrong;
       return verdict;
@@ -208,6 +210,148 @@ TEST_F(RegionSearchTest, StopsWhenNothingImproves) {
   const auto result = search(proposer, [](int n) { return n == 1 ? 1.0 : 2.0; });
   EXPECT_EQ(result.stop_reason, "no gain");
   EXPECT_EQ(result.tried, 2 + 2 * options_.batch);
+}
+
+TEST_F(RegionSearchTest, AResumedSearchJudgesNothingAgain) {
+  const auto cost = [](int n) { return n == 4 ? 1.0 : n % 3 == 0 ? -1.0 : 10.0 + n; };
+  Counting first(10);
+  const auto before = search(first, cost);
+  ASSERT_EQ(before.best->candidate.source, "4");
+  auto earlier = recall(*archive_, "s", 1 + kRunnersUp);
+  ASSERT_TRUE(earlier) << earlier.error().text();
+  EXPECT_EQ(earlier->outcomes.size(), 10u);
+  ASSERT_EQ(earlier->right.size(), 1 + kRunnersUp);
+  EXPECT_EQ(earlier->right[0].proposal.candidate.source, "4");
+  EXPECT_DOUBLE_EQ(earlier->right[0].ms, 1.0);
+
+  options_.earlier = *earlier;
+  options_.patience = 2;
+  FakeReferee referee([&](int n) { return n == 13 ? 0.5 : cost(n); });
+  Counting second(40);
+  auto after = search_region(second, referee, *archive_, {}, options_, nullptr);
+  ASSERT_TRUE(after) << after.error().text();
+  // What was known did not use up the patience.
+  for (int n : referee.judged) EXPECT_GT(n, 10);
+  EXPECT_EQ(after->best->candidate.source, "13");
+  EXPECT_DOUBLE_EQ(after->best_ms, 0.5);
+  EXPECT_EQ(after->curve.front().program, before.best->id);
+  EXPECT_EQ(after->stop_reason, "no gain");
+  EXPECT_GT(after->tried, 10);
+  EXPECT_GE(after->verdicts.at("wrong"), before.verdicts.at("wrong"));
+  // The proposer was told all the same.
+  EXPECT_EQ(second.outcomes[0].candidate_id, first.outcomes[0].candidate_id);
+  EXPECT_TRUE(second.outcomes[0].correct);
+  EXPECT_DOUBLE_EQ(second.outcomes[0].seconds, 11e-3);
+}
+
+TEST_F(RegionSearchTest, ASpentBudgetKeepsWhatEarlierRunsFound) {
+  Counting first(4);
+  const auto before = search(first, [](int n) { return 10.0 - n; });
+  auto earlier = recall(*archive_, "s", 1 + kRunnersUp);
+  ASSERT_TRUE(earlier);
+  options_.earlier = *earlier;
+  options_.budget_s = 1e-9;
+  FakeReferee referee([](int) { return 1.0; });
+  Counting second(40);
+  auto after = search_region(second, referee, *archive_, {}, options_, nullptr);
+  ASSERT_TRUE(after && after->best);
+  EXPECT_TRUE(referee.judged.empty());
+  EXPECT_EQ(after->best->id, before.best->id);
+  EXPECT_EQ(after->runners_up.size(), kRunnersUp);
+}
+
+TEST_F(RegionSearchTest, WhatAnyVerdictSpokeAgainstIsNoIncumbent) {
+  const auto record = [&](int n, referee::VerdictKind kind, referee::Tier tier, double ms) {
+    referee::Verdict verdict;
+    verdict.kind = kind;
+    verdict.tier = tier;
+    verdict.timing.emplace();
+    verdict.timing->ms = ms;
+    const auto p = proposal(n);
+    ASSERT_TRUE(archive_->record("run", "s", p, program::candidate_id(p.candidate), verdict));
+  };
+  using enum referee::VerdictKind;
+  record(1, kAccepted, referee::Tier::kSearch, 1);
+  record(1, kWrong, referee::Tier::kPromotion, 1);
+  record(2, kAccepted, referee::Tier::kSearch, 2);
+  record(2, kAccepted, referee::Tier::kSearch, 3);
+  record(3, kSlower, referee::Tier::kSearch, 2.5);
+  auto earlier = recall(*archive_, "s", 4);
+  ASSERT_TRUE(earlier);
+  ASSERT_EQ(earlier->right.size(), 2u);
+  EXPECT_EQ(earlier->right[0].proposal.candidate.source, "3");
+  EXPECT_DOUBLE_EQ(earlier->right[1].ms, 3);
+  EXPECT_EQ(earlier->outcomes.size(), 3u);
+  EXPECT_EQ(earlier->verdicts.at("accepted"), 3);
+}
+
+TEST(ArtifactFolder, ALiveRunKeepsItsFolder) {
+  auto dir = base::TempDir::create("kw-artifact");
+  ASSERT_TRUE(dir);
+  const auto out = dir->path() / "run";
+  auto live = ArtifactFolder::create(out);
+  ASSERT_TRUE(live);
+  ASSERT_TRUE(base::write_file_atomic(live->path() / "x", "1"));
+  for (const bool resume : {false, true}) {
+    auto other = ArtifactFolder::create(out, resume);
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().kind, ErrorKind::kUsage);
+    EXPECT_NE(other.error().message.find("still goes on"), std::string::npos);
+  }
+  EXPECT_TRUE(std::filesystem::exists(live->path() / "x"));
+}
+
+TEST(ArtifactFolder, WhatAKilledRunLeftIsTakenOver) {
+  auto dir = base::TempDir::create("kw-artifact");
+  ASSERT_TRUE(dir);
+  const auto out = dir->path() / "run", partial = dir->path() / "run.partial";
+  const auto leave = [&] {
+    std::filesystem::create_directories(partial / "programs" / "r0");
+    std::filesystem::create_directories(partial / "best" / "r0");
+    ASSERT_TRUE(base::write_file_atomic(partial / "result.json", "{"));
+  };
+  leave();
+  {
+    auto folder = ArtifactFolder::create(out, true);
+    ASSERT_TRUE(folder) << folder.error().text();
+    EXPECT_TRUE(folder->continues());
+    EXPECT_TRUE(std::filesystem::exists(partial / "best" / "r0"));
+    EXPECT_FALSE(std::filesystem::exists(partial / "programs"));
+    EXPECT_FALSE(std::filesystem::exists(partial / "result.json"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(partial));
+  leave();
+  auto fresh = ArtifactFolder::create(out);
+  ASSERT_TRUE(fresh);
+  EXPECT_FALSE(fresh->continues());
+  EXPECT_TRUE(std::filesystem::is_empty(partial));
+}
+
+TEST(ArtifactFolder, AResumedRunReplacesTheArtifactAtTheEnd) {
+  auto dir = base::TempDir::create("kw-artifact");
+  ASSERT_TRUE(dir);
+  const auto out = dir->path() / "run";
+  std::filesystem::create_directories(out);
+  ASSERT_TRUE(base::write_file_atomic(out / "x", "a file of somebody else"));
+  auto foreign = ArtifactFolder::create(out, true);
+  ASSERT_FALSE(foreign);
+  EXPECT_NE(foreign.error().message.find("no run to resume"), std::string::npos);
+  ASSERT_TRUE(base::write_file_atomic(out / "result.json", "old"));
+  EXPECT_FALSE(ArtifactFolder::create(out));
+  {
+    auto unfinished = ArtifactFolder::create(out, true);
+    ASSERT_TRUE(unfinished) << unfinished.error().text();
+    ASSERT_TRUE(base::write_file_atomic(unfinished->path() / "result.json", "new"));
+  }
+  EXPECT_EQ(*base::read_file(out / "result.json"), "old");
+  auto folder = ArtifactFolder::create(out, true);
+  ASSERT_TRUE(folder && folder->continues());
+  ASSERT_TRUE(base::write_file_atomic(folder->path() / "result.json", "new"));
+  EXPECT_EQ(*base::read_file(out / "result.json"), "old");
+  ASSERT_TRUE(folder->publish());
+  EXPECT_EQ(*base::read_file(out / "result.json"), "new");
+  EXPECT_FALSE(std::filesystem::exists(out / "x"));
+  EXPECT_FALSE(std::filesystem::exists(dir->path() / "run.partial"));
 }
 
 TEST(ArtifactFolder, AppearsWholeOrNotAtAll) {
