@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// y = relu(x wᵀ + b)², f16 with f32 accumulators: stream-K. Every block does the same number of K
+// steps; tiles are cut where a block's share ends. The block with a tile's first steps finishes it:
+// it adds the others' partial sums, in the order of the blocks, so results never vary. `ready[b]`
+// counts the warps of block b whose part of the partial lies in memory; the reader sets it back to
+// 0. Blocks wait for later blocks, so all must be resident: a cooperative launch. Params: ROWS,
+// COLS, DEPTH, STAGES, BLOCKS.
+
+using u16 = unsigned short;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+
+struct alignas(64) TensorMap {
+  unsigned char bytes[128];
+};
+
+constexpr int kTileM = 128, kTileN = 256, kTileK = 64;
+constexpr int kBytesA = kTileM * kTileK * 2, kBytesB = kTileN * kTileK * 2;
+constexpr int kStageBytes = kBytesA + kBytesB;
+constexpr int kChunk = 64;                      // columns of one epilogue round
+constexpr int kStagingBytes = 64 * kChunk * 2;  // of one round of one warpgroup
+constexpr int kSteps = DEPTH / kTileK;
+constexpr int kTilesM = ROWS / kTileM, kTilesN = COLS / kTileN;
+constexpr int kIterations = kTilesM * kTilesN * kSteps;
+constexpr int kPartial = kTileM * kTileN;  // elements of one partial tile
+
+static_assert(ROWS % kTileM == 0 && COLS % kTileN == 0 && DEPTH % kTileK == 0, "");
+
+__device__ __forceinline__ u32 shared_address(const void* p) {
+  return static_cast<u32>(__cvta_generic_to_shared(p));
+}
+
+__device__ __forceinline__ void barrier_init(u32 bar, u32 count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(bar), "r"(count) : "memory");
+}
+
+__device__ __forceinline__ void barrier_expect(u32 bar, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar), "r"(bytes)
+               : "memory");
+}
+
+__device__ __forceinline__ void barrier_arrive(u32 bar) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
+}
+
+__device__ __forceinline__ void barrier_wait(u32 bar, u32 parity) {
+  asm volatile(
+      "{\n"
+      ".reg .pred done;\n"
+      "again:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+      "@done bra over;\n"
+      "bra again;\n"
+      "over:\n"
+      "}\n" ::"r"(bar),
+      "r"(parity)
+      : "memory");
+}
+
+__device__ __forceinline__ void load_tile(u32 to, const TensorMap* map, int c0, int c1, u32 bar) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      " [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+      "l"(map), "r"(c0), "r"(c1), "r"(bar)
+      : "memory");
+}
+
+__device__ __forceinline__ void store_tile(const TensorMap* map, int c0, int c1, u32 from) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map),
+      "r"(c0), "r"(c1), "r"(from)
+      : "memory");
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+// wgmma descriptor of a K-major tile of 128-byte rows, swizzle 128B: groups of 8 rows lie 1024
+// bytes apart. The tile begins at a multiple of 1024; 16 columns further is 32 bytes further.
+__device__ __forceinline__ u64 descriptor(u32 address) {
+  return static_cast<u64>((address & 0x3FFFF) >> 4) | (u64{1} << 16) | (u64{1024 >> 4} << 32) |
+         (u64{1} << 62);
+}
+
+#define D8(i)                                                                                 \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), \
+      "+f"(d[i + 6]), "+f"(d[i + 7])
+#define D32(i) D8(i), D8(i + 8), D8(i + 16), D8(i + 24)
+
+// d += a bᵀ (or d = a bᵀ when `keep` is 0): 64 x 256 x 16.
+__device__ __forceinline__ void multiply(float (&d)[128], u64 a, u64 b, int keep) {
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %130, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, "
+      "%127}, %128, %129, p, 1, 1, 0, 0;\n"
+      "}\n"
+      : D32(0), D32(32), D32(64), D32(96)
+      : "l"(a), "l"(b), "r"(keep));
+}
+
+__device__ __forceinline__ void multiply_fence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void multiply_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+// Until at most `kPending` groups are under way. With none left the accumulators pass through, so
+// that no use of them moves up.
+template <int kPending>
+__device__ __forceinline__ void multiply_wait(float (&d)[128]) {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+  if constexpr (kPending == 0) {
+#pragma unroll
+    for (int i = 0; i < 128; ++i) asm volatile("" : "+f"(d[i])::"memory");
+  }
+}
+
+// Of the 128 threads of consumer `who`.
+__device__ __forceinline__ void group_barrier(int who) {
+  if (who == 0)
+    asm volatile("bar.sync 1, 128;" ::: "memory");
+  else
+    asm volatile("bar.sync 2, 128;" ::: "memory");
+}
+
+__device__ __forceinline__ float2 to_float(u32 pair) {
+  float2 out;
+  asm("{\n.reg .b16 lo, hi;\nmov.b32 {lo, hi}, %2;\ncvt.f32.f16 %0, lo;\ncvt.f32.f16 %1, hi;\n}\n"
+      : "=f"(out.x), "=f"(out.y)
+      : "r"(pair));
+  return out;
+}
+
+__device__ __forceinline__ u32 to_half(float low, float high) {
+  u32 out;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+}
+
+__device__ __forceinline__ void publish(u32* counter) {
+  asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
+__device__ __forceinline__ u32 peek(const u32* counter) {
+  u32 value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(counter) : "memory");
+  return value;
+}
+__device__ __forceinline__ float4 load_fresh(const float4* from) {
+  float4 v;
+  asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "l"(from)
+               : "memory");
+  return v;
+}
+
+__device__ __forceinline__ float squared_relu(float v) {
+  v = v > 0 ? v : 0;
+  return v * v;
+}
+
+// The first kMore blocks do one iteration more than the others.
+constexpr int kEach = kIterations / BLOCKS, kMore = kIterations % BLOCKS;
+__device__ __forceinline__ int begin(int block) {
+  return block * kEach + min(block, kMore);
+}
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+    gemm(const __grid_constant__ TensorMap map_x, const __grid_constant__ TensorMap map_w,
+         const __grid_constant__ TensorMap map_y, const u16* bias, float* partials, u32* ready) {
+  extern __shared__ unsigned char raw[];
+  u32 base = (shared_address(raw) + 1023) & ~1023u;
+  u32 staging = base + STAGES * kStageBytes;
+  u32 barriers = staging + 4 * kStagingBytes;
+  auto full = [&](int stage) { return barriers + 8 * stage; };
+  auto empty = [&](int stage) { return barriers + 8 * (STAGES + stage); };
+
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; ++i) {
+      barrier_init(full(i), 1);
+      barrier_init(empty(i), 8);  // consumer warps
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+
+  int block = blockIdx.x;
+  const int start = begin(block), stop = begin(block + 1);
+  int group = threadIdx.x / 128;
+  if (group == 0) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    if (threadIdx.x == 0) {
+      int stage = 0;
+      u32 phase = 0;
+      for (int i = start; i < stop; ++i) {
+        int tile = i / kSteps, step = i % kSteps;
+        barrier_wait(empty(stage), phase ^ 1);
+        barrier_expect(full(stage), kStageBytes);
+        u32 a = base + stage * kStageBytes;
+        load_tile(a, &map_x, step * kTileK, (tile % kTilesM) * kTileM, full(stage));
+        load_tile(a + kBytesA, &map_w, step * kTileK, (tile / kTilesM) * kTileN, full(stage));
+        if (++stage == STAGES) stage = 0, phase ^= 1;
+      }
+    }
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    int who = group - 1, thread = threadIdx.x % 128, warp = thread / 32, lane = thread % 32;
+    int worker = threadIdx.x - 128;  // among the 256 consumers
+    bool leader = thread == 0;
+    u32 mine = staging + who * 2 * kStagingBytes;
+    int stage = 0;
+    u32 phase = 0;
+    float d[128];
+    for (int i = start; i < stop;) {
+      int tile = i / kSteps, tile_start = tile * kSteps, tile_stop = tile_start + kSteps;
+      int end = min(stop, tile_stop), previous = 0;
+      bool owner = i == tile_start;
+      for (int step = i; step < end; ++step) {
+        barrier_wait(full(stage), phase);
+        u32 at = base + stage * kStageBytes;
+        u64 a = descriptor(at + who * 64 * kTileK * 2), b = descriptor(at + kBytesA);
+        multiply_fence();
+#pragma unroll
+        for (int k = 0; k < kTileK / 16; ++k) multiply(d, a + 2 * k, b + 2 * k, step - i + k > 0);
+        multiply_commit();
+        if (step > i) {
+          multiply_wait<1>(d);
+          if (lane == 0) barrier_arrive(empty(previous));
+        }
+        previous = stage;
+        if (++stage == STAGES) stage = 0, phase ^= 1;
+      }
+      multiply_wait<0>(d);
+      if (lane == 0) barrier_arrive(empty(previous));
+      i = end;
+
+      if (!owner) {
+        // The tile's owner is an earlier block. This happens once per block, in its first tile.
+        float4* to =
+            reinterpret_cast<float4*>(partials + static_cast<long>(block) * kPartial) + worker;
+#pragma unroll
+        for (int j = 0; j < 32; ++j)
+          to[j * 256] = make_float4(d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
+        __syncwarp();
+        if (lane == 0) publish(ready + block);
+        continue;
+      }
+      // The rest of this tile lies with the blocks that follow, the same warps of each.
+      for (int other = block + 1; end < tile_stop; ++other) {
+        if (lane == 0)
+          while (peek(ready + other) < 8) {
+          }
+        __syncwarp();
+        const float4* from =
+            reinterpret_cast<const float4*>(partials + static_cast<long>(other) * kPartial) +
+            worker;
+#pragma unroll
+        for (int j = 0; j < 32; ++j) {
+          float4 v = load_fresh(from + j * 256);
+          d[4 * j] += v.x, d[4 * j + 1] += v.y, d[4 * j + 2] += v.z, d[4 * j + 3] += v.w;
+        }
+        // Both warpgroups have seen the counter before it goes back to 0.
+        asm volatile("bar.sync 3, 256;" ::: "memory");
+        if (worker == 0) ready[other] = 0;
+        end += kEach + (other < kMore);
+      }
+
+      int row = (tile % kTilesM) * kTileM + who * 64, column = (tile / kTilesM) * kTileN;
+#pragma unroll
+      for (int chunk = 0; chunk < kTileN / kChunk; ++chunk) {
+        int buffer = chunk & 1;
+        // The buffer's last store, two rounds ago, must have been read.
+        if (leader) asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory");
+        group_barrier(who);
+#pragma unroll
+        for (int j = 0; j < kChunk / 8; ++j) {
+          int at = column + chunk * kChunk + j * 8 + (lane % 4) * 2;
+          float2 add = to_float(*reinterpret_cast<const u32*>(bias + at));
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            int r = warp * 16 + half * 8 + lane / 4;
+            u32 word =
+                mine + buffer * kStagingBytes + r * 128 + ((j ^ (r & 7)) << 4) + (lane % 4) * 4;
+            const int n = (chunk * (kChunk / 8) + j) * 4 + half * 2;
+            u32 pair = to_half(squared_relu(d[n] + add.x), squared_relu(d[n + 1] + add.y));
+            asm volatile("st.shared.u32 [%0], %1;" ::"r"(word), "r"(pair) : "memory");
+          }
+        }
+        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+        group_barrier(who);
+        if (leader) store_tile(&map_y, column + chunk * kChunk, row, mine + buffer * kStagingBytes);
+      }
+    }
+    if (leader) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  }
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A product whose 168 tiles of 128 x 256 fill 132 multiprocessors 1.27 times: whole tiles leave many idle."""
+
+import torch
+import torch.nn as nn
+
+ROWS, COLUMNS, DEPTH = 1536, 3584, 4096
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(DEPTH, COLUMNS).half()
+
+    def forward(self, x):
+        return torch.square(torch.relu(self.linear(x)))
+
+
+def get_inputs():
+    return [torch.randn(ROWS, DEPTH).half()]
+
+
+def get_init_inputs():
+    return []
