@@ -86,7 +86,7 @@ def test_nvrtc_compiles_without_headers(name):
     lib.nvrtcGetCUBINSize(handle, ctypes.byref(size))
     cubin = ctypes.create_string_buffer(size.value)
     lib.nvrtcGetCUBIN(handle, cubin)
-    for kernel in re.findall(r'extern "C" __global__[^(]*?(?:__launch_bounds__\([^)]*\))?\s*(\w+)\(', source.decode()):
+    for kernel in set(re.findall(r'"kernel": "(\w+)"', json.dumps(program))):
         assert f".text.{kernel}".encode() in cubin.raw, kernel
 
 

@@ -9,7 +9,7 @@ using u32 = unsigned int;
 
 constexpr int kRows = 128, kKeys = 64, kDim = 64;
 constexpr int kTileBytes = kKeys * kDim * 2;
-constexpr float kInfinity = __builtin_huge_valf();
+constexpr float kMasked = -3.0e38f;  // below every capped score
 constexpr float kLog2E = 1.4426950408889634f, kCap = 30.0f, kScale = 0.125f;
 
 // Rows of 128 bytes; 16-byte unit u of row r lies at u ^ (r mod 8).
@@ -81,7 +81,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
 
   float out[8][4] = {};
   // Of row lane / 4 and of the row 8 further.
-  float most[2] = {-kInfinity, -kInfinity}, sum[2] = {0, 0};
+  float most[2] = {kMasked, kMasked}, sum[2] = {0, 0};
   int own = first + warp * 16;  // the warp's first row
 
   for (int tile = 0; tile < tiles; ++tile) {
@@ -115,7 +115,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
         for (int i = 0; i < 4; ++i) {
           s[j][i] = capped(s[j][i]);
           int column = key + j * 8 + lane % 4 * 2 + i % 2, row = own + lane / 4 + i / 2 * 8;
-          if (diagonal && column > row) s[j][i] = -kInfinity;
+          if (diagonal && column > row) s[j][i] = kMasked;
         }
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
