@@ -33,6 +33,9 @@ KW_EXPORT int kw_get_threads(void);
 KW_EXPORT kw_status kw_start_threads(void);
 // Puts idle workers to sleep at once instead of letting them spin for the next launch.
 KW_EXPORT void kw_park(void);
+// Returns when every worker runs, each on a core of its own where there are enough; they then spin
+// for the next launch as after any launch. For a call that is to be timed.
+KW_EXPORT kw_status kw_wake(void);
 
 // Opens a program: the text of program.json and the built object (a shared object on disk).
 KW_EXPORT kw_status kw_open(const char* program_json, const char* object_path, kw_program** out);

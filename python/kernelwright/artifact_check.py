@@ -116,11 +116,8 @@ class ArtifactCheck:
                 while rounds < MIN_ROUNDS or (time.perf_counter() < end and rounds < MAX_ROUNDS):
                     args, kwargs = contents[rounds % CONTENTS]
                     for name in names[rounds % len(names) :] + names[: rounds % len(names)]:
-                        flush()
-                        if self.generated:
-                            native.park()
-                        baselines.settle()
-                        ms[name].append(baselines.timed_call(contenders[name], args, kwargs))
+                        wake = native.wake if name == "dropin" and self.generated else None
+                        ms[name].append(baselines.cold_call(contenders[name], args, kwargs, flush, wake))
                     rounds += 1
             finally:
                 baselines.set_memory(True)

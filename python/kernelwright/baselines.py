@@ -74,7 +74,6 @@ def set_memory(warm: bool) -> None:
 def quiet():
     """No garbage collection in the middle of a sample."""
     was = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -90,6 +89,21 @@ def timed_call(function, args, kwargs) -> float:
     end = time.perf_counter_ns()
     del result
     return (end - begin) / 1e6
+
+
+def cold_call(function, args, kwargs, flush, wake=None) -> float:
+    """Milliseconds of one call with cold caches and awake threads.
+
+    Everybody else's threads are asleep; the function's own are awake, as in a program that calls one module after
+    another: an untimed call wakes them, and they spin for longer than the flush takes. On a virtual machine a
+    sleeping thread can take ten milliseconds to wake. `wake` is for threads that do not spin that long.
+    """
+    settle()
+    function(*args, **kwargs)
+    flush()
+    if wake is not None:
+        wake()
+    return timed_call(function, args, kwargs)
 
 
 class Baselines:
@@ -139,11 +153,9 @@ class Baselines:
         flush = self._flush[0]
         packed = [arguments(inputs) for inputs in self._drawer.contents()]
         out = []
+        set_memory(warm=True)
         with quiet(), torch.inference_mode(), policies.context(self._drawer.subject.policy):
-            function(*packed[0][0], **packed[0][1])
             for call in range(max(0, calls)):
                 args, kwargs = packed[call % len(packed)]
-                flush()
-                settle()
-                out.append(timed_call(function, args, kwargs))
+                out.append(cold_call(function, args, kwargs, flush))
         return out

@@ -51,6 +51,7 @@ def library():
         "kw_set_threads": (ctypes.c_int, [ctypes.c_int]),
         "kw_get_threads": (ctypes.c_int, []),
         "kw_park": (None, []),
+        "kw_wake": (ctypes.c_int, []),
         "kw_open": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, pointers]),
         "kw_close": (None, [ctypes.c_void_p]),
         "kw_buffer_count": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
@@ -87,6 +88,12 @@ def get_threads():
 def park():
     """Puts idle workers to sleep at once."""
     library().kw_park()
+
+
+def wake():
+    """Wakes all workers; they spin for some tens of microseconds."""
+    if library().kw_wake() != 0:
+        raise InputError(_last_error())
 
 
 def cpu_features():

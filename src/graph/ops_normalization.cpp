@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Norms: statistics of the rows, then a pointwise stage.
+// Norms: a mean stage, a stage for the mean of squared deviations (two passes), a pointwise stage.
 #include <fmt/format.h>
 
 #include "graph/op_support.h"
@@ -26,29 +26,18 @@ Expr quotient(Expr value, int64_t count) {
   return binary(ExprOp::kDiv, std::move(value), constant(static_cast<double>(count)));
 }
 
-// Mean and variance by the corrected two-pass algorithm (Chan, Golub and LeVeque, "Algorithms for
-// computing the sample variance", 1983): the second pass also sums the deviations, which are zero
-// but for the rounding of the first mean. Without the correction that rounding stays in every
-// deviation, and on rows of small variance 1 / sqrt(eps) multiplies it.
 Statistics statistics(Lowering& lowering, int input, const Rows& rows) {
-  const TensorType type = {accumulate_dtype(lowering.type(input).dtype), rows.rows, {}};
-  const std::vector<Expr> row = axes_from(0, rows.rows.size());
-  const auto mean_over_row = [&](Expr value) {
-    return lowering.define_temporary(
-        type, reduce_stage(Combiner::kSum, rows.reduce, std::move(value),
-                           quotient(reduced(ScalarKind::kReal), element_count(rows.reduce))));
-  };
-  const Expr value = load_of(lowering, input, rows.element);
-  const int first = mean_over_row(value);
-  const Expr deviation = value - load_of(lowering, first, row);
-  const int shift = mean_over_row(deviation);
-  const int square = mean_over_row(deviation * deviation);
-  const Expr correction = load_of(lowering, shift, row);
+  const DType dtype = accumulate_dtype(lowering.type(input).dtype);
+  const int64_t count = element_count(rows.reduce);
+  Expr value = load_of(lowering, input, rows.element), acc = reduced(ScalarKind::kReal);
   Statistics out;
   out.mean = lowering.define_temporary(
-      type, plain_stage(load_of(lowering, first, row) + correction));
+      {dtype, rows.rows, {}},
+      reduce_stage(Combiner::kSum, rows.reduce, value, quotient(acc, count)));
+  Expr deviation = value - load_of(lowering, out.mean, axes_from(0, rows.rows.size()));
   out.variance = lowering.define_temporary(
-      type, plain_stage(load_of(lowering, square, row) - correction * correction));
+      {dtype, rows.rows, {}},
+      reduce_stage(Combiner::kSum, rows.reduce, deviation * deviation, quotient(acc, count)));
   return out;
 }
 

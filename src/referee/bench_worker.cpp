@@ -263,6 +263,7 @@ class BenchWorker {
         kw_poison_scratch(programs_[static_cast<size_t>(bound->program)].program,
                           0x7b ^ (round & 1));
         flush();
+        kw_wake();
         KW_TRY(double ms, call(*bound));
         reply.ms[who].push_back(ms);
         reply.last[who] = binding;

@@ -63,6 +63,20 @@ TEST(RuntimePool, ResultsOfOneLaunchAreSeenByTheNext) {
   EXPECT_EQ(count.hits, std::vector<int>(513, 300));
 }
 
+TEST(RuntimePool, WakingCountsAsNoLaunchOfAnyones) {
+  for (int threads : {1, 3}) {
+    Pool pool;
+    pool.set_threads(threads);
+    pool.wake();  // also starts them
+    pool.park();
+    pool.wake();
+    auto held = pool.lock();
+    Count count(100);
+    pool.run_ranges(Count::body, &count, 100, 1);
+    EXPECT_EQ(count.hits, std::vector<int>(100, 1));
+  }
+}
+
 struct Team {
   Pool* pool;
   std::vector<int> value, calls;

@@ -36,6 +36,7 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
 
   std::string value;
   ScalarKind kind = nest.body->kind;
+  Real finish_real = real;
   if (nest.combiner == Combiner::kNone) {
     value = printer.print(nest.body);
     text += printer.take(0, 4) + printer.take(1, 4);
@@ -69,14 +70,12 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
     if (arg) {
       kind = ScalarKind::kInt;
       value = "best";
-    } else if (kind == ScalarKind::kReal) {
-      text += fmt::format("    const {0} total = ({0})acc;\n", cpp::real_type(real));
-      value = "total";
     } else {
+      if (kind == ScalarKind::kReal) finish_real = Real::kF64;
       value = "acc";
     }
   }
-  ExprPrinter last(real, nest.extents, "f");
+  ExprPrinter last(finish_real, nest.extents, "f");
   bind_loads(context, {nest.finish}, kernel, last);
   for (int a = 0; a < nest.outer; ++a) last.bind_axis(a, fmt::format("i{}", a), 1);
   if (nest.finish) {

@@ -23,8 +23,6 @@ using rewrite::RowGroup;
 
 namespace {
 
-constexpr int64_t kBlock = 4096;       // elements of a row between two restarts of its sums
-constexpr int64_t kColumnBlock = 256;  // the same along a column
 constexpr int64_t kScratchLimit = 8 << 20;
 constexpr int kShared = -2;  // tensor number of a value that only this kernel knows
 
@@ -220,14 +218,21 @@ class Emitter {
   static ScalarKind value_kind(const RowGroup::Member& member) {
     return member.nest.finish ? member.nest.finish->kind : member.nest.body->kind;
   }
+  // Sums of floats are kept as doubles: a mean must be right to its last bit, since on rows of
+  // small variance a norm multiplies its rounding by 1 / sqrt(eps).
+  Real reduced_real(size_t j) const {
+    const Combiner combiner = group_.members[j].nest.combiner;
+    return combiner == Combiner::kSum || combiner == Combiner::kProd ? Real::kF64 : real_;
+  }
   std::string reduced_type(size_t j) const {
     const ScalarKind kind = group_.members[j].nest.body->kind;
-    return kind == ScalarKind::kReal  ? cpp::real_type(real_)
+    return kind == ScalarKind::kReal  ? cpp::real_type(reduced_real(j))
            : kind == ScalarKind::kInt ? "int64_t"
                                       : "bool";
   }
   std::string zero(size_t j) const {
-    return cpp::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind, real_);
+    return cpp::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind,
+                         reduced_real(j));
   }
 
   // One value per row and lane, in arrays that live across the passes.
@@ -248,8 +253,8 @@ class Emitter {
   }
 
   // A printer for one pass (row axes in loops) or for what lies between passes (outer axes only).
-  ExprPrinter printer_for(int pass, bool between, const std::string& prefix) {
-    ExprPrinter printer(real_, extents_, prefix);
+  ExprPrinter printer_for(int pass, bool between, const std::string& prefix, Real real) {
+    ExprPrinter printer(real, extents_, prefix);
     for (int a = 0; a < outer_; ++a)
       printer.bind_axis(a, fmt::format("i{}", a), a == lane_axis_ ? lane_level_ : 1);
     for (int a = outer_; a < outer_ + rows_axes_ && !between; ++a) {
@@ -295,7 +300,7 @@ class Emitter {
   std::string one_pass(int pass, const std::string& lanes) {
     std::vector<size_t> reductions;
     std::vector<size_t> stored;
-    ExprPrinter printer = printer_for(pass, false, fmt::format("p{}_", pass));
+    ExprPrinter printer = printer_for(pass, false, fmt::format("p{}_", pass), real_);
     std::string updates;
     std::string single_store, single_value, single_out;
     for (size_t j = 0; j < group_.members.size(); ++j) {
@@ -334,14 +339,11 @@ class Emitter {
                                                   : std::to_string(width_);
     for (size_t j : reductions) {
       text += fmt::format(
-          "      {0} total{1}[{2}], acc{1}[{2}];\n      for (int l = 0; l < {2}; ++l) total{1}[l] "
-          "= acc{1}[l] = {3};\n",
+          "      {0} acc{1}[{2}];\n      for (int l = 0; l < {2}; ++l) acc{1}[l] = {3};\n",
           reduced_type(j), j, step, zero(j));
     }
     int indent = 6;
     const int looped = columns_ ? rows_axes_ : rows_axes_ - 1;
-    const bool restart = columns_ && group_.row_length() > 2 * kColumnBlock && !reductions.empty();
-    if (restart) text += "      int steps = 0;\n";
     for (int r = 0; r < looped; ++r) {
       const int a = outer_ + r;
       text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(indent), a,
@@ -356,11 +358,6 @@ class Emitter {
           pad(indent), lanes, lane_axis_);
       text += printer.take(lane_level_, indent + 2) + indented(updates, indent + 2) + pad(indent) +
               "}\n";
-      if (restart) {
-        text += fmt::format("{}if (++steps == {}) {{\n{}  steps = 0;\n", pad(indent), kColumnBlock,
-                            pad(indent)) +
-                fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
-      }
     } else if (reductions.empty()) {
       const int64_t length = extents_.back();
       const std::string lines = printer.take(lane_level_, indent + 4);
@@ -392,25 +389,20 @@ class Emitter {
       }
     } else {
       const int64_t length = extents_.back();
-      const std::string lines = printer.take(lane_level_, indent + 6);
-      text += fmt::format(
-          "{0}for (int64_t b0 = 0; b0 < {1}; b0 += {2}) {{\n{0}  const int64_t b1 = b0 + {2} < {1} "
-          "? b0 + {2} : {1};\n{0}  int64_t i = b0;\n",
-          pad(indent), length, kBlock);
+      const std::string lines = printer.take(lane_level_, indent + 4);
       const std::string body =
-          fmt::format("{}const int64_t i{} = i + l;\n", pad(indent + 6), lane_axis_) + lines +
-          indented(updates, indent + 6);
+          fmt::format("{}const int64_t i{} = i + l;\n", pad(indent + 4), lane_axis_) + lines +
+          indented(updates, indent + 4);
+      text += fmt::format("{}int64_t i = 0;\n", pad(indent));
       text += fmt::format(
-          "{0}  for (; i + {1} <= b1; i += {1}) {{\n#pragma GCC ivdep\n{0}    for (int l = 0; l < "
-          "{1}; ++l) {{\n{2}{0}    }}\n{0}  }}\n",
-          pad(indent), width_, body);
+          "{0}for (; i + {1} <= {2}; i += {1}) {{\n#pragma GCC ivdep\n{0}  for (int l = 0; l < "
+          "{1}; ++l) {{\n{3}{0}  }}\n{0}}}\n",
+          pad(indent), width_, length, body);
       text += fmt::format(
-          "#pragma GCC ivdep\n{0}  for (int l = 0; l < (int)(b1 - i); ++l) {{\n{1}{0}  }}\n",
-          pad(indent), body);
-      text += fold(reductions, width_, indent + 2) + pad(indent) + "}\n";
+          "#pragma GCC ivdep\n{0}for (int l = 0; l < (int)({1} - i); ++l) {{\n{2}{0}}}\n",
+          pad(indent), length, body);
     }
     for (int r = 0; r < looped; ++r) text += pad(indent -= 2) + "}\n";
-    if (columns_) text += fold(reductions, width_, 6);
     for (size_t j : reductions) text += finish_reduction(j, pass, lanes);
     // Values per row must outlive the pass.
     return (columns_ ? "" : declare_scalars(reductions)) + text + "    }\n";
@@ -419,19 +411,6 @@ class Emitter {
   std::string declare_scalars(const std::vector<size_t>& members) const {
     std::string text;
     for (size_t j : members) text += fmt::format("    {} val{};\n", type_of(j), j);
-    return text;
-  }
-
-  std::string fold(const std::vector<size_t>& reductions, int64_t width, int indent) const {
-    std::string text;
-    for (size_t j : reductions) {
-      const Combiner combiner = group_.members[j].nest.combiner;
-      text += fmt::format(
-          "{0}for (int l = 0; l < {1}; ++l) {{ total{2}[l] = {3}; acc{2}[l] = {4}; }}\n",
-          pad(indent), width, j,
-          cpp::combine(combiner, fmt::format("total{}[l]", j), fmt::format("acc{}[l]", j)),
-          zero(j));
-    }
     return text;
   }
 
@@ -453,17 +432,16 @@ class Emitter {
   std::string finish_reduction(size_t j, int pass, const std::string& lanes) {
     const auto& nest = group_.members[j].nest;
     std::string text;
-    std::string reduced = fmt::format("total{}[l]", j);
+    std::string reduced = fmt::format("acc{}[l]", j);
     if (!columns_) {
       text += fmt::format(
           "      for (int h = {0} / 2; h > 0; h /= 2)\n        for (int l = 0; l < h; ++l) "
-          "total{1}[l] = {2};\n",
+          "acc{1}[l] = {2};\n",
           width_, j,
-          cpp::combine(nest.combiner, fmt::format("total{}[l]", j),
-                       fmt::format("total{}[l + h]", j)));
-      reduced = fmt::format("total{}[0]", j);
+          cpp::combine(nest.combiner, fmt::format("acc{}[l]", j), fmt::format("acc{}[l + h]", j)));
+      reduced = fmt::format("acc{}[0]", j);
     }
-    ExprPrinter printer = printer_for(pass, true, fmt::format("f{}_", j));
+    ExprPrinter printer = printer_for(pass, true, fmt::format("f{}_", j), reduced_real(j));
     std::string value = reduced;
     if (nest.finish) {
       printer.bind_reduced(reduced, columns_ ? lane_level_ : 1);
@@ -486,7 +464,7 @@ class Emitter {
     for (size_t j = 0; j < group_.members.size(); ++j) {
       const auto& member = group_.members[j];
       if (plan_.pass[j] != pass || !member.per_row || member.reduces) continue;
-      ExprPrinter printer = printer_for(pass, true, fmt::format("q{}_", j));
+      ExprPrinter printer = printer_for(pass, true, fmt::format("q{}_", j), real_);
       const std::string value = printer.print(member.nest.body);
       const std::string store = store_scalar(j, printer, value, columns_ ? 6 : 4);
       if (!columns_) {

@@ -8,9 +8,9 @@ namespace kernelwright::expert {
 // Reductions, alone or as a row group (softmax, norms, logsumexp): one kernel that makes as few
 // passes over each row as the data flow allows. Vector lanes run along the row (lanes 0), with many
 // partial accumulators, or along the innermost outer axis (lanes 1: columns, channels). Sums
-// restart every block, so that their error grows with the root of the block, not of the row. Knobs:
-// lanes; width (lanes per step); keep (values that several passes need are kept in the worker's
-// scratch, else computed again); stream (the last pass stores past the caches).
+// are kept in fp64. Knobs: lanes; width (lanes per step); keep (values that several passes need are
+// kept in the worker's scratch, else computed again); stream (the last pass stores past the
+// caches).
 class RowFamily : public Family {
  public:
   std::string name() const override { return "row"; }

@@ -85,6 +85,12 @@ kw_status kw_start_threads(void) {
 void kw_park(void) {
   kernelwright::runtime::process_pool().park();
 }
+kw_status kw_wake(void) {
+  return guarded([]() -> kernelwright::Status {
+    kernelwright::runtime::process_pool().wake();
+    return {};
+  });
+}
 
 kw_status kw_open(const char* program_json, const char* object_path, kw_program** out) {
   return guarded([&]() -> kernelwright::Status {

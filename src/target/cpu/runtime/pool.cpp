@@ -97,6 +97,15 @@ void Pool::start_workers() {
   }
 }
 
+void Pool::wake() {
+  std::lock_guard guard(mutex_);
+  // Only workers that run at the same time get past the barrier. The first may share a core with
+  // the caller until the scheduler moves it.
+  for (int round = 0; round < 3; ++round)
+    run_team([](void* pool, int, int64_t, int64_t) { static_cast<Pool*>(pool)->team_barrier(); },
+             this, 1);
+}
+
 void Pool::stop_workers() {
   if (workers_.empty()) return;
   stopping_.store(true);

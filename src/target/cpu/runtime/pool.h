@@ -35,6 +35,8 @@ class Pool {
     std::lock_guard guard(mutex_);
     start_workers();
   }
+  // Returns when every worker is running. Takes the lock itself.
+  void wake();
   // Lets idle workers sleep now. Needs no lock.
   void park() { park_requests_.fetch_add(1, std::memory_order_release); }
 
