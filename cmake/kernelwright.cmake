@@ -101,7 +101,8 @@ endfunction()
 
 # The CUDA driver's functions, opened at run time; the runtime and the cuda target both use them.
 function(kw_cuda_driver)
-  add_library(kw_cuda_driver STATIC ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/driver.cpp)
+  add_library(kw_cuda_driver STATIC
+    ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/driver.cpp ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/device.cpp)
   kw_options(kw_cuda_driver)
   target_compile_options(kw_cuda_driver PRIVATE -fvisibility=hidden)
   target_link_libraries(kw_cuda_driver PUBLIC kw_base ${CMAKE_DL_LIBS})
@@ -117,11 +118,11 @@ endfunction()
 # The runtime is a shared library with the C ABI alone in sight. Its parts are a static library as well, so
 # that unit tests reach them.
 function(kw_runtime)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cpu/runtime/*.cpp)
-  set(api ${PROJECT_SOURCE_DIR}/src/target/cpu/runtime/api.cpp)
-  file(GLOB cuda CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/*.cpp)
-  list(APPEND sources ${cuda})
-  list(REMOVE_ITEM sources ${api} ${PROJECT_SOURCE_DIR}/src/target/cuda/runtime/driver.cpp)
+  set(folder ${PROJECT_SOURCE_DIR}/src/target)
+  file(GLOB sources CONFIGURE_DEPENDS
+    ${folder}/runtime/*.cpp ${folder}/cpu/runtime/*.cpp ${folder}/cuda/runtime/*.cpp)
+  set(api ${folder}/runtime/api.cpp)
+  list(REMOVE_ITEM sources ${api} ${folder}/cuda/runtime/driver.cpp ${folder}/cuda/runtime/device.cpp)
   add_library(kw_runtime_parts STATIC ${sources})
   kw_options(kw_runtime_parts)
   target_compile_options(kw_runtime_parts PRIVATE -fvisibility=hidden)
@@ -166,6 +167,12 @@ function(kw_tests)
     KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_include_directories(kw_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(kw_test_support PUBLIC kw_referee kw_target kw_program kw_graph kw_base GTest::gtest)
+  # Stands in for libcuda.so.1, so that the CUDA runtime is tested without a GPU.
+  add_library(kw_stub_cuda SHARED ${PROJECT_SOURCE_DIR}/tests/stub/cuda_driver.cpp)
+  kw_options(kw_stub_cuda)
+  target_compile_options(kw_stub_cuda PRIVATE -fvisibility=hidden)
+  target_include_directories(kw_stub_cuda PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(kw_stub_cuda PRIVATE fmt::fmt)
   # Runs a graph through the interpreter; tests/python compares it with PyTorch.
   add_executable(kw_interpret ${PROJECT_SOURCE_DIR}/tests/tools/kw_interpret.cpp)
   kw_options(kw_interpret)
@@ -194,6 +201,7 @@ function(kw_tests)
       target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_report kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
+      add_dependencies(kw_${label}_tests kw_stub_cuda)
       if(TARGET kernelwright)
         add_dependencies(kw_${label}_tests kernelwright)
       endif()

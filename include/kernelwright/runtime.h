@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define KW_RUNTIME_ABI 1
+#define KW_RUNTIME_ABI 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,9 +37,13 @@ KW_EXPORT void kw_park(void);
 // for the next launch as after any launch. For a call that is to be timed.
 KW_EXPORT kw_status kw_wake(void);
 
-// Opens a program: the text of program.json and the built object (a shared object on disk).
+// Opens a program: the text of program.json and the built object on disk. Its "target" decides:
+//   cpu   a shared object;
+//   cuda  a cubin. The calling thread's current CUDA context is the program's from then on; where
+//         there is none, the primary context of device 0 (or of $KERNELWRIGHT_CUDA_DEVICE).
 KW_EXPORT kw_status kw_open(const char* program_json, const char* object_path, kw_program** out);
 KW_EXPORT void kw_close(kw_program* program);
+KW_EXPORT const char* kw_target(const kw_program* program);
 
 // Buffers by role: "input" and "output" in the order of their index in the region (indices a
 // program does not use are left out), "weight" and "state" in the order written. Counts and indices
@@ -55,21 +59,38 @@ KW_EXPORT int64_t kw_buffer_bytes(const kw_program* program, const char* role, i
 KW_EXPORT int64_t kw_workspace_bytes(const kw_program* program);
 
 // Runs the `prepare` steps over the weights (pointers in kw_buffer_name order). Must be called
-// before the first kw_run of a program that has weights or prepare steps, and whenever a weight's
+// before the first run of a program that has weights or prepare steps, and whenever a weight's
 // content or address changed. The pointers must stay valid. Weights that are not 64-byte aligned
-// are copied.
+// are copied. `stream` is the target's own: a CUstream for cuda, null for cpu. prepare_on returns
+// when the work is queued (cpu: done), kw_prepare when it is done, on the default stream.
+KW_EXPORT kw_status kw_prepare_on(kw_program* program, const void* const* weights, void* stream);
 KW_EXPORT kw_status kw_prepare(kw_program* program, const void* const* weights);
 
-// Runs the plan: pointers in buffer order by role; `scalars` are the scalar inputs by index (may be
-// null). Every pointer is 64-byte aligned. No allocation (but once after kw_set_threads); returns
-// when the outputs are complete (CPU). One call at a time per program: a concurrent call waits.
+// Runs the plan: pointers in buffer order by role (device memory for cuda); `scalars` are the
+// scalar inputs by index (may be null). Every pointer is 64-byte aligned; outputs and states
+// overlap nothing else. No allocation (cpu: but once after kw_set_threads; cuda: but in the first
+// calls, which build the plan's graph). One call at a time per program: a concurrent call waits.
+// run_on queues the work on `stream` and does not wait (cpu: it is done). Calls on different
+// streams are ordered by the runtime. A stream that is being captured gets plain launches; what is
+// captured then must not be replayed while the same program runs elsewhere. kw_run uses the default
+// stream and returns when the outputs are complete.
+KW_EXPORT kw_status kw_run_on(kw_program* program, const void* const* inputs, void* const* outputs,
+                              void* const* states, const double* scalars, void* stream);
 KW_EXPORT kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                            void* const* states, const double* scalars);
 
 // For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync
-// buffer is zero again (1) or not (0).
+// buffer is zero again (1) or not (0); that one waits for the stream. -1: it could not be read,
+// see kw_last_error().
+KW_EXPORT kw_status kw_poison_scratch_on(kw_program* program, int byte, void* stream);
+KW_EXPORT int kw_sync_is_zero_on(kw_program* program, void* stream);
 KW_EXPORT void kw_poison_scratch(kw_program* program, int byte);
 KW_EXPORT int kw_sync_is_zero(const kw_program* program);
+
+// One JSON object about the program as loaded: {"target", "kernels": {NAME: {"registers",
+// "local_bytes", "shared_bytes", ...}}, "graph": "used" | why not, "nodes", ...}. Valid until the
+// next call for the same program; null on failure.
+KW_EXPORT const char* kw_describe(kw_program* program);
 
 #ifdef __cplusplus
 }

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runtime's C ABI (include/kernelwright/runtime.h) through ctypes. Tensors are integer addresses: no PyTorch here."""
+"""The runtime's C ABI (include/kernelwright/runtime.h) through ctypes. Tensors are integer addresses, streams are integers (CUstream, 0 the
+default): no PyTorch here."""
 
 import ctypes
 import functools
+import json
 import os
 import threading
 from pathlib import Path
 
 from kernelwright.errors import EnvironmentError_, InputError
 
-ABI = 1
+ABI = 2
 _NAME = "libkernelwright_runtime.so"
 _ROLES = ("input", "weight", "output", "state")
 
@@ -44,7 +46,7 @@ def library():
     except (OSError, AttributeError) as error:
         raise EnvironmentError_(f"cannot load the runtime: {error}", path=path) from None
     check_abi(abi, str(path))
-    pointers = ctypes.POINTER(ctypes.c_void_p)
+    pointers, doubles = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_double)
     signatures = {
         "kw_last_error": (ctypes.c_char_p, []),
         "kw_cpu_features": (ctypes.c_char_p, []),
@@ -59,8 +61,14 @@ def library():
         "kw_buffer_index": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]),
         "kw_buffer_bytes": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]),
         "kw_workspace_bytes": (ctypes.c_int64, [ctypes.c_void_p]),
+        "kw_target": (ctypes.c_char_p, [ctypes.c_void_p]),
         "kw_prepare": (ctypes.c_int, [ctypes.c_void_p, pointers]),
-        "kw_run": (ctypes.c_int, [ctypes.c_void_p, pointers, pointers, pointers, ctypes.POINTER(ctypes.c_double)]),
+        "kw_prepare_on": (ctypes.c_int, [ctypes.c_void_p, pointers, ctypes.c_void_p]),
+        "kw_run": (ctypes.c_int, [ctypes.c_void_p, pointers, pointers, pointers, doubles]),
+        "kw_run_on": (ctypes.c_int, [ctypes.c_void_p, pointers, pointers, pointers, doubles, ctypes.c_void_p]),
+        "kw_poison_scratch_on": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]),
+        "kw_sync_is_zero_on": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+        "kw_describe": (ctypes.c_char_p, [ctypes.c_void_p]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
@@ -105,7 +113,8 @@ def _last_error():
 
 
 class Program:
-    """A program ready to run. Addresses must be 64-byte aligned (weights may be anywhere)."""
+    """A program ready to run. Addresses must be 64-byte aligned (weights may be anywhere); of device memory where
+    `target` is "cuda". A program for cuda belongs to the CUDA context that is current when it is opened."""
 
     def __init__(self, program_json, object_path):
         lib = library()
@@ -114,6 +123,7 @@ class Program:
         if lib.kw_open(program_json.encode(), os.fsencode(object_path), ctypes.byref(handle)) != 0:
             raise InputError(_last_error())
         self._handle = handle
+        self.target = lib.kw_target(handle).decode()
         self._ports = {role: self._read_ports(role) for role in _ROLES}
         self.weight_names = [name for name, _, _ in self._ports["weight"]]
         self.state_names = [name for name, _, _ in self._ports["state"]]
@@ -126,7 +136,7 @@ class Program:
         self._inputs = (ctypes.c_void_p * len(self._input_indices))()
         self._outputs = (ctypes.c_void_p * len(self._output_indices))()
         self._states = (ctypes.c_void_p * len(self.state_names))()
-        self._run = lib.kw_run
+        self._run, self._run_on = lib.kw_run, lib.kw_run_on
         self._lock = threading.Lock()
 
     @classmethod
@@ -158,8 +168,9 @@ class Program:
     def workspace_bytes(self):
         return library().kw_workspace_bytes(self._open_handle())
 
-    def prepare(self, weights):
-        """Runs the prepare steps. `weights`: addresses by name, or a list in the order of weight_names."""
+    def prepare(self, weights, stream=None):
+        """Runs the prepare steps. `weights`: addresses by name, or a list in the order of weight_names. With a
+        `stream` the work is queued there; without one it is complete on return."""
         if isinstance(weights, dict):
             missing = [name for name in self.weight_names if name not in weights]
             if missing:
@@ -167,12 +178,17 @@ class Program:
             weights = [weights[name] for name in self.weight_names]
         with self._lock:
             _assign(self._weights, weights, "weights")
-            if library().kw_prepare(self._open_handle(), self._weights) != 0:
+            if stream is None:
+                status = library().kw_prepare(self._open_handle(), self._weights)
+            else:
+                status = library().kw_prepare_on(self._open_handle(), self._weights, stream)
+            if status != 0:
                 raise InputError(_last_error())
 
-    def run(self, inputs, outputs, states=(), scalars=None):
+    def run(self, inputs, outputs, states=(), scalars=None, stream=None):
         """Runs once. `inputs` and `outputs` are the addresses of all the region's tensors in their order; `states`
-        follows state_names, `scalars` the scalar inputs."""
+        follows state_names, `scalars` the scalar inputs. With a `stream` the work is queued there; without one it is
+        complete on return."""
         if not self._all_inputs or len(inputs) != len(self._input_indices):
             inputs = _pick(inputs, self._input_indices, "inputs")
         if not self._all_outputs or len(outputs) != len(self._output_indices):
@@ -187,8 +203,34 @@ class Program:
             if len(states) != len(self.state_names):
                 raise InputError(f"{len(states)} states given, {len(self.state_names)} needed")
             self._states[:] = states
-            if self._run(self._handle, self._inputs, self._outputs, self._states, scalars) != 0:
+            if stream is None:
+                status = self._run(self._handle, self._inputs, self._outputs, self._states, scalars)
+            else:
+                status = self._run_on(self._handle, self._inputs, self._outputs, self._states, scalars, stream)
+            if status != 0:
                 raise InputError(_last_error())
+
+    def poison_scratch(self, byte, stream=None):
+        """Fills scratch memory with a byte."""
+        with self._lock:
+            if library().kw_poison_scratch_on(self._open_handle(), byte, stream) != 0:
+                raise InputError(_last_error())
+
+    def sync_is_zero(self, stream=None):
+        """Whether every sync buffer is zero again; waits for the stream."""
+        with self._lock:
+            zero = library().kw_sync_is_zero_on(self._open_handle(), stream)
+        if zero < 0:
+            raise InputError(_last_error())
+        return zero == 1
+
+    def describe(self):
+        """What the runtime knows of the loaded program: registers and spills per kernel, how the plan is executed."""
+        with self._lock:
+            text = library().kw_describe(self._open_handle())
+        if text is None:
+            raise InputError(_last_error())
+        return json.loads(text)
 
     def close(self):
         with self._lock:

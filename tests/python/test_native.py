@@ -150,7 +150,7 @@ def test_errors_are_one_line(kernels):
 
 
 def test_another_abi_is_refused():
-    with pytest.raises(EnvironmentError_, match="has runtime ABI 7, this kernelwright has 1"):
+    with pytest.raises(EnvironmentError_, match="has runtime ABI 7, this kernelwright has 2"):
         native.check_abi(7, "artifact")
 
 

@@ -41,33 +41,13 @@ void launch_body(void* context, int worker, int64_t begin, int64_t end) {
   launch.op->kernel(&args, begin, end);
 }
 
-template <class Patch>
-kw_value scalar_value(const Patch& patch, double real, int64_t integer, bool from_real) {
-  kw_value value{};
-  switch (patch.dtype) {
-    case graph::DType::kF32:
-      value.f32 = from_real ? static_cast<float>(real) : static_cast<float>(integer);
-      break;
-    case graph::DType::kF64:
-      value.f64 = from_real ? real : static_cast<double>(integer);
-      break;
-    case graph::DType::kI32:
-      value.i32 = static_cast<int32_t>(from_real ? static_cast<int64_t>(real) : integer);
-      break;
-    default:
-      value.i64 = from_real ? static_cast<int64_t>(real) : integer;
-      break;
-  }
-  return value;
-}
-
 void launch(LaunchOp& op, const Execution& execution, const int64_t* counters) {
   for (size_t i = 0; i < op.buffers.size(); ++i)
     op.pointers[i] = execution.slots[op.buffers[i].slot] + op.buffers[i].offset;
   for (const auto& patch : op.scalars)
-    op.values[patch.value] = scalar_value(patch, execution.scalars[patch.scalar], 0, true);
+    op.values[patch.value] = scalar_value(patch.dtype, execution.scalars[patch.scalar]);
   for (const auto& patch : op.steps)
-    op.values[patch.value] = scalar_value(patch, 0, counters[patch.depth], false);
+    op.values[patch.value] = counter_value(patch.dtype, counters[patch.depth]);
   kw_team team{&execution.pool};
   LaunchContext context{&op, &execution, op.team ? &team : nullptr, execution.pool.threads()};
   if (op.team)

@@ -13,14 +13,9 @@
 #include "graph/tensor_type.h"
 #include "kernelwright/kernel_abi.h"
 #include "program/program.h"
+#include "target/runtime/steps.h"
 
 namespace kernelwright::runtime {
-
-// Where an argument points: a slot of the pointer table (one per buffer) and a byte offset into it.
-struct SlotRef {
-  uint32_t slot = 0;
-  int64_t offset = 0;
-};
 
 // A launch with everything worked out that does not change from call to call. `pointers` and
 // `values` are what the kernel sees; the executor fills in the rest just before the launch.
@@ -45,28 +40,6 @@ struct LaunchOp {
   std::vector<void*> pointers;
 };
 
-// A copy or a fill of a box of elements; extents and byte strides are outermost first, the
-// innermost `run_bytes` are contiguous on both sides.
-struct MoveOp {
-  bool fill = false;
-  SlotRef to, from;
-  std::vector<int64_t> extents, to_strides, from_strides;
-  int64_t runs = 1;  // product of extents
-  int64_t run_bytes = 0;
-  int64_t pattern_bytes = 0;  // fill: one element
-  unsigned char pattern[8] = {};
-};
-
-struct RepeatBegin {
-  int64_t count = 0;
-  uint32_t depth = 0;
-};
-struct RepeatEnd {
-  uint32_t begin = 0;  // index of the RepeatBegin
-  uint32_t depth = 0;
-  std::vector<std::pair<uint32_t, uint32_t>> swaps;
-};
-
 using Op = std::variant<LaunchOp, MoveOp, RepeatBegin, RepeatEnd>;
 
 // Steps flattened into one list, walked by index.
@@ -83,11 +56,5 @@ using Kernels = std::map<std::string, kw_kernel>;
 // Flattens validated steps. `kernels` holds every kernel they name.
 Result<Plan> compile_plan(const program::Program& program, const std::vector<program::Step>& steps,
                           const Kernels& kernels);
-
-// Names of all kernels that steps launch, bodies included.
-std::vector<std::string> kernel_names(const std::vector<program::Step>& steps);
-
-// An element of `dtype` with this value, as bytes in memory.
-void encode_element(double value, graph::DType dtype, unsigned char* out);
 
 }  // namespace kernelwright::runtime

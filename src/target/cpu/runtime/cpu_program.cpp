@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "target/cpu/runtime/loaded_program.h"
+#include "target/cpu/runtime/cpu_program.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <set>
 #include <sstream>
+#include <vector>
 
-#include "program/parse.h"
-#include "program/validate.h"
+#include "target/cpu/runtime/arena.h"
 #include "target/cpu/runtime/executor.h"
 #include "target/cpu/runtime/features.h"
+#include "target/cpu/runtime/object.h"
+#include "target/cpu/runtime/plan.h"
 
 namespace kernelwright::runtime {
 namespace {
-
-constexpr int64_t kAlignment = 64;  // kernel_abi.h promises it
-
-int64_t rounded(int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-bool is_aligned(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer) % kAlignment == 0;
-}
 
 Status check_features(const program::Program& program) {
   std::set<std::string> present;
@@ -37,23 +30,43 @@ Status check_features(const program::Program& program) {
   return {};
 }
 
-}  // namespace
-
-Result<std::unique_ptr<LoadedProgram>> LoadedProgram::open(const std::string& json,
-                                                           const std::string& object_path) {
-  auto loaded = std::make_unique<LoadedProgram>();
-  KW_CHECK_OK(loaded->load(json, object_path));
-  return loaded;
+Status no_stream(const void* stream) {
+  if (stream) return fail(ErrorKind::kUsage, "target cpu has no streams: pass null");
+  return {};
 }
 
-Status LoadedProgram::load(const std::string& json, const std::string& object_path) {
-  KW_TRY(program_, program::parse_program(json));
-  if (program_.target != "cpu")
-    return fail(ErrorKind::kInput,
-                fmt::format("a program for target {} cannot run on the cpu", program_.target));
-  KW_CHECK_OK(program::validate(program_));
+class CpuProgram final : public LoadedProgram {
+ public:
+  CpuProgram(program::Program program, program::Layout layout) : LoadedProgram(std::move(program)) {
+    layout_ = std::move(layout);
+  }
+  Status load(const std::string& object_path);
+
+  Status prepare(const void* const* weights, void* stream) override;
+  Status run(const void* const* inputs, void* const* outputs, void* const* states,
+             const double* scalars, void* stream) override;
+  Status wait(void* stream) override { return no_stream(stream); }
+  Status poison_scratch(int byte, void* stream) override;
+  Result<bool> sync_is_zero(void* stream) override;
+  Result<std::string> describe() override { return std::string(R"({"target":"cpu"})"); }
+
+ private:
+  Status reserve_worker_scratch(int threads);
+  Status bind(const std::vector<Port>& ports, const void* const* pointers, const char* role);
+  Status bind_weights(const void* const* weights);
+
+  std::mutex mutex_;
+  KernelObject object_;
+  Plan prepare_plan_, run_plan_;
+  Arena arena_, tables_, worker_scratch_;
+  int64_t worker_stride_ = 0;
+  std::vector<Arena>
+      aligned_weights_;            // copies of weights whose own address is not 64-byte aligned
+  std::vector<std::byte*> slots_;  // by buffer index
+};
+
+Status CpuProgram::load(const std::string& object_path) {
   KW_CHECK_OK(check_features(program_));
-  KW_TRY(layout_, program::lay_out(program_, kAlignment));
   KW_TRY(object_, KernelObject::open(object_path));
   Kernels kernels;
   for (const auto* steps : {&program_.prepare, &program_.run})
@@ -68,64 +81,14 @@ Status LoadedProgram::load(const std::string& json, const std::string& object_pa
   for (size_t i = 0; i < program_.buffers.size(); ++i)
     if (auto it = layout_.offset.find(program_.buffers[i].name); it != layout_.offset.end())
       slots_[i] = arena_.data() + it->second;
-  KW_CHECK_OK(build_tables());
-  build_ports();
-  needs_prepare_ = !weights_.empty() || !program_.prepare.empty();
+  Tables tables = encode_tables(program_, kAlignment);
+  KW_TRY(tables_, Arena::create(static_cast<int64_t>(tables.bytes.size())));
+  if (!tables.bytes.empty()) std::memcpy(tables_.data(), tables.bytes.data(), tables.bytes.size());
+  for (const auto& [slot, offset] : tables.offsets) slots_[slot] = tables_.data() + offset;
   return {};
 }
 
-Status LoadedProgram::build_tables() {
-  int64_t total = 0;
-  auto bytes_of = [](const program::Buffer& buffer) {
-    return static_cast<int64_t>(buffer.table.size() * graph::dtype_bytes(buffer.dtype));
-  };
-  for (const auto& buffer : program_.buffers)
-    if (buffer.role == program::BufferRole::kTable) total += rounded(bytes_of(buffer));
-  KW_TRY(tables_, Arena::create(total));
-  int64_t at = 0;
-  for (size_t i = 0; i < program_.buffers.size(); ++i) {
-    const program::Buffer& buffer = program_.buffers[i];
-    if (buffer.role != program::BufferRole::kTable) continue;
-    slots_[i] = tables_.data() + at;
-    auto* out = reinterpret_cast<unsigned char*>(slots_[i]);
-    for (size_t k = 0; k < buffer.table.size(); ++k)
-      encode_element(buffer.table[k], buffer.dtype, out + k * graph::dtype_bytes(buffer.dtype));
-    at += rounded(bytes_of(buffer));
-  }
-  return {};
-}
-
-void LoadedProgram::build_ports() {
-  for (size_t i = 0; i < program_.buffers.size(); ++i) {
-    const program::Buffer& buffer = program_.buffers[i];
-    Port port{buffer.name, buffer.index, -1, static_cast<int>(i)};
-    if (buffer.typed) {
-      port.bytes = static_cast<int64_t>(graph::dtype_bytes(buffer.dtype));
-      for (const auto& extent : buffer.shape)
-        port.bytes *= program::evaluate(extent, program_.params).value_or(0);
-    }
-    if (buffer.role == program::BufferRole::kWeight || buffer.role == program::BufferRole::kState) {
-      port.name = buffer.weight;
-      (buffer.role == program::BufferRole::kWeight ? weights_ : states_).push_back(port);
-    } else if (buffer.role == program::BufferRole::kInput ||
-               buffer.role == program::BufferRole::kOutput) {
-      (buffer.role == program::BufferRole::kInput ? inputs_ : outputs_).push_back(port);
-    }
-  }
-  for (auto* list : {&inputs_, &outputs_})
-    std::sort(list->begin(), list->end(),
-              [](const Port& a, const Port& b) { return a.index < b.index; });
-}
-
-const std::vector<LoadedProgram::Port>* LoadedProgram::ports(const std::string& role) const {
-  if (role == "input") return &inputs_;
-  if (role == "weight") return &weights_;
-  if (role == "output") return &outputs_;
-  if (role == "state") return &states_;
-  return nullptr;
-}
-
-Status LoadedProgram::reserve_worker_scratch(int threads) {
+Status CpuProgram::reserve_worker_scratch(int threads) {
   int64_t wanted = std::max(prepare_plan_.worker_scratch, run_plan_.worker_scratch);
   if (wanted == 0) return {};
   // A page between workers keeps prefetchers out of each other's scratch.
@@ -135,22 +98,19 @@ Status LoadedProgram::reserve_worker_scratch(int threads) {
   return {};
 }
 
-Status LoadedProgram::bind(const std::vector<Port>& ports, const void* const* pointers,
-                           const char* role) {
+Status CpuProgram::bind(const std::vector<Port>& ports, const void* const* pointers,
+                        const char* role) {
   for (size_t i = 0; i < ports.size(); ++i) {
-    const Port& port = ports[i];
     const void* pointer = pointers ? pointers[i] : nullptr;
-    if (!pointer && port.bytes != 0)
-      return fail(ErrorKind::kInput, fmt::format("{} {} is null", role, port.name));
-    if (!is_aligned(pointer))
-      return fail(ErrorKind::kInput, fmt::format("{} {} is not 64-byte aligned", role, port.name));
+    KW_CHECK_OK(check_pointer(ports[i], pointer, role));
     // The plan never writes through the slot of an input: validate() saw to that.
-    slots_[static_cast<size_t>(port.slot)] = static_cast<std::byte*>(const_cast<void*>(pointer));
+    slots_[static_cast<size_t>(ports[i].slot)] =
+        static_cast<std::byte*>(const_cast<void*>(pointer));
   }
   return {};
 }
 
-Status LoadedProgram::bind_weights(const void* const* weights) {
+Status CpuProgram::bind_weights(const void* const* weights) {
   aligned_weights_.clear();
   for (size_t i = 0; i < weights_.size(); ++i) {
     const Port& port = weights_[i];
@@ -171,7 +131,8 @@ Status LoadedProgram::bind_weights(const void* const* weights) {
   return {};
 }
 
-Status LoadedProgram::prepare(const void* const* weights) {
+Status CpuProgram::prepare(const void* const* weights, void* stream) {
+  KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   needs_prepare_ = true;
   KW_CHECK_OK(bind_weights(weights));
@@ -183,8 +144,9 @@ Status LoadedProgram::prepare(const void* const* weights) {
   return {};
 }
 
-Status LoadedProgram::run(const void* const* inputs, void* const* outputs, void* const* states,
-                          const double* scalars) {
+Status CpuProgram::run(const void* const* inputs, void* const* outputs, void* const* states,
+                       const double* scalars, void* stream) {
+  KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   if (needs_prepare_) return fail(ErrorKind::kInput, "kw_prepare comes before the first kw_run");
   if (run_plan_.scalar_count > 0 && !scalars)
@@ -200,20 +162,33 @@ Status LoadedProgram::run(const void* const* inputs, void* const* outputs, void*
   return {};
 }
 
-void LoadedProgram::poison_scratch(int byte) {
+Status CpuProgram::poison_scratch(int byte, void* stream) {
+  KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   if (layout_.scratch_bytes > 0)
     std::memset(arena_.data() + layout_.packed_bytes + layout_.sync_bytes, byte,
                 static_cast<size_t>(layout_.scratch_bytes));
   if (worker_scratch_.bytes() > 0)
     std::memset(worker_scratch_.data(), byte, static_cast<size_t>(worker_scratch_.bytes()));
+  return {};
 }
 
-bool LoadedProgram::sync_is_zero() const {
+Result<bool> CpuProgram::sync_is_zero(void* stream) {
+  KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   const std::byte* from = arena_.data() + layout_.packed_bytes;
   return std::all_of(from, from + layout_.sync_bytes,
                      [](std::byte b) { return b == std::byte{0}; });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadedProgram>> open_cpu_program(program::Program program,
+                                                        program::Layout layout,
+                                                        const std::string& object_path) {
+  auto loaded = std::make_unique<CpuProgram>(std::move(program), std::move(layout));
+  KW_CHECK_OK(loaded->load(object_path));
+  return loaded;
 }
 
 }  // namespace kernelwright::runtime

@@ -9,13 +9,14 @@
 #include "kernelwright/kernel_abi.h"
 #include "kernelwright/runtime.h"
 #include "target/cpu/runtime/features.h"
-#include "target/cpu/runtime/loaded_program.h"
 #include "target/cpu/runtime/pool.h"
+#include "target/runtime/loaded_program.h"
 
 using kernelwright::runtime::LoadedProgram;
 
 struct kw_program {
   std::unique_ptr<LoadedProgram> loaded;
+  std::string description;
 };
 
 namespace {
@@ -46,6 +47,13 @@ const LoadedProgram::Port* port(const kw_program* program, const char* role, int
   const auto* ports = program && role ? program->loaded->ports(role) : nullptr;
   if (!ports || i < 0 || static_cast<size_t>(i) >= ports->size()) return nullptr;
   return &(*ports)[static_cast<size_t>(i)];
+}
+
+kernelwright::Status present(const kw_program* program, const char* call) {
+  if (!program)
+    return kernelwright::fail(kernelwright::ErrorKind::kUsage,
+                              fmt::format("{}: null program", call));
+  return {};
 }
 
 }  // namespace
@@ -98,12 +106,16 @@ kw_status kw_open(const char* program_json, const char* object_path, kw_program*
       return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_open: null argument");
     *out = nullptr;
     KW_TRY(auto loaded, LoadedProgram::open(program_json, object_path));
-    *out = new kw_program{std::move(loaded)};
+    *out = new kw_program{std::move(loaded), {}};
     return {};
   });
 }
 void kw_close(kw_program* program) {
   delete program;
+}
+
+const char* kw_target(const kw_program* program) {
+  return program ? program->loaded->target().c_str() : nullptr;
 }
 
 int kw_buffer_count(const kw_program* program, const char* role) {
@@ -126,27 +138,65 @@ int64_t kw_workspace_bytes(const kw_program* program) {
   return program ? program->loaded->workspace_bytes() : 0;
 }
 
+kw_status kw_prepare_on(kw_program* program, const void* const* weights, void* stream) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_prepare_on"));
+    return program->loaded->prepare(weights, stream);
+  });
+}
 kw_status kw_prepare(kw_program* program, const void* const* weights) {
   return guarded([&]() -> kernelwright::Status {
-    if (!program)
-      return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_prepare: null program");
-    return program->loaded->prepare(weights);
+    KW_CHECK_OK(present(program, "kw_prepare"));
+    KW_CHECK_OK(program->loaded->prepare(weights, nullptr));
+    return program->loaded->wait(nullptr);
+  });
+}
+
+kw_status kw_run_on(kw_program* program, const void* const* inputs, void* const* outputs,
+                    void* const* states, const double* scalars, void* stream) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_run_on"));
+    return program->loaded->run(inputs, outputs, states, scalars, stream);
   });
 }
 kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                  void* const* states, const double* scalars) {
   return guarded([&]() -> kernelwright::Status {
-    if (!program)
-      return kernelwright::fail(kernelwright::ErrorKind::kUsage, "kw_run: null program");
-    return program->loaded->run(inputs, outputs, states, scalars);
+    KW_CHECK_OK(present(program, "kw_run"));
+    KW_CHECK_OK(program->loaded->run(inputs, outputs, states, scalars, nullptr));
+    return program->loaded->wait(nullptr);
   });
 }
 
+kw_status kw_poison_scratch_on(kw_program* program, int byte, void* stream) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_poison_scratch_on"));
+    return program->loaded->poison_scratch(byte, stream);
+  });
+}
+int kw_sync_is_zero_on(kw_program* program, void* stream) {
+  bool zero = false;
+  kw_status status = guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_sync_is_zero_on"));
+    KW_TRY(zero, program->loaded->sync_is_zero(stream));
+    return {};
+  });
+  return status != 0 ? -1 : zero ? 1 : 0;
+}
 void kw_poison_scratch(kw_program* program, int byte) {
-  if (program) program->loaded->poison_scratch(byte);
+  (void)kw_poison_scratch_on(program, byte, nullptr);
 }
 int kw_sync_is_zero(const kw_program* program) {
-  return program && program->loaded->sync_is_zero() ? 1 : 0;
+  return kw_sync_is_zero_on(const_cast<kw_program*>(program), nullptr) == 1 ? 1 : 0;
+}
+
+const char* kw_describe(kw_program* program) {
+  kw_status status = guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_describe"));
+    KW_TRY(program->description, program->loaded->describe());
+    return {};
+  });
+  return status == 0 ? program->description.c_str() : nullptr;
 }
 
 }  // extern "C"
