@@ -9,9 +9,8 @@
 namespace kernelwright::program {
 
 // Where scratch, packed and sync buffers lie in the runtime's one arena per program: offsets in
-// bytes, 64-byte aligned (256 on CUDA). Scratch buffers whose lifetimes (first write to last read
-// in `run`; a whole repeat counts as one step) do not overlap may share bytes; packed and sync
-// never do.
+// bytes, 64-byte aligned (256 on CUDA). Scratch buffers that are never in use at the same time
+// (liveness.h) may share bytes; packed and sync never do.
 struct Layout {
   std::map<std::string, int64_t> offset;
   std::map<std::string, int64_t> bytes;

@@ -165,6 +165,39 @@ TEST(Layout, ScratchSharesBytesWhenLifetimesAllow) {
   for (const auto& [name, offset] : layout->offset) EXPECT_EQ(offset % 64, 0) << name;
 }
 
+// Two branches of two steps each, written level by level: on the CPU `c` takes the bytes that `a`
+// leaves; on a GPU that would make one branch wait for the other.
+TEST(Layout, BranchesOfAGpuPlanShareNoBytes) {
+  auto text = [](const std::string& target, const std::string& keys, const std::string& more) {
+    auto step = [&](const std::string& args) {
+      return R"({"kernel": "k", "grid": [1], )" + keys + R"("args": [)" + args + "]}";
+    };
+    return R"({"format": 1, "target": ")" + target + R"(", "source": "k.cpp",
+    "buffers": {"x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0}, "z": {"role": "output", "index": 1},
+      "a": {"role": "scratch", "dtype": "f32", "shape": [1000]}, "b": {"role": "scratch", "dtype": "f32", "shape": [1000]},
+      "c": {"role": "scratch", "dtype": "f32", "shape": [1000]}, "d": {"role": "scratch", "dtype": "f32", "shape": [1000]},
+      "e": {"role": "scratch", "dtype": "f32", "shape": [1000]}},
+    "run": [)" +
+           step(R"("x", {"out": "a"})") + ", " + step(R"("a", {"out": "b"})") + ", " +
+           step(R"("x", {"out": "c"})") + ", " + step(R"("c", {"out": "d"})") + ", " +
+           step(R"("b", {"out": "e"})") + ", " + step(R"("e", {"out": "y"})" + more) + ", " +
+           step(R"("d", {"out": "z"})") + "]}";
+  };
+  auto offsets = [](const std::string& json) {
+    auto layout = lay_out(parsed(json), 256);
+    EXPECT_TRUE(layout);
+    return layout->offset;
+  };
+  auto cpu = offsets(text("cpu", "", ""));
+  EXPECT_EQ(cpu.at("a"), cpu.at("c"));
+  auto gpu = offsets(text("cuda", R"("block": [1], )", ""));
+  EXPECT_EQ(gpu.at("a"), gpu.at("e")) << "within a branch bytes are shared";
+  for (const char* one : {"a", "b", "e"})
+    for (const char* other : {"c", "d"}) EXPECT_NE(gpu.at(one), gpu.at(other)) << one << other;
+  auto chain = offsets(text("cuda", R"("block": [1], "pdl": true, )", ""));
+  EXPECT_EQ(chain.at("a"), chain.at("c")) << "dependent launches are a chain";
+}
+
 TEST(Layout, SwappedAndRepeatedScratchIsKeptApart) {
   auto layout = lay_out(parsed(kBaseProgram), 256);
   ASSERT_TRUE(layout);

@@ -31,13 +31,28 @@ Result<DeviceInfo> read_device(const Driver& driver, Device device) {
   return info;
 }
 
+namespace {
+
+// Words for what a compute capability brings: from `low` on, up to `high` where that is given.
+struct FeatureRow {
+  const char* name;
+  int low, high;
+};
+constexpr FeatureRow kFeatures[] = {{"mma_f16", 70, 0},  {"mma_i8", 72, 0},    {"ldmatrix", 75, 0},
+                                    {"cp_async", 80, 0}, {"mma_bf16", 80, 0},  {"mma_tf32", 80, 0},
+                                    {"mma_f64", 80, 0},  {"mma_fp8", 89, 0},   {"cluster", 90, 0},
+                                    {"tma", 90, 0},      {"pdl", 90, 0},       {"mbarrier", 80, 0},
+                                    {"wgmma", 90, 90},   {"tcgen05", 100, 110}};
+
+}  // namespace
+
 bool has_feature(const DeviceInfo& device, const std::string& feature) {
   if (feature == "cooperative") return device.cooperative;
-  if (feature == "cluster") return device.cluster;
-  if (feature == "tma") return device.tensor_map;
-  if (feature == "pdl") return device.major >= 9;
-  if (feature == "wgmma") return device.major == 9;
-  if (feature == "tcgen05") return device.major == 10;
+  if (feature == "cluster" && !device.cluster) return false;
+  if (feature == "tma" && !device.tensor_map) return false;
+  for (const FeatureRow& row : kFeatures)
+    if (feature == row.name)
+      return device.capability() >= row.low && (row.high == 0 || device.capability() <= row.high);
   if (!feature.starts_with("sm_")) return false;
   std::string digits = feature.substr(3);
   bool exact = !digits.empty() && digits.back() == 'a';

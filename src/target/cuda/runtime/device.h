@@ -21,8 +21,8 @@ struct DeviceInfo {
 };
 Result<DeviceInfo> read_device(const Driver& driver, Device device);
 
-// Whether the device has one of the words that a program's "requires" may hold: cooperative,
-// cluster, tma, pdl, wgmma, tcgen05, sm_NN (at least), sm_NNa (exactly).
+// Whether the device has one of the words that a program's "requires" may hold: those of the table
+// in device.cpp, cooperative, sm_NN (at least), sm_NNa (exactly).
 bool has_feature(const DeviceInfo& device, const std::string& feature);
 // kEnvironment, naming the first feature that is missing.
 Status check_features(const DeviceInfo& device, const std::vector<std::string>& required);
