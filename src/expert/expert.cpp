@@ -27,8 +27,9 @@ struct Option {
 
 Result<program::Candidate> build(const rewrite::FusedGraph& graph,
                                  const std::vector<const Option*>& choice,
-                                 const target::MachineModel& model, int threads) {
-  ProgramBuilder builder(graph.tensors, "cpu");
+                                 const target::MachineModel& model, int threads,
+                                 const std::string& target) {
+  ProgramBuilder builder(graph.tensors, target);
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const OpContext context(graph, graph.ops[i], model, threads);
     KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
@@ -49,8 +50,9 @@ class Expert : public program::Proposer {
   Expert(rewrite::FusedGraph graph, target::MachineModel model, ExpertOptions options)
       : graph_(std::move(graph)),
         model_(std::move(model)),
-        options_(options),
-        random_(options.seed) {
+        options_(std::move(options)),
+        families_(families(options_.target)),
+        random_(options_.seed) {
     for (const rewrite::FusedOp& op : graph_.ops) rank(op);
     best_choice_.assign(graph_.ops.size(), 0);
     tried_.resize(graph_.ops.size());
@@ -95,7 +97,7 @@ class Expert : public program::Proposer {
   void rank(const rewrite::FusedOp& op) {
     const OpContext context(graph_, op, model_, options_.threads);
     std::vector<Option> all;
-    for (const Family* family : families()) {
+    for (const Family* family : families_) {
       if (!family->accepts(context)) continue;
       std::vector<Option> own;
       for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {
@@ -104,7 +106,7 @@ class Expert : public program::Proposer {
         own.push_back({family, std::move(schedule), predicted});
       }
       // `general` is the fallback, not an idea.
-      if (family == families().back() && !all.empty()) continue;
+      if (family == families_.back() && !all.empty()) continue;
       all.insert(all.end(), own.begin(), own.end());
     }
     std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) {
@@ -190,7 +192,7 @@ class Expert : public program::Proposer {
     }
     if (proposal.idea.empty())
       proposal.idea = fmt::format("best prediction for each of {} ops", choice.size());
-    KW_TRY(proposal.candidate, build(graph_, options, model_, options_.threads));
+    KW_TRY(proposal.candidate, build(graph_, options, model_, options_.threads, options_.target));
     proposal.proposer = "expert";
     proposal.parent = best_id_;
     choices_[program::candidate_id(proposal.candidate)] = choice;
@@ -200,6 +202,7 @@ class Expert : public program::Proposer {
   rewrite::FusedGraph graph_;
   target::MachineModel model_;
   ExpertOptions options_;
+  const std::vector<const Family*>& families_;
   std::mt19937_64 random_;
   std::vector<std::vector<Option>> ranked_;  // per op, best prediction first
   std::set<Choice> seen_;
@@ -211,21 +214,31 @@ class Expert : public program::Proposer {
   int stale_ = 0;
 };
 
+Result<std::string> known_target(const std::string& wanted) {
+  const std::string target = wanted.empty() ? "cpu" : wanted;
+  if (families(target).empty())
+    return fail(ErrorKind::kUsage, fmt::format("the expert has no dialect for {}", target));
+  return target;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
                                                        const target::MachineModel& model,
                                                        const ExpertOptions& options) {
+  ExpertOptions settled = options;
+  KW_TRY(settled.target, known_target(options.target.empty() ? model.target : options.target));
   return std::unique_ptr<program::Proposer>(
-      std::make_unique<Expert>(rewrite::fuse(region), model, options));
+      std::make_unique<Expert>(rewrite::fuse(region), model, settled));
 }
 
 Result<program::Candidate> naive_program(const graph::StageGraph& region,
                                          const ExpertOptions& options) {
+  KW_TRY(const std::string target, known_target(options.target));
   const rewrite::FusedGraph graph = rewrite::fuse(region, {.enabled = false});
-  const Option general{families().back(), {}, 0};
+  const Option general{families(target).back(), {}, 0};
   const std::vector<const Option*> choice(graph.ops.size(), &general);
-  return build(graph, choice, target::MachineModel{}, options.threads);
+  return build(graph, choice, target::MachineModel{}, options.threads, target);
 }
 
 }  // namespace kernelwright::expert

@@ -14,6 +14,7 @@ struct ExpertOptions {
   target::Policy policy = target::Policy::kStrict;
   int threads = 1;
   uint64_t seed = 1;
+  std::string target;  // whose dialect to write; empty: the machine model's
 };
 
 // The built-in proposer: fuses the region, gives every fused op a family, ranks schedules by the
@@ -23,8 +24,8 @@ Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& 
                                                        const target::MachineModel& model,
                                                        const ExpertOptions& options);
 
-// One plain loop nest per stage: correct for every supported region, and the yardstick for the
-// rest.
+// One plain loop nest per stage for options.target (empty: the CPU): correct for every supported
+// region, and the yardstick for the rest.
 Result<program::Candidate> naive_program(const graph::StageGraph& region,
                                          const ExpertOptions& options);
 

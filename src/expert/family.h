@@ -64,7 +64,8 @@ class Family {
                       ProgramBuilder& builder) const = 0;
 };
 
-// All families; `general`, which accepts everything, comes last.
-const std::vector<const Family*>& families();
+// The families of a target; `general`, which accepts everything, comes last. None for a target
+// without a dialect.
+const std::vector<const Family*>& families(const std::string& target);
 
 }  // namespace kernelwright::expert

@@ -5,77 +5,15 @@
 
 #include <algorithm>
 
-#include "expert/dialects/cpp/expr_printer.h"
-
 namespace kernelwright::expert {
 
 using graph::TensorRole;
-using program::Access;
 using program::BufferRole;
-
-KernelText::KernelText(ProgramBuilder& builder, const std::string& hint)
-    : builder_(builder), name_(builder.fresh_name(hint)) {}
-
-std::string KernelText::pointer(const std::string& buffer, Access access) {
-  for (program::BufferArg& arg : args_) {
-    if (arg.buffer != buffer) continue;
-    if (arg.access != access) arg.access = Access::kReadWrite;
-    return buffer;
-  }
-  program::BufferArg arg;
-  arg.buffer = buffer;
-  arg.access = access;
-  args_.push_back(std::move(arg));
-  return buffer;
-}
-
-std::string KernelText::read(int tensor) {
-  return pointer(builder_.buffer(tensor), Access::kRead);
-}
-std::string KernelText::write(int tensor) {
-  return pointer(builder_.buffer(tensor), Access::kWrite);
-}
-std::string KernelText::read_buffer(const std::string& buffer) {
-  return pointer(buffer, Access::kRead);
-}
-std::string KernelText::write_buffer(const std::string& buffer) {
-  return pointer(buffer, Access::kWrite);
-}
-
-program::Launch KernelText::finish(int64_t grid) {
-  std::string text = helpers;
-  text += fmt::format("extern \"C\" void {}(const kw_args* kw, int64_t begin, int64_t end) {{\n",
-                      name_);
-  program::Launch launch;
-  for (size_t i = 0; i < args_.size(); ++i) {
-    const program::BufferArg& arg = args_[i];
-    const char* type = cpp::c_type(builder_.dtype(arg.buffer));
-    const char* constant = arg.access == Access::kRead ? "const " : "";
-    text += fmt::format("  {0}{1}* __restrict {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type,
-                        arg.buffer, i);
-    launch.args.emplace_back(arg);
-  }
-  text += body + "}\n\n";
-  builder_.add_source(text);
-  launch.kernel = name_;
-  launch.grid = {program::size(grid)};
-  if (grain > 0) launch.grain = program::size(grain);
-  if (scratch_bytes > 0) launch.scratch_bytes = program::size(scratch_bytes);
-  launch.team = team;
-  return launch;
-}
-
-void KernelText::launch(int64_t grid) {
-  builder_.add_run(finish(grid));
-}
-void KernelText::launch_in_prepare(int64_t grid) {
-  builder_.add_prepare(finish(grid));
-}
 
 ProgramBuilder::ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target)
     : tensors_(tensors) {
   program_.target = std::move(target);
-  program_.source = "kernels.cpp";
+  program_.source = program_.target == "cuda" ? "kernels.cu" : "kernels.cpp";
 }
 
 bool ProgramBuilder::is_weight(int index) const {
@@ -198,7 +136,10 @@ program::Candidate ProgramBuilder::finish() {
   }
   program::Candidate candidate;
   candidate.program = program_;
-  candidate.source = "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n\n" + source_;
+  const char* headers = program_.target == "cuda"
+                            ? "#include \"kw_math.h\"\n#include \"kw_memory.h\"\n\n"
+                            : "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n\n";
+  candidate.source = headers + source_;
   return candidate;
 }
 

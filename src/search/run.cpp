@@ -207,6 +207,7 @@ class Run {
       expert_options.policy = session_.policy;
       expert_options.threads = session_.threads;
       expert_options.seed = seed_;
+      expert_options.target = session_.model.target;
       KW_TRY(auto expert, expert::make_expert(run.stages, session_.model, expert_options));
       RegionSearchOptions options;
       options.budget_s = options_.budget_s * share(run);

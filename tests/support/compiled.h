@@ -39,11 +39,12 @@ struct Case {
   program::Candidate candidate;
 };
 
-// Compiles all candidates as one object, runs each by a plain interpreter of the launch plan (two
-// workers in turn, odd ranges) on small random inputs and compares the outputs with
-// graph::interpret(). Returns one line per failure.
+// Compiles all candidates (of one target) as one object, runs each by a plain interpreter of the
+// launch plan on small random inputs and compares the outputs with graph::interpret(). CPU: two
+// workers in turn, odd ranges. CUDA: kernels are emulated (support/cuda_emulation). Returns one
+// line per failure.
 std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance = 2e-5);
 
-target::MachineModel plain_machine();
+target::MachineModel plain_machine(const std::string& target = "cpu");
 
 }  // namespace kernelwright::testing

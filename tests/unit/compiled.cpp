@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "kernelwright/kernel_abi.h"
+#include "target/cpu/device/kw_half.h"
 
 namespace kernelwright::testing {
 
@@ -95,6 +96,15 @@ std::vector<std::byte> encode(const HostTensor& tensor) {
       case DType::kBool:
         put(static_cast<uint8_t>(tensor.data[i] != 0));
         break;
+      case DType::kF16:
+        put(kw_f32_to_f16(static_cast<float>(tensor.data[i])));
+        break;
+      case DType::kBF16:
+        put(kw_f32_to_bf16(static_cast<float>(tensor.data[i])));
+        break;
+      case DType::kU8:
+        put(static_cast<uint8_t>(tensor.data[i]));
+        break;
       default:
         break;
     }
@@ -117,9 +127,16 @@ double decode(const std::byte* from, DType dtype) {
     case DType::kI32:
       return get(int32_t{});
     case DType::kBool:
+    case DType::kU8:
       return get(uint8_t{});
+    case DType::kF16:
+    case DType::kBF16: {
+      uint16_t bits = 0;
+      std::memcpy(&bits, from, sizeof bits);
+      return static_cast<double>(dtype == DType::kF16 ? kw_f16_to_f32(bits) : kw_bf16_to_f32(bits));
+    }
     default:
-      return 0;
+      return std::nan("");
   }
 }
 
@@ -127,25 +144,64 @@ int64_t number(const program::SizeExpr& expr, int64_t fallback) {
   return expr.text.empty() ? fallback : std::stoll(expr.text);
 }
 
-struct Memory {
-  std::vector<std::byte> bytes;
+// A buffer between two guards.
+class Memory {
+ public:
+  static constexpr size_t kGuard = 256;
+  explicit Memory(size_t size = 0)
+      : size_(size), bytes_(size + 2 * kGuard + 256, std::byte{0xa5}) {}
   std::byte* data() {
-    void* pointer = bytes.data();
-    size_t space = bytes.size();
-    return static_cast<std::byte*>(std::align(64, bytes.size() - 64, pointer, space));
+    const auto begin = reinterpret_cast<uintptr_t>(bytes_.data()) + kGuard;
+    return bytes_.data() + kGuard + ((256 - begin % 256) % 256);
   }
-  explicit Memory(size_t size = 0) : bytes(size + 128, std::byte{0xa5}) {}
+  void clear() { std::fill(data(), data() + size_, std::byte{0}); }
+  // Whether nothing was written beside it.
+  bool whole() {
+    for (size_t i = 0; i < kGuard; ++i) {
+      if (data()[size_ + i] != std::byte{0xa5}) return false;
+    }
+    for (std::byte* p = bytes_.data(); p < data(); ++p) {
+      if (*p != std::byte{0xa5}) return false;
+    }
+    return true;
+  }
+
+ private:
+  size_t size_;
+  std::vector<std::byte> bytes_;
 };
 
 constexpr int kWorkers = 2;
+
+std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string, Memory>& memory) {
+  std::vector<void*> buffers;
+  for (const program::Arg& arg : step.args)
+    buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
+  return buffers;
+}
+
+using EmulatedLaunch = const char* (*)(void**, const unsigned*, const unsigned*, long);
+
+std::string launch_emulated(void* library, const std::string& prefix, const program::Launch& step,
+                            std::map<std::string, Memory>& memory) {
+  auto* kernel =
+      reinterpret_cast<EmulatedLaunch>(dlsym(library, (prefix + step.kernel + "_launch").c_str()));
+  if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
+  std::vector<void*> buffers = buffers_of(step, memory);
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  for (size_t d = 0; d < step.grid.size(); ++d)
+    grid[d] = static_cast<unsigned>(number(step.grid[d], 1));
+  for (size_t d = 0; d < step.block.size(); ++d)
+    block[d] = static_cast<unsigned>(number(step.block[d], 1));
+  const char* fault = kernel(buffers.data(), grid, block, number(step.shared_bytes, 0));
+  return fault == nullptr ? "" : step.kernel + ": " + fault;
+}
 
 std::string launch(void* library, const std::string& prefix, const program::Launch& step,
                    std::map<std::string, Memory>& memory) {
   auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
-  std::vector<void*> buffers;
-  for (const program::Arg& arg : step.args)
-    buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
+  std::vector<void*> buffers = buffers_of(step, memory);
   int64_t grid = 1;
   for (const auto& extent : step.grid) grid *= number(extent, 1);
   std::vector<Memory> scratch;
@@ -164,6 +220,29 @@ std::string launch(void* library, const std::string& prefix, const program::Laun
     worker = (worker + 1) % kWorkers;
   }
   return "";
+}
+
+// A function of one signature per kernel, through which the test launches it.
+std::string emulated_launches(const program::Program& program, const std::string& prefix) {
+  std::string text;
+  for (const auto* steps : {&program.prepare, &program.run}) {
+    for (const program::Step& step : *steps) {
+      const auto* one = std::get_if<program::Launch>(&step.action);
+      if (one == nullptr) continue;
+      std::string types, values;
+      for (size_t a = 0; a < one->args.size(); ++a) {
+        types += a == 0 ? "void*" : ", void*";
+        values += fmt::format("{}a[{}]", a == 0 ? "" : ", ", a);
+      }
+      text += fmt::format(
+          "extern \"C\" const char* {0}{1}_launch(void** args, const unsigned* grid, const "
+          "unsigned* "
+          "block, long shared) {{\n  return kw_emulated_launch([](void** a) {{ "
+          "((void (*)({2})){0}{1})({3}); }}, args, grid, block, shared);\n}}\n",
+          prefix, one->kernel, types, values);
+    }
+  }
+  return text;
 }
 
 std::string run_case(void* library, const std::string& prefix, const Case& c, double tolerance) {
@@ -187,8 +266,7 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     size_t size = graph::dtype_bytes(buffer.dtype);
     for (const auto& extent : buffer.shape) size *= static_cast<size_t>(number(extent, 1));
     Memory block(size);
-    if (buffer.role == program::BufferRole::kSync)
-      std::fill(block.bytes.begin(), block.bytes.end(), std::byte{0});
+    if (buffer.role == program::BufferRole::kSync) block.clear();
     for (const auto& [t, host] : bindings) {
       const auto& tensor = c.graph->tensors[static_cast<size_t>(t)];
       const bool mine = (buffer.role == program::BufferRole::kInput &&
@@ -205,8 +283,14 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     for (const program::Step& step : *steps) {
       const auto* one = std::get_if<program::Launch>(&step.action);
       if (one == nullptr) return "step that the test cannot run";
-      if (std::string error = launch(library, prefix, *one, memory); !error.empty()) return error;
+      const std::string error = c.candidate.program.target == "cuda"
+                                    ? launch_emulated(library, prefix, *one, memory)
+                                    : launch(library, prefix, *one, memory);
+      if (!error.empty()) return error;
     }
+  }
+  for (auto& [name, block] : memory) {
+    if (!block.whole()) return "wrote beside " + name;
   }
   auto expected = graph::interpret(*c.graph, bindings);
   if (!expected) return expected.error().text();
@@ -230,9 +314,17 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
 
 }  // namespace
 
-target::MachineModel plain_machine() {
+target::MachineModel plain_machine(const std::string& target) {
   target::MachineModel model;
-  model.target = "cpu";
+  model.target = target;
+  if (target == "cuda") {
+    model.threads = 132;
+    model.vector_bytes = 16;
+    model.levels = {{"L2", 50 << 20, 5.5e12, 5e12}, {"DRAM", 0, 3.1e12, 3.0e12}};
+    model.rates = {{"fma", DType::kF32, 6e13}, {"fma", DType::kF64, 3e13}};
+    model.launch_s = 2e-6;
+    return model;
+  }
   model.threads = 2;
   model.vector_bytes = 64;
   model.levels = {{"L1", 65536, 4e11, 2e11},
@@ -247,31 +339,34 @@ target::MachineModel plain_machine() {
 std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance) {
   auto dir = base::TempDir::create("kw-expert-test");
   if (!dir) return {dir.error().text()};
+  const bool emulated = !cases.empty() && cases[0].candidate.program.target == "cuda";
   std::string source;
   for (size_t i = 0; i < cases.size(); ++i) {
     static const std::regex kernel_name("\\bk([0-9]+)_");
     source +=
         std::regex_replace(cases[i].candidate.source, kernel_name, fmt::format("c{}_k$1_", i));
+    if (emulated) source += emulated_launches(cases[i].candidate.program, fmt::format("c{}_", i));
   }
   const auto source_path = dir->path() / "kernels.cpp", object_path = dir->path() / "kernels.so";
   if (auto written = base::write_file_atomic(source_path, source); !written)
     return {written.error().text()};
   const std::string root = KW_SOURCE_DIR;
   base::ProcessSpec spec;
-  spec.argv = {"g++",
-               "-std=c++20",
-               "-O1",
-               "-march=native",
-               "-fopenmp-simd",
-               "-fno-math-errno",
-               "-Wno-psabi",
-               "-shared",
-               "-fPIC",
-               "-I" + root + "/include",
-               "-I" + root + "/src/target/cpu/device",
-               "-o",
-               object_path,
-               source_path};
+  spec.argv = {
+      "g++",
+      "-std=c++20",
+      "-O1",
+      "-march=native",
+      "-fopenmp-simd",
+      "-fno-math-errno",
+      "-Wno-psabi",
+      "-shared",
+      "-fPIC",
+      "-I" + root + "/include",
+      "-I" + root + (emulated ? "/tests/support/cuda_emulation" : "/src/target/cpu/device"),
+      "-o",
+      object_path,
+      source_path};
   auto built = base::run_process(spec);
   if (!built) return {built.error().text()};
   if (!built->ok()) {

@@ -24,15 +24,26 @@ using kernelwright::testing::at_index;
 using kernelwright::testing::Case;
 using kernelwright::testing::Stages;
 
+// Every test runs once per target; programs for CUDA are emulated.
+class ExpertPrograms : public ::testing::TestWithParam<std::string> {
+ protected:
+  void add_cases(std::vector<Case>& cases, const std::string& name, const graph::StageGraph& graph,
+                 int count = 4);
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, ExpertPrograms, ::testing::Values("cpu", "cuda"),
+                         [](const auto& param) { return param.param; });
+
 // The naive program and the first `count` proposals for a graph.
-void add_cases(std::vector<Case>& cases, const std::string& name, const graph::StageGraph& graph,
-               int count = 4) {
+void ExpertPrograms::add_cases(std::vector<Case>& cases, const std::string& name,
+                               const graph::StageGraph& graph, int count) {
   ExpertOptions options;
   options.threads = 2;
+  options.target = GetParam();
   auto naive = naive_program(graph, options);
   ASSERT_TRUE(naive.has_value()) << naive.error().text();
   cases.push_back({name + " naive", &graph, *naive});
-  auto expert = make_expert(graph, kernelwright::testing::plain_machine(), options);
+  auto expert = make_expert(graph, kernelwright::testing::plain_machine(GetParam()), options);
   ASSERT_TRUE(expert.has_value()) << expert.error().text();
   auto proposals = (*expert)->propose(count);
   ASSERT_TRUE(proposals.has_value()) << proposals.error().text();
@@ -55,7 +66,7 @@ Expr relu(const Expr& x) {
   return graph::binary(ExprOp::kMax, x, constant(0));
 }
 
-TEST(ExpertPrograms, Pointwise) {
+TEST_P(ExpertPrograms, Pointwise) {
   std::vector<Case> cases;
   Stages simple;
   const int x = simple.input({3, 70});
@@ -97,7 +108,7 @@ TEST(ExpertPrograms, Pointwise) {
   expect_right(cases);
 }
 
-TEST(ExpertPrograms, EveryCombiner) {
+TEST_P(ExpertPrograms, EveryCombiner) {
   std::vector<Case> cases;
   std::vector<Stages> all(7);
   const Combiner combiners[] = {Combiner::kSum, Combiner::kProd,   Combiner::kMax,
@@ -161,7 +172,7 @@ Stages matmul(int64_t m, int64_t n, int64_t k, DType dtype, bool weight, bool tr
   return s;
 }
 
-TEST(ExpertPrograms, Matmul) {
+TEST_P(ExpertPrograms, Matmul) {
   std::vector<Case> cases;
   std::vector<Stages> all;
   all.push_back(matmul(37, 53, 29, DType::kF32, false, false));
@@ -193,7 +204,7 @@ TEST(ExpertPrograms, Matmul) {
   expect_right(cases);
 }
 
-TEST(ExpertPrograms, Convolution) {
+TEST_P(ExpertPrograms, Convolution) {
   std::vector<Case> cases;
   std::vector<Stages> all;
   all.push_back(convolution(2, 3, 7, 11, 3, 1, 1, 1));
@@ -227,7 +238,7 @@ Stages softmax(graph::Shape shape, int over) {
   return s;
 }
 
-TEST(ExpertPrograms, Rows) {
+TEST_P(ExpertPrograms, Rows) {
   std::vector<Case> cases;
   std::vector<Stages> all;
   all.push_back(softmax({3, 5, 67}, 2));
@@ -288,7 +299,7 @@ TEST(ExpertPrograms, Rows) {
   expect_right(cases);
 }
 
-TEST(ExpertPrograms, Pooling) {
+TEST_P(ExpertPrograms, Pooling) {
   std::vector<Case> cases;
   Stages average;
   const int x = average.input({2, 3, 50});
@@ -322,7 +333,7 @@ TEST(ExpertPrograms, Pooling) {
   expect_right(cases);
 }
 
-TEST(ExpertPrograms, RandomShapes) {
+TEST_P(ExpertPrograms, RandomShapes) {
   std::mt19937 random(20);
   auto up_to = [&](int64_t most) {
     return std::uniform_int_distribution<int64_t>(1, most)(random);

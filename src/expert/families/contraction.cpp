@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "expert/dialects/cpp/kernel_text.h"
 #include "expert/emit_util.h"
 #include "expert/families/contraction_plan.h"
 
 namespace kernelwright::expert {
 
-using cpp::ExprPrinter;
-using cpp::Real;
+using code::ExprPrinter;
+using code::Real;
 using graph::Expr;
 using rewrite::Contraction;
 
@@ -35,7 +36,7 @@ class Emitter {
         c_(*plan.c),
         builder_(builder),
         real_(plan.wide ? Real::kF64 : Real::kF32),
-        type_(cpp::real_type(real_)),
+        type_(code::real_type(real_)),
         extents_(c_.nest.extents) {}
 
   void emit() {
@@ -422,7 +423,7 @@ class Emitter {
       const std::string body = fmt::format("{}const {} acc = row[l];\n", pad(in + 4), type_) +
                                printer.take(4, in + 4) +
                                fmt::format("{}{}[{}] = {};\n", pad(in + 4), out, at,
-                                           cpp::to_stored(value, stored, kind));
+                                           code::to_stored(value, stored, kind));
       return inside + lane_loop(body, in + 2, false) + pad(in) + "}\n";
     });
     return text;

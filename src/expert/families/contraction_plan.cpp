@@ -49,7 +49,7 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
   if (context.facts) return *context.facts;
   const rewrite::Contraction& c = *context.contraction();
   auto facts = std::make_shared<ContractionFacts>();
-  facts->wide = real_of(context, c.nest) == cpp::Real::kF64;
+  facts->wide = real_of(context, c.nest) == code::Real::kF64;
   facts->lanes = context.vector_bytes() / (facts->wide ? 8 : 4);
   facts->batch = c.extent(c.batch);
   facts->m = c.extent(c.m);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "expert/families/contraction.h"
+#include "expert/families/cuda/general.h"
+#include "expert/families/cuda/pointwise.h"
+#include "expert/families/cuda/row.h"
+#include "expert/families/cuda/window.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
 #include "expert/families/row.h"
@@ -7,7 +11,9 @@
 
 namespace kernelwright::expert {
 
-const std::vector<const Family*>& families() {
+namespace {
+
+const std::vector<const Family*>& cpu_families() {
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
   static const RowFamily row;
@@ -15,6 +21,23 @@ const std::vector<const Family*>& families() {
   static const GeneralFamily general;
   static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &window, &general};
   return all;
+}
+
+const std::vector<const Family*>& cuda_families() {
+  static const cuda::Pointwise pointwise;
+  static const cuda::Row row;
+  static const cuda::Window window;
+  static const cuda::General general;
+  static const std::vector<const Family*> all = {&pointwise, &row, &window, &general};
+  return all;
+}
+
+}  // namespace
+
+const std::vector<const Family*>& families(const std::string& target) {
+  static const std::vector<const Family*> none;
+  if (target == "cpu") return cpu_families();
+  return target == "cuda" ? cuda_families() : none;
 }
 
 }  // namespace kernelwright::expert

@@ -3,33 +3,29 @@
 
 #include <fmt/format.h>
 
-#include "expert/dialects/cpp/reduce.h"
+#include "expert/dialects/cpp/kernel_text.h"
+#include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "rewrite/nest.h"
 
 namespace kernelwright::expert {
 
-using cpp::ExprPrinter;
-using cpp::Real;
+using code::ExprPrinter;
+using code::Real;
 using graph::Combiner;
 using graph::Expr;
 using graph::ScalarKind;
 using rewrite::Nest;
 
-namespace {
-
-void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuilder& builder) {
-  const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
+std::string general_point(const OpContext& context, const Nest& nest, KernelArguments& kernel,
+                          const code::Spelling& spelling) {
   const graph::DType stored = context.type(nest.output).dtype;
   const Real real = real_of(context, nest);
-  KernelText kernel(builder, "general_" + nest.origin);
-  ExprPrinter printer(real, nest.extents);
+  ExprPrinter printer(real, nest.extents, "v", spelling);
   bind_loads(context, {nest.body, nest.finish}, kernel, printer);
   const std::string out = kernel.write(nest.output);
   const int levels = nest.rank() - nest.outer;
-  std::string& text = kernel.body;
-  text += "  for (int64_t point = begin; point < end; ++point) {\n" +
-          decode_axes("point", nest.extents, 0, nest.outer, 4);
+  std::string text = decode_axes("point", nest.extents, 0, nest.outer, 4, "i", spelling.index);
   for (int a = 0; a < nest.outer; ++a) printer.bind_axis(a, fmt::format("i{}", a), 1);
   for (int a = nest.outer; a < nest.rank(); ++a)
     printer.bind_axis(a, fmt::format("i{}", a), 2 + a - nest.outer);
@@ -41,30 +37,31 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
     value = printer.print(nest.body);
     text += printer.take(0, 4) + printer.take(1, 4);
   } else {
-    const bool arg = cpp::is_arg(nest.combiner);
+    const bool arg = code::is_arg(nest.combiner);
     // Long sums in one accumulator want more digits than they are stored with.
-    const std::string type = kind == ScalarKind::kReal  ? (arg ? cpp::real_type(real) : "double")
+    const std::string type = kind == ScalarKind::kReal  ? (arg ? code::real_type(real) : "double")
                              : kind == ScalarKind::kInt ? "int64_t"
                                                         : "bool";
     const Real wide = arg ? real : Real::kF64;
     if (arg) text += "    int64_t best = 0, position = 0;\n";
     const std::string term = printer.print(nest.body);
     text += printer.take(0, 4) + printer.take(1, 4);
-    text += fmt::format("    {} acc = {};\n", type, cpp::identity(nest.combiner, kind, wide));
+    text += fmt::format("    {} acc = {};\n", type,
+                        code::identity(nest.combiner, kind, wide, spelling));
     for (int r = 0; r < levels; ++r) {
       const int a = nest.outer + r;
-      text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(4 + 2 * r), a,
-                          nest.extents[static_cast<size_t>(a)]);
+      text += fmt::format("{0}for ({3} i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(4 + 2 * r), a,
+                          nest.extents[static_cast<size_t>(a)], spelling.index);
       text += printer.take(2 + r, 6 + 2 * r);
     }
     const std::string inside = pad(4 + 2 * levels);
     if (arg) {
       text += fmt::format(
           "{}if (position == 0 || ({})) {{ acc = {}; best = position; }}\n{}++position;\n", inside,
-          cpp::takes_over(nest.combiner, term, "acc"), term, inside);
+          code::takes_over(nest.combiner, term, "acc"), term, inside);
     } else {
       const std::string cast = kind == ScalarKind::kReal ? "(double)" + term : term;
-      text += fmt::format("{}acc = {};\n", inside, cpp::combine(nest.combiner, "acc", cast));
+      text += fmt::format("{}acc = {};\n", inside, code::combine(nest.combiner, "acc", cast));
     }
     for (int r = levels - 1; r >= 0; --r) text += pad(4 + 2 * r) + "}\n";
     if (arg) {
@@ -75,7 +72,7 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
       value = "acc";
     }
   }
-  ExprPrinter last(finish_real, nest.extents, "f");
+  ExprPrinter last(finish_real, nest.extents, "f", spelling);
   bind_loads(context, {nest.finish}, kernel, last);
   for (int a = 0; a < nest.outer; ++a) last.bind_axis(a, fmt::format("i{}", a), 1);
   if (nest.finish) {
@@ -85,11 +82,9 @@ void emit_stage(const OpContext& context, const graph::Stage& stage, ProgramBuil
   }
   const std::string at = last.print(nest.store);
   text += last.take(0, 4) + last.take(1, 4);
-  text += fmt::format("    {}[{}] = {};\n  }}\n", out, at, cpp::to_stored(value, stored, kind));
-  kernel.launch(std::max<int64_t>(1, nest.outer_points()));
+  text += fmt::format("    {}[{}] = {};\n", out, at, code::to_stored(value, stored, kind));
+  return text;
 }
-
-}  // namespace
 
 double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
   double points = 0;
@@ -104,7 +99,13 @@ double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& 
 
 Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule,
                            ProgramBuilder& builder) const {
-  for (const auto& stage : context.op.stages) emit_stage(context, stage, builder);
+  for (const auto& stage : context.op.stages) {
+    const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
+    KernelText kernel(builder, "general_" + nest.origin);
+    const std::string point = general_point(context, nest, kernel, code::cpp_spelling());
+    kernel.body = "  for (int64_t point = begin; point < end; ++point) {\n" + point + "  }\n";
+    kernel.launch(std::max<int64_t>(1, nest.outer_points()));
+  }
   return {};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "expert/dialects/kernel_arguments.h"
+#include "expert/dialects/spelling.h"
 #include "expert/family.h"
 
 namespace kernelwright::expert {
@@ -15,5 +17,10 @@ class GeneralFamily : public Family {
   Status emit(const OpContext& context, const Schedule& schedule,
               ProgramBuilder& builder) const override;
 };
+
+// Statements that compute one element of a nest's output, with all its reduction loops. The element
+// is number `point`, a variable of the spelling's index type.
+std::string general_point(const OpContext& context, const rewrite::Nest& nest,
+                          KernelArguments& kernel, const code::Spelling& spelling);
 
 }  // namespace kernelwright::expert

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 
+#include "expert/dialects/cpp/kernel_text.h"
 #include "expert/emit_util.h"
 
 namespace kernelwright::expert {
 
-using cpp::ExprPrinter;
+using code::ExprPrinter;
 using graph::Combiner;
 using graph::Expr;
 using graph::ExprNode;
@@ -113,7 +114,7 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
   const std::string out = kernel.write(nest.output);
   for (int a = 0; a < nest.outer; ++a)
     printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : a == crossing ? 2 : 1);
-  const std::string value = cpp::to_stored(printer.print(nest.body), stored, nest.body->kind);
+  const std::string value = code::to_stored(printer.print(nest.body), stored, nest.body->kind);
   const std::string at = printer.print(nest.store);
   std::string& text = kernel.body;
   const std::string before = printer.take(0, 2), per_row = printer.take(1, 4),
@@ -167,7 +168,7 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
   if (stream) {
     kernel.helpers = stream_helper();
     text += fmt::format("    for (int64_t block = lo; block < hi; block += {0}) {{\n", kBuffered);
-    text += fmt::format("      alignas(64) {} line[{}];\n", cpp::c_type(stored), kBuffered);
+    text += fmt::format("      alignas(64) {} line[{}];\n", code::c_type(stored), kBuffered);
     text += fmt::format("      const int64_t count = hi - block < {0} ? hi - block : {0};\n",
                         kBuffered);
     text += fmt::format(
@@ -176,7 +177,7 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
         inner);
     text += printer.take(3, 8) + fmt::format("        line[k] = {};\n      }}\n", value);
     text += fmt::format("      const int64_t i{} = block;\n", inner);
-    ExprPrinter where(cpp::Real::kF32, nest.extents, "w");
+    ExprPrinter where(code::Real::kF32, nest.extents, "w");
     for (int a = 0; a < nest.outer; ++a)
       where.bind_axis(a, fmt::format("i{}", a), a == inner ? 3 : 1);
     const std::string to = where.print(nest.store);

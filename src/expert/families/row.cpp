@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "expert/dialects/cpp/reduce.h"
+#include "expert/dialects/cpp/kernel_text.h"
+#include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
-#include "rewrite/row_group.h"
+#include "expert/families/row_plan.h"
 
 namespace kernelwright::expert {
 
-using cpp::ExprPrinter;
-using cpp::Real;
+using code::ExprPrinter;
+using code::Real;
 using graph::Combiner;
 using graph::Expr;
 using graph::ExprNode;
@@ -24,132 +25,12 @@ using rewrite::RowGroup;
 namespace {
 
 constexpr int64_t kScratchLimit = 8 << 20;
-constexpr int kShared = -2;  // tensor number of a value that only this kernel knows
-
-bool is_output(const OpContext& context, int tensor) {
-  return std::find(context.op.outputs.begin(), context.op.outputs.end(), tensor) !=
-         context.op.outputs.end();
-}
-
-bool reads(const RowGroup::Member& member, int tensor) {
-  bool found = false;
-  for (const Expr& expr : {member.nest.body, member.nest.finish}) {
-    if (!expr) continue;
-    graph::visit(expr, [&](const ExprNode& node) {
-      found |= node.op == ExprOp::kLoad && node.tensor == tensor;
-    });
-  }
-  return found;
-}
-
-// The group as it will be emitted: which pass makes what.
-struct Passes {
-  RowGroup group;
-  std::vector<int> pass;   // per member
-  std::vector<bool> kept;  // row tensors that a later pass reads from scratch
-  int count = 1;
-};
-
-// A dear subexpression of a reduction that a later member along the row computes again (softmax's
-// exp).
-Expr shared_expression(const RowGroup& group, size_t& reduction) {
-  for (size_t j = 0; j < group.members.size(); ++j) {
-    if (!group.members[j].reduces) continue;
-    for (size_t i = j + 1; i < group.members.size(); ++i) {
-      if (group.members[i].per_row) continue;
-      Expr found;
-      // Operands come first, so the last one found is the largest.
-      graph::rewrite(group.members[j].nest.body, [&](const Expr& mine) -> Expr {
-        if (mine->kind != ScalarKind::kReal || rewrite::arithmetic_cost(mine) < 8) return nullptr;
-        bool again = false;
-        graph::rewrite(group.members[i].nest.body, [&](const Expr& theirs) -> Expr {
-          again |= graph::same(mine, theirs);
-          return nullptr;
-        });
-        if (again) found = mine;
-        return nullptr;
-      });
-      if (found) {
-        reduction = j;
-        return found;
-      }
-    }
-  }
-  return nullptr;
-}
-
-// Makes the shared expression a member of its own; its tensor exists in this kernel only.
-void share_expression(RowGroup& group) {
-  size_t at = 0;
-  const Expr shared = shared_expression(group, at);
-  if (!shared) return;
-  RowGroup::Member member;
-  member.nest = group.members[at].nest;
-  member.nest.outer = member.nest.rank();
-  member.nest.combiner = Combiner::kNone;
-  member.nest.finish = nullptr;
-  member.nest.body = shared;
-  member.nest.output = kShared;
-  const Expr value = graph::load(kShared, ScalarKind::kReal, {graph::integer(0)});
-  for (auto& other : group.members) {
-    if (other.per_row && !other.reduces) continue;
-    other.nest.body = graph::rewrite(other.nest.body, [&](const Expr& node) {
-      return graph::same(node, shared) ? value : nullptr;
-    });
-  }
-  group.members.insert(group.members.begin() + static_cast<std::ptrdiff_t>(at), std::move(member));
-}
-
-Passes plan_passes(const OpContext& context, bool keep) {
-  Passes plan;
-  plan.group = *context.row_group();
-  auto& members = plan.group.members;
-  if (keep) share_expression(plan.group);
-  if (!keep) {
-    // Values along the row are computed where they are needed.
-    for (size_t i = 0; i < members.size(); ++i) {
-      if (members[i].per_row || is_output(context, members[i].nest.output)) continue;
-      const Expr body = members[i].nest.body;
-      const int tensor = members[i].nest.output;
-      for (size_t j = i + 1; j < members.size(); ++j) {
-        for (Expr* expr : {&members[j].nest.body, &members[j].nest.finish}) {
-          if (*expr)
-            *expr = graph::rewrite_loads(*expr, [&](const ExprNode& node) {
-              return node.tensor == tensor ? body : nullptr;
-            });
-        }
-      }
-    }
-    std::erase_if(members, [&](const RowGroup::Member& m) {
-      return !m.per_row && !is_output(context, m.nest.output);
-    });
-  }
-  plan.pass.assign(members.size(), 0);
-  plan.kept.assign(members.size(), false);
-  for (size_t i = 0; i < members.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (!reads(members[i], members[j].nest.output)) continue;
-      const bool scalar = members[i].per_row && !members[i].reduces;
-      const int after = plan.pass[j] + (members[j].per_row && !scalar ? 1 : 0);
-      plan.pass[i] = std::max(plan.pass[i], after);
-    }
-    plan.count = std::max(plan.count, plan.pass[i] + 1);
-  }
-  for (size_t j = 0; j < members.size(); ++j) {
-    for (size_t i = j + 1; i < members.size(); ++i) {
-      if (!members[j].per_row && reads(members[i], members[j].nest.output) &&
-          plan.pass[i] > plan.pass[j])
-        plan.kept[j] = true;
-    }
-  }
-  return plan;
-}
 
 class Emitter {
  public:
   Emitter(const OpContext& context, const Schedule& schedule, ProgramBuilder& builder)
       : context_(context),
-        plan_(plan_passes(context, schedule.at("keep") != 0)),
+        plan_(plan_passes(context, schedule.at("keep") != 0 ? Keep::kValues : Keep::kNothing)),
         group_(plan_.group),
         kernel_(builder, "row_" + context.op.stages.front().origin),
         columns_(schedule.at("lanes") != 0),
@@ -207,7 +88,7 @@ class Emitter {
  private:
   std::string type_of(size_t j) const {
     const ScalarKind kind = value_kind(group_.members[j]);
-    return kind == ScalarKind::kReal  ? cpp::real_type(real_)
+    return kind == ScalarKind::kReal  ? code::real_type(real_)
            : kind == ScalarKind::kInt ? "int64_t"
                                       : "bool";
   }
@@ -226,13 +107,13 @@ class Emitter {
   }
   std::string reduced_type(size_t j) const {
     const ScalarKind kind = group_.members[j].nest.body->kind;
-    return kind == ScalarKind::kReal  ? cpp::real_type(reduced_real(j))
+    return kind == ScalarKind::kReal  ? code::real_type(reduced_real(j))
            : kind == ScalarKind::kInt ? "int64_t"
                                       : "bool";
   }
   std::string zero(size_t j) const {
-    return cpp::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind,
-                         reduced_real(j));
+    return code::identity(group_.members[j].nest.combiner, group_.members[j].nest.body->kind,
+                          reduced_real(j));
   }
 
   // One value per row and lane, in arrays that live across the passes.
@@ -311,7 +192,7 @@ class Emitter {
         reductions.push_back(j);
         updates +=
             fmt::format("@acc{}[l] = {};\n", j,
-                        cpp::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
+                        code::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
         continue;
       }
       stored.push_back(j);
@@ -320,7 +201,7 @@ class Emitter {
         const graph::DType dtype = context_.type(member.nest.output).dtype;
         single_out = kernel_.write(member.nest.output);
         single_store = printer.print(member.nest.store);
-        single_value = cpp::to_stored(value, dtype, member.nest.body->kind);
+        single_value = code::to_stored(value, dtype, member.nest.body->kind);
         updates += fmt::format("@{}[{}] = {};\n", single_out, single_store, single_value);
       } else if (plan_.kept[j]) {
         updates += fmt::format("@{} = {};\n", kept_element(j, printer), value);
@@ -364,7 +245,7 @@ class Emitter {
       if (can_stream(stored)) {
         streamed_ = true;
         const std::string element =
-            cpp::c_type(context_.type(group_.members[stored[0]].nest.output).dtype);
+            code::c_type(context_.type(group_.members[stored[0]].nest.output).dtype);
         text += fmt::format(
             "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  alignas(64) {2} line[512];\n{0}  "
             "const int64_t some = {1} - b < 512 ? {1} - b : 512;\n",
@@ -423,7 +304,7 @@ class Emitter {
       const std::string at = printer.print(nest.store);
       text += fmt::format(
           "{}{}[{}] = {};\n", pad(indent), out, at,
-          cpp::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
+          code::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
     }
     return text;
   }
@@ -438,7 +319,7 @@ class Emitter {
           "      for (int h = {0} / 2; h > 0; h /= 2)\n        for (int l = 0; l < h; ++l) "
           "acc{1}[l] = {2};\n",
           width_, j,
-          cpp::combine(nest.combiner, fmt::format("acc{}[l]", j), fmt::format("acc{}[l + h]", j)));
+          code::combine(nest.combiner, fmt::format("acc{}[l]", j), fmt::format("acc{}[l + h]", j)));
       reduced = fmt::format("acc{}[0]", j);
     }
     ExprPrinter printer = printer_for(pass, true, fmt::format("f{}_", j), reduced_real(j));
@@ -510,31 +391,10 @@ class Emitter {
   int lane_axis_ = 0, lane_level_ = 0;
 };
 
-// How many elements apart neighbours along an axis lie in the largest operand; 1 is best.
-double lane_stride(const OpContext& context, const RowGroup& group, int axis) {
-  double worst = 0;
-  for (const auto& member : group.members) {
-    for (const Expr& expr : {member.nest.body}) {
-      graph::visit(expr, [&](const ExprNode& node) {
-        if (node.op != ExprOp::kLoad || axis >= member.nest.rank() ||
-            group.find(node.tensor) != nullptr)
-          return;
-        const auto c = coefficient(member.nest, node.operands[0], axis);
-        worst = std::max(worst, c ? static_cast<double>(std::abs(*c)) : 16.0);
-      });
-    }
-  }
-  return worst;
-}
-
 }  // namespace
 
 bool RowFamily::accepts(const OpContext& context) const {
-  for (const auto& stage : context.op.stages) {
-    if (cpp::is_arg(stage.combiner)) return false;
-  }
-  const auto& group = context.row_group();
-  return group && !group->row.empty() && group->rows() > 0 && group->row_length() > 0;
+  return has_rows(context);
 }
 
 ScheduleSpace RowFamily::space(const OpContext& context) const {
@@ -543,13 +403,8 @@ ScheduleSpace RowFamily::space(const OpContext& context) const {
   space.push_back(
       {"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
   space.push_back({"width", {16, 32, 64, 128, 256}, 64});
-  const bool inner = std::any_of(
-      group.members.begin(), group.members.end(),
-      [&](const RowGroup::Member& m) { return !m.per_row && !is_output(context, m.nest.output); });
-  size_t at = 0;
-  const bool shares = shared_expression(group, at) != nullptr;
   space.push_back(
-      {"keep", inner || shares ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
+      {"keep", keeps_values(context) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
   const bool writes = std::any_of(group.members.begin(), group.members.end(),
                                   [](const RowGroup::Member& m) { return !m.per_row; });
   space.push_back({"stream", writes ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
@@ -567,14 +422,15 @@ bool RowFamily::legal(const OpContext& context, const Schedule& schedule) const 
 
 double RowFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
   const RowGroup& group = *context.row_group();
-  const Passes plan = plan_passes(context, schedule.at("keep") != 0);
+  const Passes plan =
+      plan_passes(context, schedule.at("keep") != 0 ? Keep::kValues : Keep::kNothing);
   const bool columns = schedule.at("lanes") != 0;
   const auto width = static_cast<double>(schedule.at("width"));
   const double elements =
       static_cast<double>(group.rows()) * static_cast<double>(group.row_length());
   const int outer = static_cast<int>(group.outer.size());
   const int axis = columns ? outer - 1 : outer + static_cast<int>(group.row.size()) - 1;
-  const double stride = lane_stride(context, group, axis);
+  const double stride = lane_stride(context, axis);
   const double extent = static_cast<double>(columns ? group.outer.back() : group.row.back());
   // Lanes that have work, and loads that need a gather.
   const double vector = static_cast<double>(context.vector_bytes()) / 4;

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 
-#include "expert/dialects/cpp/reduce.h"
+#include "expert/dialects/cpp/kernel_text.h"
+#include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "expert/interior.h"
 
 namespace kernelwright::expert {
 
-using cpp::ExprPrinter;
+using code::ExprPrinter;
 using graph::Combiner;
 using graph::Expr;
 using graph::ExprOp;
@@ -38,8 +39,9 @@ Expr combined(Combiner combiner, const Expr& a, const Expr& b) {
   }
 }
 
-// The reduction written out: an expression over the output axes.
-Expr unrolled(const Nest& nest) {
+}  // namespace
+
+Expr unrolled_window(const Nest& nest) {
   std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
   Expr total;
   const int64_t points = nest.reduce_points();
@@ -61,12 +63,10 @@ Expr unrolled(const Nest& nest) {
   return graph::simplify_index(total, extents);
 }
 
-}  // namespace
-
 bool WindowFamily::accepts(const OpContext& context) const {
   if (context.op.stages.size() != 1) return false;
   const Nest& nest = context.nest();
-  if (nest.combiner == Combiner::kNone || cpp::is_arg(nest.combiner) || nest.outer == 0 ||
+  if (nest.combiner == Combiner::kNone || code::is_arg(nest.combiner) || nest.outer == 0 ||
       nest.outer_points() == 0)
     return false;
   const int64_t points = nest.reduce_points();
@@ -76,7 +76,7 @@ bool WindowFamily::accepts(const OpContext& context) const {
 ScheduleSpace WindowFamily::space(const OpContext& context) const {
   const Nest& nest = context.nest();
   std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
-  const bool simpler = interior_of(unrolled(nest), nest.outer - 1, extents).simpler;
+  const bool simpler = interior_of(unrolled_window(nest), nest.outer - 1, extents).simpler;
   return {
       {"chunk", {1024, 4096, 16384}, 4096},
       {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0}};
@@ -111,10 +111,10 @@ Status WindowFamily::emit(const OpContext& context, const Schedule& schedule,
   const int inner = nest.outer - 1;
   const int64_t length = extents.back();
   const graph::DType stored = context.type(nest.output).dtype;
-  const Expr body = unrolled(nest);
+  const Expr body = unrolled_window(nest);
   const Interior interior = interior_of(body, inner, extents);
   const bool split = schedule.at("split") != 0 && interior.simpler;
-  const cpp::Real real = real_of(context, nest);
+  const code::Real real = real_of(context, nest);
   KernelText kernel(builder, "window_" + nest.origin);
   const std::string out = kernel.write(nest.output);
   const int64_t chunk = std::min(schedule.at("chunk"), length);
@@ -135,7 +135,7 @@ Status WindowFamily::emit(const OpContext& context, const Schedule& schedule,
     bind_loads(context, {expr}, kernel, printer);
     for (int a = 0; a < nest.outer; ++a)
       printer.bind_axis(a, fmt::format("i{}", a), a == inner ? 2 : 1);
-    const std::string value = cpp::to_stored(printer.print(expr), stored, expr->kind);
+    const std::string value = code::to_stored(printer.print(expr), stored, expr->kind);
     const std::string at = printer.print(nest.store);
     text += "    {\n" + printer.take(0, 6) + printer.take(1, 6);
     text += vector ? "#pragma GCC ivdep\n" : "#pragma GCC unroll 1\n";

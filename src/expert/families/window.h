@@ -19,4 +19,7 @@ class WindowFamily : public Family {
               ProgramBuilder& builder) const override;
 };
 
+// The reduction written out: an expression over the output axes.
+graph::Expr unrolled_window(const rewrite::Nest& nest);
+
 }  // namespace kernelwright::expert

@@ -3,13 +3,14 @@
 
 #include <string>
 
-#include "expert/dialects/cpp/expr_printer.h"
+#include "expert/dialects/expr_printer.h"
 #include "graph/stage.h"
 
-namespace kernelwright::expert::cpp {
+namespace kernelwright::expert::code {
 
-// The neutral element of a combiner as C++ text.
-std::string identity(graph::Combiner combiner, graph::ScalarKind kind, Real real);
+// The neutral element of a combiner.
+std::string identity(graph::Combiner combiner, graph::ScalarKind kind, Real real,
+                     const Spelling& spelling = cpp_spelling());
 // An expression that combines two values ("a + b", "kw_max(a, b)"). Not for kArgMax and kArgMin.
 std::string combine(graph::Combiner combiner, const std::string& a, const std::string& b);
 bool is_arg(graph::Combiner combiner);
@@ -17,4 +18,4 @@ bool is_arg(graph::Combiner combiner);
 // stays).
 std::string takes_over(graph::Combiner combiner, const std::string& value, const std::string& best);
 
-}  // namespace kernelwright::expert::cpp
+}  // namespace kernelwright::expert::code

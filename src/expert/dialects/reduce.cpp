@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "expert/dialects/cpp/reduce.h"
+#include "expert/dialects/reduce.h"
 
 #include <fmt/format.h>
 
 #include <limits>
 
-namespace kernelwright::expert::cpp {
+namespace kernelwright::expert::code {
 
 using graph::Combiner;
 using graph::ScalarKind;
 
-std::string identity(Combiner combiner, ScalarKind kind, Real real) {
+std::string identity(Combiner combiner, ScalarKind kind, Real real, const Spelling& spelling) {
   const double infinity = std::numeric_limits<double>::infinity();
   switch (combiner) {
     case Combiner::kProd:
-      return kind == ScalarKind::kReal ? real_literal(1, real) : "1";
+      return kind == ScalarKind::kReal ? real_literal(1, real, spelling) : "1";
     case Combiner::kMax:
     case Combiner::kArgMax:
-      if (kind == ScalarKind::kReal) return real_literal(-infinity, real);
-      return kind == ScalarKind::kBool ? "false" : "INT64_MIN";
+      if (kind == ScalarKind::kReal) return real_literal(-infinity, real, spelling);
+      return kind == ScalarKind::kBool ? "false" : spelling.least_int;
     case Combiner::kMin:
     case Combiner::kArgMin:
-      if (kind == ScalarKind::kReal) return real_literal(infinity, real);
-      return kind == ScalarKind::kBool ? "true" : "INT64_MAX";
+      if (kind == ScalarKind::kReal) return real_literal(infinity, real, spelling);
+      return kind == ScalarKind::kBool ? "true" : spelling.most_int;
     case Combiner::kAny:
       return "false";
     case Combiner::kAll:
       return "true";
     default:
-      return kind == ScalarKind::kReal ? real_literal(0, real) : "0";
+      return kind == ScalarKind::kReal ? real_literal(0, real, spelling) : "0";
   }
 }
 
@@ -58,4 +58,4 @@ std::string takes_over(Combiner combiner, const std::string& value, const std::s
   return fmt::format("{1} == {1} && ({0} {2} {1} || {0} != {0})", value, best, sign);
 }
 
-}  // namespace kernelwright::expert::cpp
+}  // namespace kernelwright::expert::code

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "expert/dialects/cpp/expr_printer.h"
+#include "expert/dialects/expr_printer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "graph/scalar_ops.h"
 
-namespace kernelwright::expert::cpp {
+namespace kernelwright::expert::code {
 
 using graph::DType;
 using graph::Expr;
@@ -17,88 +16,9 @@ using graph::ExprNode;
 using graph::ExprOp;
 using graph::ScalarKind;
 
-const char* c_type(DType dtype) {
-  switch (dtype) {
-    case DType::kF64:
-      return "double";
-    case DType::kF32:
-      return "float";
-    case DType::kF16:
-      return "kw_f16";
-    case DType::kBF16:
-      return "kw_bf16";
-    case DType::kI64:
-      return "int64_t";
-    case DType::kI32:
-      return "int32_t";
-    case DType::kI16:
-      return "int16_t";
-    case DType::kI8:
-      return "int8_t";
-    case DType::kU8:
-      return "uint8_t";
-    case DType::kU32:
-      return "uint32_t";
-    case DType::kBool:
-      return "uint8_t";
-  }
-  return "float";
-}
-
-const char* real_type(Real real) {
-  return real == Real::kF64 ? "double" : "float";
-}
-
-std::string real_literal(double value, Real real) {
-  const bool f32 = real == Real::kF32;
-  if (std::isnan(value)) return f32 ? "__builtin_nanf(\"\")" : "__builtin_nan(\"\")";
-  if (std::isinf(value)) {
-    return std::string(value < 0 ? "(-" : "(") + (f32 ? "__builtin_inff())" : "__builtin_inf())");
-  }
-  std::string text = f32 ? fmt::format("{:.9g}", static_cast<double>(static_cast<float>(value)))
-                         : fmt::format("{:.17g}", value);
-  if (f32 && std::isinf(static_cast<float>(value)))
-    return value < 0 ? "(-__builtin_inff())" : "__builtin_inff()";
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  if (f32) text += "f";
-  return value < 0 || std::signbit(value) ? "(" + text + ")" : text;
-}
-
-std::string from_stored(const std::string& element, DType dtype, ScalarKind kind, Real real) {
-  if (kind == ScalarKind::kBool) return "(" + element + " != 0)";
-  if (kind == ScalarKind::kInt) return dtype == DType::kI64 ? element : "(int64_t)" + element;
-  if (dtype == DType::kF16) return fmt::format("({})kw_f16_to_f32({})", real_type(real), element);
-  if (dtype == DType::kBF16) return fmt::format("({})kw_bf16_to_f32({})", real_type(real), element);
-  const bool same =
-      (dtype == DType::kF32 && real == Real::kF32) || (dtype == DType::kF64 && real == Real::kF64);
-  return same ? element : fmt::format("({}){}", real_type(real), element);
-}
-
-std::string to_stored(const std::string& value, DType dtype, ScalarKind kind) {
-  if (dtype == DType::kBool) return fmt::format("(uint8_t)({} != 0)", value);
-  if (dtype == DType::kF16) return fmt::format("kw_f32_to_f16((float){})", value);
-  if (dtype == DType::kBF16) return fmt::format("kw_f32_to_bf16((float){})", value);
-  return fmt::format("({}){}", c_type(dtype), value);
-}
-
-Real computing_type(const std::vector<Expr>& expressions, const std::vector<DType>& stored,
-                    const std::vector<graph::TensorType>& tensors) {
-  if (std::find(stored.begin(), stored.end(), DType::kF64) != stored.end()) return Real::kF64;
-  bool wide = false;
-  for (const Expr& expr : expressions) {
-    if (!expr) continue;
-    graph::visit(expr, [&](const ExprNode& node) {
-      if (node.op == ExprOp::kCast && node.dtype == DType::kF64) wide = true;
-      if (node.op == ExprOp::kLoad && node.tensor >= 0 &&
-          tensors.at(static_cast<size_t>(node.tensor)).dtype == DType::kF64)
-        wide = true;
-    });
-  }
-  return wide ? Real::kF64 : Real::kF32;
-}
-
-ExprPrinter::ExprPrinter(Real real, std::vector<int64_t> extents, std::string prefix)
-    : real_(real), extents_(std::move(extents)), prefix_(std::move(prefix)) {}
+ExprPrinter::ExprPrinter(Real real, std::vector<int64_t> extents, std::string prefix,
+                         const Spelling& spelling)
+    : real_(real), extents_(std::move(extents)), prefix_(std::move(prefix)), spelling_(&spelling) {}
 
 void ExprPrinter::bind_axis(int axis, std::string name, int level) {
   levels_[name] = level;
@@ -142,8 +62,13 @@ std::string ExprPrinter::take(int level, int indent) {
 }
 
 std::string ExprPrinter::type_of(ScalarKind kind) const {
-  if (kind == ScalarKind::kReal) return real_type(real_);
-  return kind == ScalarKind::kInt ? "int64_t" : "bool";
+  return value_type(kind, real_);
+}
+
+// Integers of axes and constants have the dialect's index type.
+std::string ExprPrinter::type_of(const Expr& expr) const {
+  if (expr->kind == ScalarKind::kInt && is_index(expr)) return spelling_->index;
+  return type_of(expr->kind);
 }
 
 ExprPrinter::Value ExprPrinter::settle(const std::string& type, std::string text, int level,
@@ -182,7 +107,7 @@ ExprPrinter::Value ExprPrinter::linear(const Expr& index, bool inside_select) {
     std::string text = running.empty() ? sum : running + " + " + sum;
     const bool single = text.find(' ') == std::string::npos;
     value = single ? Value{text, level, true}
-                   : settle("int64_t", text, level, inside_select && level == top);
+                   : settle(spelling_->index, text, level, inside_select && level == top);
     running = value.text;
   }
   return value;
@@ -245,7 +170,7 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   switch (node.op) {
     case ExprOp::kConst:
       if (node.kind == ScalarKind::kReal)
-        return Value{real_literal(node.real_value, real_), 0, true};
+        return Value{real_literal(node.real_value, real_, *spelling_), 0, true};
       if (node.kind == ScalarKind::kBool)
         return Value{node.int_value != 0 ? "true" : "false", 0, true};
       return Value{node.int_value < 0 ? fmt::format("({})", node.int_value)
@@ -274,7 +199,7 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
     const bool guard = has_load(node.operands[1]) || has_load(node.operands[2]);
     Value then_value = visit(node.operands[1], inside_select || guard);
     Value else_value = visit(node.operands[2], inside_select || guard);
-    const std::string type = type_of(node.kind);
+    const std::string type = type_of(expr);
     auto side = [&](const Value& value, const Expr& side_expr) {
       return side_expr->kind == node.kind ? value.text : "(" + type + ")" + value.text;
     };
@@ -292,12 +217,17 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   }
   // Operands of mixed kinds meet in the wider one.
   ScalarKind meet = node.kind;
-  for (const Expr& operand : node.operands) meet = std::min(meet, operand->kind);
+  bool indices = true;
+  for (const Expr& operand : node.operands) {
+    meet = std::min(meet, operand->kind);
+    indices = indices && is_index(operand);
+  }
+  const std::string met = meet == ScalarKind::kInt && indices ? spelling_->index : type_of(meet);
   auto text = [&](size_t i) {
     const bool plain = node.operands[i]->kind == meet;
-    return plain ? values[i].text : fmt::format("({}){}", type_of(meet), values[i].text);
+    return plain ? values[i].text : fmt::format("({}){}", met, values[i].text);
   };
-  const std::string type = type_of(node.kind);
+  const std::string type = type_of(expr);
   std::string out;
   if (node.op == ExprOp::kCast) {
     const ScalarKind from = node.operands[0]->kind;
@@ -335,7 +265,7 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   } else if (node.op == ExprOp::kIsNan) {
     out = fmt::format("{0} != {0}", values[0].text);
   } else if (graph::is_unary(node.op)) {
-    out = fmt::format("kw_{}(({}){})", graph::op_name(node.op), type_of(meet), values[0].text);
+    out = fmt::format("kw_{}(({}){})", graph::op_name(node.op), met, values[0].text);
   } else if (const char* sign = infix(node.op)) {
     out = fmt::format("{} {} {}", text(0), sign, text(1));
   } else if (node.op == ExprOp::kDiv) {
@@ -349,10 +279,10 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
   } else {
     KW_INVARIANT(values.size() == 2, "an expression without a C++ form");
     // The types are said: literals would leave the overload open.
-    out = fmt::format("kw_{0}(({1}){2}, ({1}){3})", graph::op_name(node.op), type_of(meet),
-                      values[0].text, values[1].text);
+    out = fmt::format("kw_{0}(({1}){2}, ({1}){3})", graph::op_name(node.op), met, values[0].text,
+                      values[1].text);
   }
   return settle(type, std::move(out), level, inside_select);
 }
 
-}  // namespace kernelwright::expert::cpp
+}  // namespace kernelwright::expert::code

@@ -6,25 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "expert/dialects/spelling.h"
 #include "graph/expr.h"
-#include "graph/tensor_type.h"
 
-namespace kernelwright::expert::cpp {
+namespace kernelwright::expert::code {
 
-const char* c_type(graph::DType dtype);  // storage type: "float", "kw_bf16", "int64_t", ...
-
-// The C++ type in which an evaluation computes its reals.
-enum class Real : uint8_t { kF32, kF64 };
-const char* real_type(Real real);
-
-// Prints scalar expressions as C++ statements in single-assignment form, equal subexpressions once,
-// each placed in the outermost loop level where all it reads is known. Level 0 is outside all
-// loops; the caller prints the loops and asks for the statements of each level. Loads inside the
-// sides of a select stay inside, so that only the chosen side is read.
+// Prints scalar expressions as statements of a C-like language in single-assignment form, equal
+// subexpressions once, each placed in the outermost loop level where all it reads is known. Level 0
+// is outside all loops; the caller prints the loops and asks for the statements of each level.
+// Loads inside the sides of a select stay inside, so that only the chosen side is read.
 class ExprPrinter {
  public:
   // `extents`: of every axis; lets index arithmetic be simplified.
-  ExprPrinter(Real real, std::vector<int64_t> extents, std::string prefix = "v");
+  ExprPrinter(Real real, std::vector<int64_t> extents, std::string prefix = "v",
+              const Spelling& spelling = cpp_spelling());
 
   void bind_axis(int axis, std::string name, int level);
   // Where a tensor lies; strides in elements, per dimension of its load index.
@@ -61,10 +56,12 @@ class ExprPrinter {
   // Gives a computed text a variable (or, inside a select, leaves it inline).
   Value settle(const std::string& type, std::string text, int level, bool inside_select);
   std::string type_of(graph::ScalarKind kind) const;
+  std::string type_of(const graph::Expr& expr) const;
 
   Real real_;
   std::vector<int64_t> extents_;
   std::string prefix_;
+  const Spelling* spelling_;
   int next_ = 0;
   std::map<int, Value> axes_;
   std::map<int, Tensor> tensors_;
@@ -75,16 +72,4 @@ class ExprPrinter {
   std::map<int, std::vector<std::string>> statements_;
 };
 
-// Literal of a real value in the computing type; infinities and NaN included.
-std::string real_literal(double value, Real real);
-// Converts between the computing type and a stored element.
-std::string from_stored(const std::string& element, graph::DType dtype, graph::ScalarKind kind,
-                        Real real);
-std::string to_stored(const std::string& value, graph::DType dtype, graph::ScalarKind kind);
-
-// f64 when any tensor or cast of the expressions is f64.
-Real computing_type(const std::vector<graph::Expr>& expressions,
-                    const std::vector<graph::DType>& stored,
-                    const std::vector<graph::TensorType>& tensors);
-
-}  // namespace kernelwright::expert::cpp
+}  // namespace kernelwright::expert::code

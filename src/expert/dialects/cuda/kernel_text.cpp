@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/dialects/cuda/kernel_text.h"
+
+#include <fmt/format.h>
+
+#include "expert/dialects/spelling.h"
+#include "expert/program_builder.h"
+
+namespace kernelwright::expert::cuda {
+
+void KernelText::launch(std::vector<int64_t> grid) {
+  std::string text = fmt::format("extern \"C\" __global__ void __launch_bounds__({}, {})\n{}(",
+                                 block, resident, name_);
+  program::Launch launch;
+  for (size_t i = 0; i < args_.size(); ++i) {
+    const program::BufferArg& arg = args_[i];
+    text += fmt::format("{}{}{}* __restrict__ {}", i == 0 ? "" : ", ",
+                        arg.access == program::Access::kRead ? "const " : "",
+                        code::c_type(builder_.dtype(arg.buffer)), arg.buffer);
+    launch.args.emplace_back(arg);
+  }
+  text += ") {\n" + body + "}\n\n";
+  builder_.add_source(text);
+  launch.kernel = name_;
+  for (int64_t extent : grid) launch.grid.push_back(program::size(extent));
+  launch.block = {program::size(block)};
+  if (shared_bytes > 0) launch.shared_bytes = program::size(shared_bytes);
+  builder_.add_run(std::move(launch));
+}
+
+std::string thread_number(const std::string& variable, const std::string& type, int block,
+                          int indent) {
+  return fmt::format("{0}const {1} {2} = ({1})blockIdx.x * {3} + (int)threadIdx.x;\n",
+                     std::string(static_cast<size_t>(indent), ' '), type, variable, block);
+}
+
+}  // namespace kernelwright::expert::cuda

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "target/machine_model.h"
+
+namespace kernelwright::expert::cuda {
+
+// What predictions take from the machine model, with an H100's figures where it says nothing.
+class Machine {
+ public:
+  explicit Machine(const target::MachineModel& model) : model_(model) {}
+
+  // Measured by copying: read plus written.
+  double bytes_per_s() const { return or_else(model_.memory_bytes_per_s(), 3.0e12); }
+  double cached_bytes_per_s() const { return 2 * bytes_per_s(); }
+  int64_t cache_bytes() const {
+    const int64_t bytes = model_.last_level_cache_bytes();
+    return bytes > 0 ? bytes : 50 << 20;
+  }
+  double flops_per_s(graph::DType dtype) const {
+    return or_else(model_.peak(dtype), dtype == graph::DType::kF64 ? 30e12 : 60e12);
+  }
+  // Plain instructions of single threads, all multiprocessors together.
+  double instructions_per_s() const { return flops_per_s(graph::DType::kF32) / 2; }
+  int multiprocessors() const { return model_.threads > 1 ? model_.threads : 132; }
+  // One more kernel in a row of kernels.
+  double launch_s() const { return or_else(model_.launch_s, 2e-6); }
+
+ private:
+  static double or_else(double value, double fallback) { return value > 0 ? value : fallback; }
+  const target::MachineModel& model_;
+};
+
+}  // namespace kernelwright::expert::cuda

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/families/cuda/row.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "expert/dialects/cuda/machine.h"
+#include "expert/dialects/cuda/vector_loads.h"
+#include "expert/emit_util.h"
+#include "expert/families/cuda/row_emitter.h"
+
+namespace kernelwright::expert::cuda {
+
+using graph::ExprNode;
+using graph::ExprOp;
+using rewrite::RowGroup;
+
+namespace {
+
+constexpr int64_t kMostHeld = 96;          // registers of a thread that hold a row
+constexpr int64_t kMostShared = 96 << 10;  // bytes of a block, so that two of them fit
+constexpr int64_t kMostUnrolled = 32;      // vectors in straight code
+constexpr int64_t kShortSlice = 2048;      // points of a row that are not worth a block
+
+// Neighbours along the row per access: no wider than what lies side by side.
+int64_t widest(const OpContext& context) {
+  const RowGroup& group = *context.row_group();
+  std::vector<int64_t> extents = group.outer;
+  extents.insert(extents.end(), group.row.begin(), group.row.end());
+  const int inner = static_cast<int>(extents.size()) - 1;
+  int64_t width = 1;
+  for (int64_t next : {2, 4, 8}) {
+    if (group.row.back() % next != 0) break;
+    bool runs = false, fits = true;
+    for (const auto& member : group.members) {
+      graph::visit(member.nest.body, [&](const ExprNode& node) {
+        if (node.op != ExprOp::kLoad || node.tensor < 0 || group.find(node.tensor) != nullptr)
+          return;
+        const graph::DType dtype = context.type(node.tensor).dtype;
+        if (next * static_cast<int64_t>(graph::dtype_bytes(dtype)) > 16) fits = false;
+        runs = runs || runs_along(node.operands[0], extents, inner, next, dtype);
+      });
+    }
+    if (!runs || !fits) break;
+    width = next;
+  }
+  return width;
+}
+
+}  // namespace
+
+bool Row::accepts(const OpContext& context) const {
+  return has_rows(context);
+}
+
+ScheduleSpace Row::space(const OpContext& context) const {
+  const RowGroup& group = *context.row_group();
+  ScheduleSpace space;
+  space.push_back(
+      {"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
+  space.push_back({"threads", {1, 4, 8, 16, 32, 64, 128, 256, 512, 1024}, 32});
+  std::vector<int64_t> widths = {1};
+  for (int64_t width = 2; width <= widest(context); width *= 2) widths.push_back(width);
+  space.push_back({"vector", widths, widths.back()});
+  const bool passes = plan_passes(context, Keep::kLoads).count > 1;
+  space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2} : std::vector<int64_t>{0}, 0});
+  std::vector<int64_t> slices = {1};
+  if (plan_passes(context, Keep::kNothing).only_reduces()) {
+    for (int64_t count = 2; count <= 2048 && group.row_length() / count >= kShortSlice; count *= 2)
+      slices.push_back(count);
+    for (int64_t count = 2; slices.size() == 1 && count <= 64; count *= 2) {
+      if (group.row_length() / count >= 256) slices.push_back(count);
+    }
+  }
+  space.push_back({"slices", slices, 1});
+  return space;
+}
+
+bool Row::legal(const OpContext& context, const Schedule& schedule) const {
+  const RowGroup& group = *context.row_group();
+  const bool columns = schedule.at("lanes") != 0;
+  const int64_t threads = schedule.at("threads"), length = group.row_length();
+  if (columns && (threads > 32 || schedule.at("vector") > 1 || schedule.at("hold") == 2))
+    return false;
+  if (!columns && threads > 1 && threads * schedule.at("vector") > 2 * length) return false;
+  if (!columns && threads < 4) return false;
+  if (columns && threads > 1 && threads > length) return false;
+  const RowLayout layout = row_layout(context, schedule);
+  if (schedule.at("slices") != layout.slices) return false;
+  if (layout.slices > 1 && layout.steps < 2) return false;
+  if (layout.hold == 0) return true;
+  const Passes plan = plan_passes(context, Keep::kLoads);
+  if (layout.hold == 1 && layout.steps > kMostUnrolled) return false;
+  return held_registers(context, layout, plan) <= kMostHeld &&
+         held_shared_bytes(context, layout, plan) <= kMostShared;
+}
+
+double Row::predict_seconds(const OpContext& context, const Schedule& schedule) const {
+  const Machine machine(context.model);
+  const RowGroup& group = *context.row_group();
+  const RowLayout layout = row_layout(context, schedule);
+  const Passes plan = plan_passes(context, keep_of(layout));
+  const auto rows = static_cast<double>(group.rows());
+  const auto length = static_cast<double>(group.row_length());
+  const double sms = machine.multiprocessors();
+  // Bytes: once, and again for what later passes load; those mostly come from the cache.
+  double in = 0, out = 0, again = 0;
+  for (int tensor : context.op.inputs) in += static_cast<double>(context.type(tensor).bytes());
+  for (int tensor : context.op.outputs) out += static_cast<double>(context.type(tensor).bytes());
+  if (layout.hold == 0) again = in * (plan.count - 1);
+  const int outer = static_cast<int>(group.outer.size());
+  const int axis = layout.columns ? outer - 1 : outer + static_cast<int>(group.row.size()) - 1;
+  const double stride = std::max(1.0, lane_stride(context, axis));
+  const double scattered = stride <= 1.0 ? 1.0 : std::min(8.0, stride);
+  in *= scattered;
+  again *= scattered;
+  // Threads without work of their own.
+  const double lanes =
+      layout.columns
+          ? static_cast<double>(ceil_div(group.outer.back(), layout.across) * layout.across) /
+                static_cast<double>(group.outer.back())
+          : 1.0;
+  const double blocks =
+      rows * lanes / static_cast<double>(layout.across) * static_cast<double>(layout.slices);
+  const double held = static_cast<double>(held_registers(context, layout, plan));
+  const double shared = static_cast<double>(held_shared_bytes(context, layout, plan));
+  double resident = std::min(2048.0, 65536.0 / (32.0 + held)) / layout.block();
+  if (shared > 0) resident = std::min(resident, 200e3 / shared);
+  resident = std::clamp(std::floor(resident), 1.0, 32.0);
+  // Bytes under way on a multiprocessor decide how much of the bandwidth there is.
+  const double busy = std::min(blocks, resident * sms);
+  const double under_way = busy * layout.block() * static_cast<double>(layout.vector) * 4 *
+                           static_cast<double>(std::min<int64_t>(layout.unroll, 4));
+  const double share = std::min(1.0, under_way / (sms * 20e3)) * std::min(1.0, 0.15 + busy / sms);
+  const double memory =
+      ((in + out) / machine.bytes_per_s() + again / machine.cached_bytes_per_s()) /
+      std::max(0.02, share);
+  // Instructions.
+  double cost = 0;
+  for (const auto& member : plan.group.members) {
+    if (!member.per_row || member.reduces)
+      cost += 5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 4.0 : 0.0);
+  }
+  const double steps = static_cast<double>(layout.steps * layout.vector);
+  const double compute =
+      blocks * layout.block() * (steps * cost + 60.0 * plan.count) / machine.instructions_per_s();
+  // A block's own latency: its loads in turns, exchanges and barriers.
+  const double turns =
+      std::ceil(static_cast<double>(layout.steps) / static_cast<double>(layout.unroll));
+  const double own = 0.7e-6 * std::max(1.0, layout.hold != 0 ? turns : turns * plan.count) +
+                     plan.count * (layout.threads > 32 || layout.columns ? 0.5e-6 : 0.2e-6);
+  const double waves = std::ceil(blocks / (resident * sms));
+  const double seconds = std::max({memory, compute, waves * own}) + 0.15 * compute + 0.1 * own;
+  (void)length;
+  return seconds + machine.launch_s() * (layout.slices > 1 ? 2.0 : 1.0);
+}
+
+Status Row::emit(const OpContext& context, const Schedule& schedule,
+                 ProgramBuilder& builder) const {
+  emit_rows(context, row_layout(context, schedule), builder);
+  return {};
+}
+
+}  // namespace kernelwright::expert::cuda

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "expert/families/row_plan.h"
+
+namespace kernelwright::expert::cuda {
+
+// Where the threads of a row kernel stand: numbers that follow from an op and a schedule.
+struct RowLayout {
+  bool columns = false;  // threads along the innermost outer axis, `threads` of them per column
+  int64_t threads = 32;  // per row
+  int64_t across = 1;    // rows (or columns) of a block
+  int64_t vector = 1, hold = 0, slices = 1;
+  int64_t slice = 1;   // points of a row per slice, a multiple of `vector`
+  int64_t steps = 1;   // vectors of a thread
+  int64_t unroll = 1;  // vectors that are loaded before the first is used; all of them when held
+
+  int block() const { return static_cast<int>(threads * across); }
+};
+
+RowLayout row_layout(const OpContext& context, const Schedule& schedule);
+Keep keep_of(const RowLayout& layout);
+// Bytes of shared memory in which a block holds rows; 0 unless hold is 2.
+int64_t held_shared_bytes(const OpContext& context, const RowLayout& layout, const Passes& plan);
+// Elements of a row that a thread holds in registers, in units of 32 bits; 0 unless hold is 1.
+int64_t held_registers(const OpContext& context, const RowLayout& layout, const Passes& plan);
+
+void emit_rows(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder);
+
+}  // namespace kernelwright::expert::cuda

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for the CUDA device header of this name where kernels are emulated. An address that is
+// not aligned as the GPU wants it is a fault.
+#ifndef KW_EMULATED_MEMORY_H
+#define KW_EMULATED_MEMORY_H
+
+#include "cuda_emulation.h"
+
+template <class T, int N>
+struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) kw_vec {
+  T v[N];
+  T& operator[](int i) { return v[i]; }
+  const T& operator[](int i) const { return v[i]; }
+};
+
+template <class T, int N>
+static inline void kw_check_aligned(const T* p) {
+  if ((uintptr_t)p % alignof(kw_vec<T, N>) != 0) kw_emulation::block.fault = "misaligned access";
+}
+template <int N, class T>
+static inline kw_vec<T, N> kw_load(const T* p) {
+  kw_check_aligned<T, N>(p);
+  kw_vec<T, N> out;
+  memcpy(&out, p, sizeof out);
+  return out;
+}
+template <int N, class T>
+static inline kw_vec<T, N> kw_load_const(const T* p) {
+  return kw_load<N>(p);
+}
+template <int N, class T>
+static inline kw_vec<T, N> kw_load_once(const T* p) {
+  return kw_load<N>(p);
+}
+template <class T, int N>
+static inline void kw_store(T* p, const kw_vec<T, N>& x) {
+  kw_check_aligned<T, N>(p);
+  memcpy(p, &x, sizeof x);
+}
+template <class T, int N>
+static inline void kw_store_once(T* p, const kw_vec<T, N>& x) {
+  kw_store(p, x);
+}
+
+#endif
