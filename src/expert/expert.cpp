@@ -206,7 +206,7 @@ class Expert : public program::Proposer {
   std::mt19937_64 random_;
   std::vector<std::vector<Option>> ranked_;  // per op, best prediction first
   std::set<Choice> seen_;
-  std::vector<std::set<int>> tried_;  // per op, options proposed so far
+  std::vector<std::set<int>> tried_;       // per op, options proposed so far
   std::map<std::string, Choice> choices_;  // candidate id -> choice
   Choice best_choice_;
   std::string best_id_;
