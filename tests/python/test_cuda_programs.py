@@ -5,6 +5,8 @@ import ctypes
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,4 +94,15 @@ def test_nvrtc_compiles_without_headers(name):
 
 def test_launcher_evaluates_sizes_as_the_format_does():
     size = load(FOLDER / "launcher.py").size
-    assert size("2 + 3 * A - ceil_div(7, 2) + min(1, 2) + max(1, 2) - (0 - 7) / 2 + 9 % 4", {"A": 5}) == 2 + 15 - 4 + 1 + 2 + 3 + 1
+    assert (
+        size("2 + 3 * A - ceil_div(7, 2) + min(1, 2) + max(1, 2) - (0 - 7) / 2 + 9 % 4", {"A": 5})
+        == 2 + 15 - 4 + 1 + 2 + 3 + 1
+    )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("through", ["direct", "runtime"])
+def test_every_program_is_right(through):
+    command = [sys.executable, str(FOLDER / "check.py"), "--no-time", "--through", through]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

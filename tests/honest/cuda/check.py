@@ -170,7 +170,9 @@ def judge(program, workload, row):
         norm, most, finite = deviation(answers[0], oracle)
         # As docs/numerics.md has it in spirit: twice eager's noise and a unit of its own.
         if not finite or norm > 2 * eager_norm + unit or most > 2 * eager_most + 16 * unit:
-            problems.append(f"{what}: {first_wrong(answers[0], oracle, 2 * eager_most + 16 * unit)} (norm {norm:.2e}, eager {eager_norm:.2e})")
+            problems.append(
+                f"{what}: {first_wrong(answers[0], oracle, 2 * eager_most + 16 * unit)} (norm {norm:.2e}, eager {eager_norm:.2e})"
+            )
         if not torch.equal(answers[0].view(torch.uint8), answers[1].view(torch.uint8)):
             count = int((answers[0] != answers[1]).sum())
             problems.append(f"{what}: two calls differ in {count} elements")
@@ -318,7 +320,9 @@ def main():
     torch_line = f"torch {torch.__version__}"
     if torch.cuda.is_available():
         torch_line += f", {torch.cuda.get_device_name()}"
-    print(f"{torch_line}, through {arguments.through}; ms are medians of cold calls; error: norm against fp64, ours/eager's")
+    print(
+        f"{torch_line}, through {arguments.through}; ms are medians of cold calls; error: norm against fp64, ours/eager's"
+    )
     print(
         f"{'program':22} {'':6} {'error':17} {'ms':>8} {'side':>8} {'eager':>8} {'graph':>8} {'compile':>8} {'best/ms':>6}  rate"
     )

@@ -173,9 +173,7 @@ class Direct:
 
     def sync_is_zero(self):
         return all(
-            not tensor.any()
-            for name, tensor in self.own.items()
-            if self.program["buffers"][name]["role"] == "sync"
+            not tensor.any() for name, tensor in self.own.items() if self.program["buffers"][name]["role"] == "sync"
         )
 
     def flatten(self, steps, inputs, outputs):
