@@ -4,6 +4,7 @@ check.py alone, as a second opinion on runtime and kernels: it knows what the pr
 
 import ast
 import ctypes
+import functools
 import json
 import subprocess
 from pathlib import Path
@@ -40,6 +41,7 @@ class Config(ctypes.Structure):
     ]
 
 
+@functools.lru_cache(maxsize=1)
 def driver():
     return ctypes.CDLL("libcuda.so.1")
 
