@@ -92,6 +92,7 @@ TEST(CudaHonestSet, CoversTheFormat) {
       ++launches;
       if (launch.cooperative) seen.insert("cooperative");
       if (launch.pdl) seen.insert("pdl");
+      if (launch.resident_per_sm) seen.insert("resident blocks");
       if (!launch.cluster.empty()) seen.insert("cluster");
       for (const Arg& arg : launch.args) {
         if (std::holds_alternative<StepCounterArg>(arg)) seen.insert("step");
@@ -106,7 +107,7 @@ TEST(CudaHonestSet, CoversTheFormat) {
         seen.insert("swap");
   }
   for (const char* part : {"cooperative", "pdl", "cluster", "step", "tiled map", "im2col map",
-                           "swap", "sync", "packed", "scratch"})
+                           "swap", "sync", "packed", "scratch", "resident blocks"})
     EXPECT_TRUE(seen.contains(part)) << part;
   EXPECT_GE(most_launches, 200u);
 }

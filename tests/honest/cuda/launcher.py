@@ -6,6 +6,7 @@ import ast
 import ctypes
 import functools
 import json
+import math
 import subprocess
 from pathlib import Path
 
@@ -226,6 +227,12 @@ class Direct:
                     writes.append(key)
         function = self._kernel(step["kernel"])
         extents = lambda key: ([size(e, self.params) for e in step.get(key, [])] + [1, 1, 1])[:3]  # noqa: E731
+        if isinstance(step["grid"], dict):
+            blocks = step["grid"]["resident_per_sm"] * torch.cuda.get_device_properties(0).multi_processor_count
+            together = math.prod(extents("cluster"))
+            grid = [blocks // together * together, 1, 1]
+        else:
+            grid = extents("grid")
         attributes = []
         if step.get("cooperative"):
             attributes.append((COOPERATIVE, [1]))
@@ -242,7 +249,7 @@ class Direct:
         if shared > 48 << 10:
             call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared, what=step["kernel"])
         config = Config(
-            (ctypes.c_uint * 3)(*extents("grid")),
+            (ctypes.c_uint * 3)(*grid),
             (ctypes.c_uint * 3)(*extents("block")),
             shared,
             None,
