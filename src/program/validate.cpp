@@ -134,6 +134,32 @@ class StepChecker {
     }
   }
 
+  // A tensor map's tensor lies inside its buffer.
+  void tensor_map_reach(const BufferArg& arg, const std::vector<int64_t>& shape,
+                        const std::vector<int64_t>& strides, const std::string& place) const {
+    const auto& entry = table_.at(arg.buffer, place);
+    auto element = static_cast<int64_t>(
+        graph::dtype_bytes(arg.tensor_map->dtype.value_or(entry.buffer->dtype)));
+    auto stored = static_cast<int64_t>(graph::dtype_bytes(entry.buffer->dtype));
+    int64_t bytes = shape[0] * element, contiguous = bytes;
+    for (size_t d = 1; d < shape.size(); ++d) {
+      int64_t stride = strides.empty() ? contiguous : strides[d - 1], reach = 0;
+      if (stride % 16 != 0)
+        throw Malformed(fmt::format("{}.strides_bytes[{}]", place, d - 1),
+                        fmt::format("{} is no multiple of 16", stride));
+      if (__builtin_mul_overflow(shape[d] - 1, stride, &reach) ||
+          __builtin_add_overflow(bytes, reach, &bytes) ||
+          __builtin_mul_overflow(contiguous, shape[d], &contiguous))
+        throw Malformed(place, "tensor map reaches out of range");
+    }
+    int64_t first =
+        arg.view ? table_.value(arg.view->offset, place + ".view.offset", 0, kMaxSize) * stored : 0;
+    if (first + bytes > *entry.elements * stored)
+      throw Malformed(
+          place, fmt::format("tensor map reaches bytes {}..{} of buffer {}, which has {}", first,
+                             first + bytes - 1, excerpt(arg.buffer), *entry.elements * stored));
+  }
+
   void tensor_map(const BufferArg& arg, const std::string& place) const {
     std::string at = place + ".tensor_map";
     if (!rules_.cuda) throw Malformed(at, fmt::format("target {} has no tensor maps", rules_.name));
@@ -142,21 +168,44 @@ class StepChecker {
           at, fmt::format("a tensor map needs dtype and shape of buffer {}", excerpt(arg.buffer)));
     const TensorMap& map = *arg.tensor_map;
     auto all = [&](const std::vector<SizeExpr>& list, const char* key, int64_t low, int64_t high) {
+      std::vector<int64_t> out;
       for (size_t i = 0; i < list.size(); ++i)
-        table_.value(list[i], fmt::format("{}.{}[{}]", at, key, i), low, high);
+        out.push_back(table_.value(list[i], fmt::format("{}.{}[{}]", at, key, i), low, high));
+      return out;
     };
-    if (map.shape.empty() || map.shape.size() > 5)
-      throw Malformed(at + ".shape", "a tensor map has 1 to 5 dimensions");
-    all(map.shape, "shape", 1, int64_t{1} << 32);
-    all(map.strides_bytes, "strides_bytes", 16, int64_t{1} << 40);
-    all(map.box, "box", 1, 256);
+    auto length = [&](const std::vector<SizeExpr>& list, const char* key, size_t wanted) {
+      if (list.size() != wanted)
+        throw Malformed(fmt::format("{}.{}", at, key),
+                        fmt::format("{} entries, {} are needed", list.size(), wanted));
+    };
+    size_t rank = map.shape.size();
+    if (rank < 1 || rank > 5) throw Malformed(at + ".shape", "a tensor map has 1 to 5 dimensions");
+    std::vector<int64_t> shape = all(map.shape, "shape", 1, int64_t{1} << 32);
+    std::vector<int64_t> strides =
+        all(map.strides_bytes, "strides_bytes", 16, (int64_t{1} << 40) - 1);
+    if (!map.strides_bytes.empty()) length(map.strides_bytes, "strides_bytes", rank - 1);
+    if (!map.element_strides.empty()) length(map.element_strides, "element_strides", rank);
     all(map.element_strides, "element_strides", 1, 8);
-    all(map.im2col_lower, "im2col_lower", -32768, 32767);
-    all(map.im2col_upper, "im2col_upper", -32768, 32767);
-    if (map.channels_per_pixel)
+    bool im2col = map.channels_per_pixel || map.pixels_per_column || !map.im2col_lower.empty() ||
+                  !map.im2col_upper.empty();
+    if (im2col) {
+      if (rank < 3) throw Malformed(at + ".shape", "an im2col map has 3 to 5 dimensions");
+      if (!map.box.empty()) throw Malformed(at + ".box", "an im2col map has no box");
+      length(map.im2col_lower, "im2col_lower", rank - 2);
+      length(map.im2col_upper, "im2col_upper", rank - 2);
+      if (!map.channels_per_pixel || !map.pixels_per_column)
+        throw Malformed(at, "an im2col map needs channels_per_pixel and pixels_per_column");
       table_.value(*map.channels_per_pixel, at + ".channels_per_pixel", 1, 256);
-    if (map.pixels_per_column)
       table_.value(*map.pixels_per_column, at + ".pixels_per_column", 1, 1024);
+    } else {
+      length(map.box, "box", rank);
+    }
+    all(map.box, "box", 1, 256);
+    // The driver's own bounds: 2^15 corners of one spatial dimension, 2^7 of two, 2^4 of three.
+    int64_t corner = rank == 3 ? 1 << 15 : rank == 4 ? 1 << 7 : 1 << 4;
+    all(map.im2col_lower, "im2col_lower", -corner, corner - 1);
+    all(map.im2col_upper, "im2col_upper", -corner, corner - 1);
+    tensor_map_reach(arg, shape, strides, at);
     auto one_of = [&](const std::string& word, const char* key,
                       std::initializer_list<const char*> words) {
       if (word.empty()) return;

@@ -88,12 +88,51 @@ TEST(Program, GpuFieldsReadBack) {
     "run": [{"kernel": "conv", "grid": {"resident_per_sm": 1}, "block": [384], "cluster": [2], "cooperative": true, "pdl": true,
       "shared_bytes": 196608, "args": [{"tensor_map": {"view": {"buffer": "x", "shape": [32, 64]}, "dtype": "f16", "shape": [64, 32],
         "strides_bytes": [128], "box": [64, 8], "element_strides": [1, 1], "interleave": "none", "swizzle": "128B",
-        "l2_promotion": "256B", "fill": "zero", "im2col_lower": [-1, -1], "im2col_upper": [1, 1], "channels_per_pixel": 64,
-        "pixels_per_column": 128}}, {"out": "y"}]}]})");
+        "l2_promotion": "256B", "fill": "zero"}},
+        {"tensor_map": {"buffer": "x", "shape": [64, 8, 4, 2], "im2col_lower": [-1, -1], "im2col_upper": [1, 1],
+         "channels_per_pixel": 64, "pixels_per_column": 128}}, {"out": "y"}]}]})");
   auto status = validate(program);
   EXPECT_TRUE(status) << status.error().text();
   EXPECT_EQ(parsed(print_program(program)), program);
   EXPECT_EQ(std::get<Launch>(program.run[0].action).resident_per_sm, 1);
+}
+
+TEST(Program, TensorMapsAreChecked) {
+  auto error = [](const std::string& map) {
+    auto status = validate(parsed(
+        R"({"format": 1, "target": "cuda", "source": "k.cu", "buffers": {
+      "x": {"role": "input", "index": 0, "dtype": "f16", "shape": [32, 64]}, "y": {"role": "output", "index": 0}},
+      "run": [{"kernel": "k", "grid": [1], "block": [32], "args": [{"tensor_map": {)" +
+        map + R"(}}, {"out": "y"}]}]})"));
+    return status ? "" : status.error().message;
+  };
+  const std::string at = "run[0].args[0].tensor_map";
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 32], "box": [64, 8])"), "");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 32])"), at + ".box: 0 entries, 2 are needed");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 33], "box": [64, 8])"),
+            at + ": tensor map reaches bytes 0..4223 of buffer 'x', which has 4096");
+  EXPECT_EQ(
+      error(
+          R"("view": {"buffer": "x", "offset": 64, "shape": [31, 64]}, "shape": [64, 32], "box": [64, 8])"),
+      at + ": tensor map reaches bytes 128..4223 of buffer 'x', which has 4096");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [60, 32], "box": [60, 8])"),
+            at + ".strides_bytes[0]: 120 is no multiple of 16");
+  EXPECT_EQ(
+      error(R"("buffer": "x", "shape": [64, 32], "strides_bytes": [128, 4096], "box": [64, 8])"),
+      at + ".strides_bytes: 2 entries, 1 are needed");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 32], "box": [64, 300])"),
+            at + ".box[1]: 300 is outside 1..256");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 32], "box": [64, 8], "swizzle": "256B")"),
+            at + ".swizzle: unknown '256B'");
+  EXPECT_EQ(error(R"("buffer": "x", "shape": [64, 32], "channels_per_pixel": 64)"),
+            at + ".shape: an im2col map has 3 to 5 dimensions");
+  EXPECT_EQ(
+      error(R"("buffer": "x", "shape": [64, 4, 8], "channels_per_pixel": 64, "im2col_lower": [0])"),
+      at + ".im2col_upper: 0 entries, 1 are needed");
+  EXPECT_EQ(
+      error(
+          R"("buffer": "x", "shape": [64, 4, 8], "channels_per_pixel": 64, "im2col_lower": [0], "im2col_upper": [0])"),
+      at + ": an im2col map needs channels_per_pixel and pixels_per_column");
 }
 
 TEST(Program, FlagsHaveRules) {
