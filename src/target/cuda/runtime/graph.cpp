@@ -123,6 +123,8 @@ class UpdateSink final : public Sink {
       copy.from_device = from;
       copy.to_device = to;
       copy.width_bytes = static_cast<size_t>(move.bytes);
+      copy.from_pitch = copy.to_pitch = copy.width_bytes;
+      copy.from_height = copy.to_height = 1;
       status = driver_.graph_exec_memcpy_node_set_params(exec_, node, &copy, context_);
     } else if (move.kind == MoveKind::kMemset) {
       MemsetNodeParams fill;
