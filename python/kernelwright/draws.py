@@ -84,22 +84,29 @@ def stress_input(kind, own, domain, generator, factor=1):
 
 
 def redrawn_weights(subject, generator, exact=False) -> dict:
-    """New parameters of the old spread; buffers and constants stay."""
+    """New parameters of the old spread; buffers, constants, and elements that are not finite stay."""
     out = dict(subject.weights)
     for name in subject.parameters:
         old = out[name]
-        if not old.is_floating_point() or not old.numel():
+        finite = torch.isfinite(old)
+        if not old.is_floating_point() or not finite.any():
             continue
-        lowest = float(old.min())
-        if exact:
-            out[name] = _integers(old, 0 if lowest >= 0 else -2, 2, generator)
-            continue
-        mean, spread = float(old.double().mean()), float(old.double().std(correction=0))
-        if spread <= 1e-6 * abs(mean) or spread == 0:
-            spread = 0.25 * abs(mean) or 0.25
-        new = torch.empty(old.shape, dtype=torch.float32).normal_(mean, spread, generator=generator)
-        out[name] = (new.abs_() if lowest >= 0 and mean > 0 else new).to(old.dtype)
+        if finite.all():
+            out[name] = _redrawn(old, old, generator, exact)
+        else:
+            out[name] = torch.where(finite, _redrawn(old, old[finite], generator, exact), old)
     return out
+
+
+def _redrawn(old, values, generator, exact):
+    lowest = float(values.min())
+    if exact:
+        return _integers(old, 0 if lowest >= 0 else -2, 2, generator)
+    mean, spread = float(values.double().mean()), float(values.double().std(correction=0))
+    if spread <= 1e-6 * abs(mean) or spread == 0:
+        spread = 0.25 * abs(mean) or 0.25
+    new = torch.empty(old.shape, dtype=torch.float32).normal_(mean, spread, generator=generator)
+    return (new.abs_() if lowest >= 0 and mean > 0 else new).to(old.dtype)
 
 
 class Drawer:

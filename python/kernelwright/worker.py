@@ -2,6 +2,7 @@
 """The torch worker: `python -m kernelwright.worker --fd N`. docs/torch-worker.md is its protocol."""
 
 import argparse
+import contextlib
 import os
 import platform
 import socket
@@ -218,8 +219,10 @@ def serve(channel, worker=None) -> None:
             reply, made = worker.handle(request, fds)
             channel.send({"ok": True, **reply}, made)
         except (Exception, SystemExit) as error:
-            traceback.print_exc(file=sys.stderr)
-            sys.stderr.flush()
+            # The log may be on a full disk; the coordinator hears of the error all the same.
+            with contextlib.suppress(OSError):
+                traceback.print_exc(file=sys.stderr)
+                sys.stderr.flush()
             source = worker.workload.source_file if worker.workload else None
             channel.send({"ok": False, "error": describe(error, source)})
         finally:

@@ -17,6 +17,8 @@ Error database_error(sqlite3* database, std::string_view doing) {
   Error error{surroundings ? ErrorKind::kEnvironment : ErrorKind::kInternal, "", {}};
   error.message =
       fmt::format("archive: {}: {}", doing, database ? sqlite3_errmsg(database) : "out of memory");
+  const char* path = database ? sqlite3_db_filename(database, "main") : nullptr;
+  if (path != nullptr && *path != '\0') error.with("file", path);
   return error;
 }
 

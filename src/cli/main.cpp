@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -346,6 +347,8 @@ int run_main(int argc, char** argv) {
 }  // namespace kernelwright::cli
 
 int main(int argc, char** argv) {
+  // A file-size limit gives an error that is reported, as a full disk does.
+  std::signal(SIGXFSZ, SIG_IGN);
   if (const auto fd = kernelwright::cli::bench_worker_fd(argc, argv)) {
     return kernelwright::referee::bench_worker_main(*fd);
   }

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from command_line import RELU, binary, error_line, load, run
+from command_line import RELU, binary, load, run
 
 # Sorting is in no table: the module falls into a region before it and one after.
 SPLIT = """
@@ -153,24 +153,6 @@ def test_interrupt_leaves_the_best_so_far(home):
     assert process.returncode == 130, err
     result = json.loads(out)
     assert result["interrupted"] and (home / "cut" / "optimized.py").exists()
-
-
-@pytest.mark.parametrize(
-    "text, said",
-    [
-        ("import nothing_of_that_name\n", "nothing_of_that_name"),
-        ("class Model:\n  pass\n", "Model"),
-        (
-            "import torch\nclass Model(torch.nn.Module):\n  def forward(self, x): return x\ndef get_inputs(): return [torch.zeros(0, 3)]\ndef get_init_inputs(): return []\n",
-            "0",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_and_leaves_nothing(home, text, said):
-    (home / "bad.py").write_text(text)
-    done = run(home, "optimize", "bad.py", "--out", "bad", expect=2)
-    assert said in error_line(done), done.stderr
-    assert not (home / "bad").exists() and not (home / "bad.partial").exists()
 
 
 def test_bench_resumes(home, relu):

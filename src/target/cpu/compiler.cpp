@@ -90,8 +90,9 @@ std::string every_allowed_header() {
 
 Result<Compiler> question(const fs::path& path) {
   const auto useless = [&](const std::string& why) {
-    return fail(ErrorKind::kEnvironment, fmt::format("the compiler {} does not work: {}",
-                                                     path.string(), why.substr(0, 200)));
+    return fail(ErrorKind::kEnvironment,
+                fmt::format("the compiler {} does not work: {}", path.string(),
+                            why.empty() ? "it failed without a word" : why.substr(0, 200)));
   };
   KW_TRY(const base::TempDir folder, base::TempDir::create("kw-toolchain"));
   Compiler compiler;

@@ -105,6 +105,15 @@ std::optional<std::string> forbidden_include(const Compiler& compiler, const Com
   return std::nullopt;
 }
 
+// The compiler's word alone would not do: a source may print it.
+bool is_full(const fs::path& folder, const std::string& log) {
+  constexpr uintmax_t kLittle = 64u << 20;
+  if (log.find("No space left on device") == std::string::npos) return false;
+  std::error_code ec;
+  const auto space = fs::space(folder, ec);
+  return !ec && space.available < kLittle;
+}
+
 std::string limit_message(const base::ProcessOutcome& outcome, const CompileLimits& limits) {
   if (outcome.end == base::ProcessOutcome::End::kTimedOut)
     return fmt::format("the compiler was stopped after {:g} s", limits.wall_s);
@@ -278,6 +287,9 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
           fmt::join(allowed_headers(), ", ")));
   std::string log = shorten_compiler_log(outcome.err, folder);
   if (!outcome.ok()) {
+    if (is_full(folder, outcome.err))
+      return fail(ErrorKind::kEnvironment,
+                  fmt::format("cannot build in '{}': No space left on device", folder.string()));
     if (log.find("__dso_handle") != std::string::npos)
       log = "a global or static object with a constructor or destructor is not allowed\n" + log;
     BuildFailure failure{log, outcome.end == base::ProcessOutcome::End::kTimedOut};
