@@ -179,3 +179,55 @@ def test_threads_may_share_a_program(kernels):
         thread.join()
     program.close()
     assert not wrong
+
+
+def test_a_cuda_program_runs_on_a_stream(tmp_path, monkeypatch):
+    try:
+        stub = native.library_path().parent / "libkw_stub_cuda.so"
+    except EnvironmentError_ as error:
+        pytest.skip(str(error))
+    if not stub.is_file():
+        pytest.skip("the stub driver of the C++ tests is not built")
+    monkeypatch.setenv("KERNELWRIGHT_CUDA_DRIVER", str(stub))
+    (tmp_path / "k.cubin").write_text("cubin")
+    launch = {"kernel": "add_value", "grid": [1], "block": [32]}
+    text = relu_program(
+        target="cuda",
+        source="k.cu",
+        run=[{**launch, "args": ["x", {"out": "y"}, {"scalar_input": 0}, {"i32": N}]}],
+    )
+    x, y = Floats(range(N)), Floats([0] * N)
+    with native.Program(text, tmp_path / "k.cubin") as program:
+        assert program.target == "cuda"
+        program.prepare([], stream=0)
+        program.run([x.address], [y.address], scalars=[0.5], stream=0)
+        assert list(y.array) == [i + 0.5 for i in range(N)]
+        program.run([x.address], [y.address], scalars=[1])
+        assert y.array[3] == 4
+        program.poison_scratch(7, stream=0)
+        assert program.sync_is_zero(stream=0)
+        assert program.describe()["kernels"]["add_value"]["registers"] == 32
+        with pytest.raises(InputError, match="input x is null"):
+            program.run([0], [y.address], scalars=[1], stream=0)
+    with pytest.raises(InputError, match="no kernel 'relu'"):
+        native.Program(relu_program(target="cuda", run=[{**launch, "kernel": "relu", "args": [{"out": "y"}]}]), stub)
+
+
+def test_a_cpu_program_has_no_streams(kernels):
+    x, y = Floats([1] * N), Floats([0] * N)
+    with native.Program(relu_program(), kernels / "kernels.so") as program:
+        assert program.target == "cpu"
+        program.run([x.address], [y.address], stream=0)
+        assert y.array[0] == 1
+        with pytest.raises(InputError, match="target cpu has no streams"):
+            program.run([x.address], [y.address], stream=64)
+
+
+def test_the_ptx_of_the_runtime_is_that_of_its_source():
+    if not shutil.which("nvcc"):
+        pytest.skip("no nvcc")
+    version = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
+    if "release 13.0" not in version:
+        pytest.skip("move_ptx.h was written by nvcc 13.0, another version words it differently")
+    done = subprocess.run([ROOT / "scripts" / "move-ptx", "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -248,6 +248,60 @@ TEST_F(RuntimeCuda, APlanOfSeveralStepsBecomesAGraph) {
   EXPECT_EQ(count("cuGraphInstantiate"), 0u);
 }
 
+TEST_F(RuntimeCuda, APlanWithDependentLaunchesIsAChain) {
+  std::string dependent = kDiamond;
+  dependent.insert(dependent.rfind("\"grid\""), "\"pdl\": true, ");
+  open(std::string(kXY) + kScratch, dependent);
+  Floats x(8, 5), y(8);
+  run({x.data()}, {y.data()});
+  EXPECT_EQ(y[0], 76);
+  EXPECT_THAT(log(), HasSubstr("cuLaunchKernelEx mix grid 1 1 1 block 32 1 1 shared 0 pdl"));
+  EXPECT_EQ(count("cuStreamUpdateCaptureDependencies"), 0u);
+  EXPECT_THAT(kw_describe(program_), HasSubstr(R"("graph":"used","nodes":3,"edges":2)"));
+}
+
+TEST_F(RuntimeCuda, NothingRunsBesideALaunchThatExpectsItsBlocksResident) {
+  open(
+      std::string(kXY) + kScratch +
+          R"(, "lock": {"role": "sync", "dtype": "u32", "shape": [1]},
+               "z": {"role": "output", "index": 1, "dtype": "f32", "shape": [8]})",
+      add("x", "h", 1) + ", " + add("x", "g", 1) +
+          R"(, {"kernel": "leave_dirty", "grid": [1], "block": [1], "args": [{"inout": "lock"}, {"out": "z"}]}, )" +
+          add("h", "y", 1));
+  Floats x(8, 5), y(8), z(8);
+  run({x.data()}, {y.data(), z.data()});
+  EXPECT_EQ(y[0], 7);
+  // Two before it, one behind it, though none touches what it touches.
+  EXPECT_THAT(kw_describe(program_), HasSubstr(R"("nodes":4,"edges":3)"));
+}
+
+TEST_F(RuntimeCuda, ANewWeightReachesTheGraph) {
+  open(
+      std::string(kXY) + kScratch +
+          R"(, "w": {"role": "weight", "name": "w", "dtype": "f32", "shape": [8]})",
+      add("x", "h", 1) + ", " + add("w", "g", 2) +
+          R"(, {"kernel": "mix", "grid": [1], "block": [32], "args": ["h", "g", {"out": "y"}, {"i32": 8}]})");
+  Floats x(8, 5), y(8), w(8, 1), other(8, 2);
+  for (Floats* weight : {&w, &other}) {
+    const void* address = weight->data();
+    ASSERT_EQ(kw_prepare_on(program_, &address, nullptr), 0) << kw_last_error();
+    run({x.data()}, {y.data()});
+    EXPECT_EQ(y[0], 6 + 10 * ((*weight)[0] + 2));
+  }
+  EXPECT_EQ(count("cuGraphInstantiate"), 1u);
+}
+
+TEST_F(RuntimeCuda, LongPlansAreLaunchedStepByStep) {
+  open(std::string(kXY) + kScratch, add("x", "h", 0) + R"(, {"repeat": 9000, "body": [)" +
+                                        add("h", "g", 1) + R"(], "swap": [["h", "g"]]}, )" +
+                                        add("h", "y", 0));
+  Floats x(8, 5), y(8);
+  run({x.data()}, {y.data()});
+  EXPECT_EQ(y[0], 9005);
+  EXPECT_EQ(count("cuLaunchKernelEx"), 9002u);
+  EXPECT_THAT(kw_describe(program_), HasSubstr("more than 8192 steps"));
+}
+
 TEST_F(RuntimeCuda, GraphsCanBeTurnedOff) {
   setenv("KERNELWRIGHT_CUDA_GRAPHS", "never", 1);
   open(std::string(kXY) + kScratch, kDiamond);
