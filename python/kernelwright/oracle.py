@@ -48,7 +48,7 @@ EXACT = frozenset(
 )
 
 # Continuous inputs, jumping outputs: a branch as much as a comparison is.
-JUMPS = frozenset("floor ceil round trunc sign frac remainder fmod floor_divide heaviside".split())
+JUMPS = frozenset("floor ceil round trunc sign sgn frac remainder fmod floor_divide heaviside hardshrink threshold".split())
 
 # Index results judged by the value they point at: op -> position of its index output.
 INDEX_OUTPUTS = {
