@@ -477,6 +477,8 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     if (!dropped) return finish(dropped.error().kind, dropped.error().reason);
   }
 
+  if (own.empty())
+    return fail(ErrorKind::kEnvironment, "the workload's own inputs cannot be drawn again");
   std::vector<const BankDraw*> timed;
   timed.reserve(own.size());
   for (const auto& draw : own) timed.push_back(draw.get());
