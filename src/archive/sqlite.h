@@ -62,11 +62,10 @@ class Database {
   template <class Body>
   Status transaction(Body&& body) {
     KW_CHECK_OK(execute("BEGIN IMMEDIATE"));
-    if (Status done = body(); !done) {
-      (void)execute("ROLLBACK");
-      return done;
-    }
-    return execute("COMMIT");
+    Status done = body();
+    if (done) done = execute("COMMIT");
+    if (!done) (void)execute("ROLLBACK");
+    return done;
   }
 
  private:
