@@ -38,6 +38,14 @@ std::map<std::string, json> read_rows(const std::string& path) {
   return rows;
 }
 
+// Whether the last line was cut short: the next row must not continue it.
+bool ends_within_a_line(const std::string& path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in || in.tellg() <= 0) return false;
+  in.seekg(-1, std::ios::end);
+  return in.get() != '\n';
+}
+
 json run_one(const std::string& path, const BenchOptions& options) {
   search::RunOptions run;
   run.spec = workload_spec({path, "", "", options.size}, options.judge);
@@ -70,7 +78,9 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
   const std::string out_path = options.out.empty() ? "bench.jsonl" : options.out;
   std::map<std::string, json> known;
   if (options.resume) known = read_rows(out_path);
+  const bool cut = options.resume && ends_within_a_line(out_path);
   std::ofstream out(out_path, options.resume ? std::ios::app : std::ios::trunc);
+  if (cut) out << '\n';
   if (!out) return report_error({ErrorKind::kEnvironment, "cannot write " + out_path, {}}, global);
 
   std::vector<json> rows;

@@ -13,26 +13,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What we keep there. KERNELWRIGHT_CACHE_DIR may name a folder that holds other things as well.
+constexpr const char* kFolders[] = {"compilers", "inductor", "machine", "objects"};
+
 struct Usage {
   uint64_t bytes = 0;
   uint64_t files = 0;
 };
 
-// Size per folder directly below the cache.
 std::map<std::string, Usage> usage_by_folder(const fs::path& root) {
   std::map<std::string, Usage> usage;
-  std::error_code ec;
-  for (fs::recursive_directory_iterator it(root, fs::directory_options::skip_permission_denied, ec),
-       end;
-       !ec && it != end; it.increment(ec)) {
-    std::error_code ignored;
-    if (!it->is_regular_file(ignored) || it->is_symlink(ignored)) continue;
-    const uint64_t bytes = it->file_size(ignored);
-    if (ignored) continue;
-    const fs::path relative = it->path().lexically_relative(root);
-    Usage& entry = usage[it.depth() == 0 ? "." : relative.begin()->string()];
-    entry.bytes += bytes;
-    ++entry.files;
+  for (const char* folder : kFolders) {
+    std::error_code ec;
+    for (fs::recursive_directory_iterator
+             it(root / folder, fs::directory_options::skip_permission_denied, ec),
+         end;
+         !ec && it != end; it.increment(ec)) {
+      std::error_code ignored;
+      if (!it->is_regular_file(ignored) || it->is_symlink(ignored)) continue;
+      const uint64_t bytes = it->file_size(ignored);
+      if (ignored) continue;
+      Usage& entry = usage[folder];
+      entry.bytes += bytes;
+      ++entry.files;
+    }
   }
   return usage;
 }
@@ -43,13 +47,13 @@ Result<Usage> clear(const fs::path& root) {
     removed.bytes += usage.bytes;
     removed.files += usage.files;
   }
-  std::error_code ec;
-  for (const auto& entry : fs::directory_iterator(root, ec)) {
+  for (const char* folder : kFolders) {
     std::error_code removal;
-    fs::remove_all(entry.path(), removal);
+    fs::remove_all(root / folder, removal);
     if (removal)
-      return fail(ErrorKind::kEnvironment,
-                  fmt::format("cannot remove '{}': {}", entry.path().string(), removal.message()));
+      return fail(
+          ErrorKind::kEnvironment,
+          fmt::format("cannot remove '{}': {}", (root / folder).string(), removal.message()));
   }
   return removed;
 }

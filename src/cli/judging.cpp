@@ -88,8 +88,12 @@ Result<const graph::Region*> whole_region(const search::Session& session) {
 Result<json> read_result(const fs::path& artifact) {
   KW_TRY(std::string text, base::read_file(artifact / "result.json", 256 << 20));
   json result = json::parse(text, nullptr, false);
-  if (!result.is_object() || !result.contains("spec") || !result["spec"].is_object() ||
-      !result.contains("regions"))
+  const auto whole = [&](const char* key) {
+    return result.contains(key) && result[key].is_object();
+  };
+  if (!result.is_object() || !whole("spec") || !whole("baseline") || !whole("error") ||
+      !whole("speed_of_light") || !whole("verdicts") || !result.contains("best") ||
+      !result.contains("regions") || !result.contains("eager"))
     return fail(ErrorKind::kInput,
                 fmt::format("{} is no artifact: result.json lacks its fields", artifact.string()));
   return result;

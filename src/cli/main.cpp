@@ -171,9 +171,9 @@ void add_archive(CLI::App& app, const GlobalOptions& global, Run& run) {
     });
     return command;
   };
-  add("list", "programs and verdicts, newest first", Action::kList);
-  add("show", "one program with its verdicts", Action::kShow)
-      ->add_option("id", options->id, "program id, or its beginning")
+  add("list", "runs, newest first", Action::kList);
+  add("show", "the verdicts of a run, or one program with its verdicts", Action::kShow)
+      ->add_option("id", options->id, "run id, or program id or its beginning")
       ->required();
   add("best", "the best program of a workload", Action::kBest)
       ->add_option("workload", options->id, "workload name")

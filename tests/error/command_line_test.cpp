@@ -130,12 +130,25 @@ TEST_F(CommandLine, CacheIsShownAndCleared) {
   const std::string variable = "KERNELWRIGHT_CACHE_DIR=" + (dir_->path() / "cache").string();
   fs::create_directories(dir_->path() / "cache" / "objects" / "ab");
   ASSERT_TRUE(base::write_file_atomic(dir_->path() / "cache" / "objects" / "ab" / "x", "12345"));
+  // Somebody else's, in a folder that was named by mistake.
+  ASSERT_TRUE(base::write_file_atomic(dir_->path() / "cache" / "thesis.txt", "words"));
   auto json = nlohmann::json::parse(run({"cache", "show", "--json"}, {variable}).out);
   EXPECT_EQ(json["bytes"], 5);
   EXPECT_EQ(json["folders"]["objects"]["files"], 1);
   EXPECT_EQ(run({"cache", "clear"}, {variable}).code, 0);
   json = nlohmann::json::parse(run({"--json", "cache", "show"}, {variable}).out);
   EXPECT_EQ(json["bytes"], 0);
+  EXPECT_TRUE(fs::exists(dir_->path() / "cache" / "thesis.txt"));
+}
+
+TEST_F(CommandLine, WhatIsNoArtifactIsNotVerified) {
+  const auto folder = dir_->path() / "run";
+  fs::create_directories(folder);
+  expect_usage({"verify", folder.string()}, "result.json");
+  for (const char* text : {"[]", "{", R"({"spec":{},"regions":[]})"}) {
+    ASSERT_TRUE(base::write_file_atomic(folder / "result.json", text));
+    expect_usage({"verify", folder.string()}, "is no artifact");
+  }
 }
 
 TEST_F(CommandLine, VersionAndHelp) {
