@@ -89,6 +89,7 @@ class RegionSearch {
       const auto& right = earlier.right[i];
       if (prepared[i].early) {
         KW_CHECK_OK(record(right.proposal, prepared[i], *prepared[i].early));
+        tell();
         continue;
       }
       Member member{std::move(prepared[i]), right.proposal, right.ms};
@@ -128,6 +129,7 @@ class RegionSearch {
     for (size_t i = 0; i < prepared.size(); ++i) {
       if (prepared[i].early) {
         KW_CHECK_OK(record(proposals[i], prepared[i], *prepared[i].early));
+        tell();
       } else {
         alive.push_back(i);
       }
@@ -158,7 +160,11 @@ class RegionSearch {
     KW_TRY(referee::Verdict verdict,
            referee_.judge(prepared, incumbent_ ? &incumbent_->prepared : nullptr, time_s));
     KW_CHECK_OK(record(proposal, prepared, verdict));
-    if (!verdict.correct() || !verdict.timing) return std::numeric_limits<double>::infinity();
+    if (!verdict.correct() || !verdict.timing) {
+      forget(prepared.id);
+      tell();
+      return std::numeric_limits<double>::infinity();
+    }
     const auto& timing = *verdict.timing;
     const double ms = incumbent_ ? incumbent_->ms / std::max(timing.speedup, 1e-9) : timing.ms;
     Member member{prepared, proposal, ms};
@@ -166,12 +172,15 @@ class RegionSearch {
       KW_CHECK_OK(crown(std::move(member)));
     } else {
       remember(std::move(member));
-      if (timing.speedup_high < 1) return std::numeric_limits<double>::infinity();
     }
-    return ms;
+    tell();
+    const bool surely_slower =
+        verdict.kind != referee::VerdictKind::kAccepted && timing.speedup_high < 1;
+    return surely_slower ? std::numeric_limits<double>::infinity() : ms;
   }
 
   Status crown(Member member) {
+    forget(member.prepared.id);
     if (incumbent_) remember(std::move(*incumbent_));
     incumbent_ = std::move(member);
     result_.curve.push_back(
@@ -181,8 +190,12 @@ class RegionSearch {
     return {};
   }
 
+  void forget(const std::string& id) {
+    std::erase_if(others_, [&](const Member& m) { return m.prepared.id == id; });
+  }
+
   void remember(Member member) {
-    std::erase_if(others_, [&](const Member& m) { return m.prepared.id == member.prepared.id; });
+    forget(member.prepared.id);
     others_.push_back(std::move(member));
     std::stable_sort(others_.begin(), others_.end(),
                      [](const Member& a, const Member& b) { return a.ms < b.ms; });
@@ -209,9 +222,12 @@ class RegionSearch {
         result_.predicted_measured.emplace_back(proposal.predicted_s, outcome.seconds);
     }
     proposer_.learn(outcome);
+    return {};
+  }
+
+  void tell() {
     result_.best_ms = incumbent_ ? incumbent_->ms : 0;
     if (on_verdict_) on_verdict_(result_, budget_);
-    return {};
   }
 
   RegionSearchResult finish() {
