@@ -74,6 +74,7 @@ class Worker:
             "graph": str(out / "graph.json"),
             "weights": str(out / "weights.safetensors"),
             "name": self.workload.name,
+            "neighbours": workload.neighbours(self.workload),
         }, []
 
     def op_regions(self, request, fds):

@@ -184,6 +184,22 @@ def _load_file(path, class_name, size, policy):
     return workload
 
 
+def neighbours(workload):
+    """Modules that the user's file imported from its own folder, as paths relative to it: the file needs them wherever
+    it goes."""
+    if workload.kind != "file":
+        return []
+    root, found = workload.source_file.parent, set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or not name:
+            continue
+        for path in (Path(*name.split(".")).with_suffix(".py"), Path(*name.split("."), "__init__.py")):
+            if Path(file) == root / path and root / path != workload.source_file:
+                found.add(str(path))
+    return sorted(found)
+
+
 def _load_module(location, class_name, size, policy):
     if not class_name or "/" in location:
         if Path(location).suffix or "/" in location or Path(location).exists():

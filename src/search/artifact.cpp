@@ -152,7 +152,9 @@ Status ArtifactFolder::replace() {
   return {};
 }
 
-Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec, const fs::path& folder) {
+Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec,
+                                          const std::vector<std::string>& neighbours,
+                                          const fs::path& folder) {
   torch::WorkloadSpec copy = spec;
   std::error_code code;
   const auto [file, class_name] = split_class(spec.path);
@@ -161,6 +163,14 @@ Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec, const
     fs::copy_file(file, folder / name, fs::copy_options::overwrite_existing, code);
     if (code) return fail(cannot("copy", file, code));
     copy.path = class_name.empty() ? name : name + ":" + class_name;
+    for (const std::string& neighbour : neighbours) {
+      const fs::path from = fs::path(file).parent_path() / neighbour, to = folder / neighbour;
+      // A name of ours stays ours; the final check then says what does not load.
+      if (neighbour == "optimized.py" || fs::exists(to, code)) continue;
+      fs::create_directories(to.parent_path(), code);
+      fs::copy_file(from, to, code);
+      if (code) return fail(cannot("copy", from, code));
+    }
   }
   if (fs::is_regular_file(spec.inputs, code)) {
     fs::copy_file(spec.inputs, folder / "inputs.pt", fs::copy_options::overwrite_existing, code);

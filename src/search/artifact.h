@@ -40,9 +40,10 @@ class ArtifactFolder {
   bool replaces_ = false, continues_ = false;
 };
 
-// What the artifact needs to load the original again: copies the user's file into the folder and
-// returns a spec relative to it (docs/artifact.md).
+// What the artifact needs to load the original again: copies the user's file and the neighbours
+// that it imports into the folder and returns a spec relative to it (docs/artifact.md).
 Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec,
+                                          const std::vector<std::string>& neighbours,
                                           const std::filesystem::path& folder);
 std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& spec);
 

@@ -25,7 +25,12 @@ void keep_worst(referee::ErrorFigures& worst, const referee::ErrorFigures& figur
 // Judges the drop-in's outputs on one draw; false when it is wrong.
 Result<bool> check_draw(torch::Worker& dropin, const torch::Draw& draw, FinalCheck& check,
                         bool first) {
-  KW_TRY(torch::ArtifactOutputs outputs, dropin.run_artifact(draw));
+  auto ran = dropin.run_artifact(draw);
+  if (!ran) {
+    check.reason = "the drop-in does not run: " + ran.error().text();
+    return false;
+  }
+  const torch::ArtifactOutputs& outputs = *ran;
   if (outputs.offsets.size() != draw.answers.size())
     return fail(ErrorKind::kInternal, "the drop-in gave another number of outputs than the module");
   for (size_t i = 0; i < draw.answers.size(); ++i) {
@@ -98,14 +103,19 @@ size_t flush_bytes(const target::MachineModel& model) {
 Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path& artifact,
                                   const torch::WorkloadSpec& spec,
                                   const FinalCheckOptions& options) {
-  base::progress("final check", artifact.filename().string());
+  base::progress("final check", "the drop-in against the original, in one process");
   torch::WorkerOptions worker_options;
   worker_options.threads = session.threads;
   worker_options.log_path = session.work_dir / "dropin.log";
   KW_TRY(torch::Worker dropin, torch::Worker::start(worker_options));
-  KW_TRY(auto opened, dropin.open_artifact(artifact, spec));
+  auto opened = dropin.open_artifact(artifact, spec);
   FinalCheck check;
-  check.prepare_ms = opened.prepare_ms;
+  if (!opened) {
+    check.right = false;
+    check.reason = "the drop-in does not load: " + opened.error().text();
+    return check;
+  }
+  check.prepare_ms = opened->prepare_ms;
   for (int i = 0; i < kDraws; ++i) {
     KW_TRY(auto draw, session.torch->draw("whole", torch::DrawKind::kOwn,
                                           options.seed + static_cast<uint64_t>(i)));

@@ -138,7 +138,10 @@ class Run {
       return {};
     }
     const auto json = nlohmann::json::parse(*text, nullptr, false);
-    const std::string found = json.is_object() ? json.value("workload", "") : "";
+    const std::string found =
+        json.is_object() && json.contains("workload") && json.at("workload").is_string()
+            ? json.at("workload").get<std::string>()
+            : "";
     if (found == result_.workload) return {};
     return fail(ErrorKind::kUsage,
                 fmt::format("{} holds a run of '{}', not of '{}': choose another --out",
@@ -147,7 +150,7 @@ class Run {
 
   Status open_regions() {
     const auto& graph = session_.imported.graph;
-    double light_s = 0;
+    double light_s = 0, longest_s = 0;
     for (const auto& region : session_.partition.regions) {
       RegionRun run;
       run.result.region = region;
@@ -161,7 +164,10 @@ class Run {
       const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype));
       run.result.speed_of_light_s = light.seconds;
       run.result.bound = light.bound;
-      if (light.seconds >= light_s) result_.bound = light.bound;
+      if (light.seconds >= longest_s) {
+        longest_s = light.seconds;
+        result_.bound = light.bound;
+      }
       light_s += light.seconds;
 
       base::progress("baseline", region.id);
@@ -338,7 +344,8 @@ class Run {
 
   // Writes the drop-in and lets the final check have the last word.
   Status write_artifact() {
-    KW_TRY(torch::WorkloadSpec spec, copy_original(session_.spec, folder_.path()));
+    KW_TRY(torch::WorkloadSpec spec,
+           copy_original(session_.spec, session_.imported.neighbours, folder_.path()));
     result_.spec_fields = spec_fields(spec);
     std::string programs;
     for (auto& run : regions_) {

@@ -326,6 +326,7 @@ Result<Imported> Worker::import(const WorkloadSpec& spec, const std::filesystem:
     imported.graph_path = reply.body.at("graph").get<std::string>();
     imported.weights_path = reply.body.at("weights").get<std::string>();
     imported.name = reply.body.at("name").get<std::string>();
+    imported.neighbours = reply.body.at("neighbours").get<std::vector<std::string>>();
     return {};
   }));
   KW_TRY(imported.graph, graph::read_graph(imported.graph_path));

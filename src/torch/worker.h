@@ -30,6 +30,8 @@ struct Imported {
   std::filesystem::path graph_path;    // graph.json
   std::filesystem::path weights_path;  // weights.safetensors
   std::string name;                    // short name of the workload
+  // Modules that the user's file imports from its own folder, relative to it.
+  std::vector<std::string> neighbours;
 };
 
 // How inputs (and weights) of a draw are made; docs/numerics.md.

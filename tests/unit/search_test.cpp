@@ -184,6 +184,48 @@ TEST_F(RegionSearchTest, AFailedBuildIsAVerdictAndTheSearchGoesOn) {
   EXPECT_EQ(proposer.outcomes[0].verdict, "build_failed");
 }
 
+// The first look at program 2 leaves it open whether it is faster; the next one says `later`.
+class Wavering : public FakeReferee {
+ public:
+  explicit Wavering(referee::VerdictKind later)
+      : FakeReferee([](int n) { return n == 2 ? 1.0 : 2.0; }), later_(later) {}
+  Result<referee::Verdict> judge(const referee::Prepared& candidate,
+                                 const referee::Prepared* incumbent, double time_s) override {
+    KW_TRY(auto verdict, FakeReferee::judge(candidate, incumbent, time_s));
+    if (candidate.candidate.source != "2") return verdict;
+    verdict.kind = looks_++ == 0 ? referee::VerdictKind::kSlower : later_;
+    return verdict;
+  }
+
+ private:
+  referee::VerdictKind later_;
+  int looks_ = 0;
+};
+
+TEST_F(RegionSearchTest, TheBestIsNoRunnerUpToItself) {
+  Wavering referee(referee::VerdictKind::kAccepted);
+  Counting proposer(6);
+  std::vector<double> told;
+  auto result = search_region(
+      proposer, referee, *archive_, {proposal(1)}, options_,
+      [&](const RegionSearchResult& found, const Budget&) { told.push_back(found.best_ms); });
+  ASSERT_TRUE(result && result->best);
+  EXPECT_EQ(result->best->candidate.source, "2");
+  for (const auto& other : result->runners_up) EXPECT_NE(other.id, result->best->id);
+  // The progress line knows the first program that is right as soon as it is.
+  ASSERT_FALSE(told.empty());
+  EXPECT_DOUBLE_EQ(told[0], 2.0);
+}
+
+TEST_F(RegionSearchTest, WhatALaterLookFindsWrongIsNoRunnerUp) {
+  Wavering referee(referee::VerdictKind::kWrong);
+  Counting proposer(6);
+  auto result = search_region(proposer, referee, *archive_, {proposal(1)}, options_, nullptr);
+  ASSERT_TRUE(result && result->best);
+  EXPECT_EQ(result->best->candidate.source, "1");
+  for (const auto& other : result->runners_up) EXPECT_NE(other.candidate.source, "2");
+}
+
 TEST_F(RegionSearchTest, StopsNearTheSpeedOfLight) {
   options_.speed_of_light_s = 0.95e-3;
   Counting proposer(100);
@@ -380,14 +422,17 @@ TEST(Artifact, TheOriginalTravelsAlong) {
   ASSERT_TRUE(dir);
   ASSERT_TRUE(base::write_file_atomic(dir->path() / "net.py", "class Net: pass\n"));
   std::filesystem::create_directories(dir->path() / "out");
+  std::filesystem::create_directories(dir->path() / "blocks");
+  ASSERT_TRUE(base::write_file_atomic(dir->path() / "blocks" / "act.py", "a = 1\n"));
   torch::WorkloadSpec spec;
   spec.path = (dir->path() / "net.py").string() + ":Net";
-  auto copy = copy_original(spec, dir->path() / "out");
+  auto copy = copy_original(spec, {"blocks/act.py"}, dir->path() / "out");
   ASSERT_TRUE(copy) << copy.error().text();
   EXPECT_EQ(copy->path, "original.py:Net");
   EXPECT_TRUE(std::filesystem::exists(dir->path() / "out" / "original.py"));
+  EXPECT_TRUE(std::filesystem::exists(dir->path() / "out" / "blocks" / "act.py"));
   spec.path = "torchvision.models:resnet18";
-  EXPECT_EQ(copy_original(spec, dir->path() / "out")->path, spec.path);
+  EXPECT_EQ(copy_original(spec, {}, dir->path() / "out")->path, spec.path);
 }
 
 TEST(ShortName, IsSafeAsAFolder) {
