@@ -133,8 +133,9 @@ class Baselines:
         try:
             if name != "eager":
                 function = torch.compile(function, mode=None if name == "compile" else name)
+            contents = self._drawer.contents()[:2]
             with torch.inference_mode(), policies.context(subject.policy):
-                for inputs in self._drawer.contents()[:2]:
+                for inputs in contents:
                     args, kwargs = arguments(inputs)
                     function(*args, **kwargs)
         except Exception as error:  # whatever the compiler does is a note, never our failure

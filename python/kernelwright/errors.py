@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failures that a user sees as one line; `kind` is the protocol's (docs/torch-worker.md)."""
 
+import os
 import traceback
 
 _LIMIT = 400
@@ -60,4 +61,7 @@ def last_line(error):
 def user_error(what, error, source_file=None):
     """An InputError for a Python error raised by the user's code."""
     place = place_of(error, source_file)
+    # A call of ours says nothing to the user.
+    if place and os.path.dirname(place.rpartition(":")[0]) == os.path.dirname(os.path.abspath(__file__)):
+        place = None
     return InputError(f"{what}: {last_line(error)}", **({"at": place} if place else {}))

@@ -156,7 +156,9 @@ class WholeSubject(Subject):
     def _module(self, precise):
         if not precise:
             if self._plain is None:
-                self._plain = self.workload.build()
+                # Weights made in inference mode could not be assigned outside of it.
+                with torch.inference_mode(False):
+                    self._plain = self.workload.build()
             return self._plain
         self.ready_precise()
         return self._precise

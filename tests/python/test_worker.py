@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every op of the worker's protocol through a real socket, in this process."""
 
+import json
 import os
 import socket
 import threading
@@ -254,3 +255,43 @@ def test_artifact_side_by_side(client, tmp_path):
         reply, _ = client.ok("artifact_time", seconds=0.05, flush_bytes=1 << 16, fresh_memory=fresh, with_compile=False)
         ms = reply["ms"]
         assert set(ms) == {"original", "dropin"} and len(ms["original"]) == len(ms["dropin"]) >= 5
+
+
+def test_the_files_neighbours_are_named(client, tmp_path):
+    (tmp_path / "kw_blocks").mkdir()
+    (tmp_path / "kw_blocks" / "act.py").write_text("import torch\nact = torch.relu\n")
+    (tmp_path / "kw_helper.py").write_text("import json\nfrom kw_blocks.act import act\n")
+    (tmp_path / "kw_unused.py").write_text("")
+    (tmp_path / "net.py").write_text("from kw_helper import act\n" + RELU.replace("torch.relu(x)", "act(x)"))
+    assert client.open(tmp_path / "net.py", tmp_path / "out")["neighbours"] == ["kw_blocks/act.py", "kw_helper.py"]
+
+
+def test_a_part_is_timed_before_it_is_drawn(client, tmp_path):
+    (tmp_path / "branch.py").write_text(
+        "import torch\n"
+        "class Model(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.fc = torch.nn.Linear(16, 16)\n"
+        "    def forward(self, x):\n"
+        "        y = self.fc(x)\n"
+        "        return y * 2 if y.sum() > 0 else y\n"
+        "def get_inputs():\n"
+        "    return [torch.randn(8, 16)]\n"
+    )
+    reply = client.open(tmp_path / "branch.py", tmp_path / "out")
+    with open(reply["graph"]) as file:
+        graph = json.load(file)
+    region = {
+        "id": "r0",
+        "whole": False,
+        "nodes": [n["name"] for n in graph["nodes"]],
+        "inputs": list(graph["inputs"]),
+        "weights": [w["value"] for w in graph["weights"]],
+        "outputs": [o["value"] for o in graph["outputs"]],
+        "mutations": [],
+    }
+    client.ok("regions", regions=[region])
+    assert client.ok("baseline", region="r0", name="eager")[0]["available"]
+    assert client.ok("time", region="r0", name="eager", calls=1, flush_bytes=0)[0]["ms"]
+    assert client.ok("draw", region="r0", kind="own", seed=3)[0]["draw"]["answers"]
