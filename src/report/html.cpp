@@ -29,6 +29,8 @@ path.line{fill:none;stroke:var(--mark);stroke-width:2}circle.dots{fill:var(--mar
 pre{background:var(--panel);border-radius:.6rem;padding:.8rem;overflow:auto;font-size:.82rem;line-height:1.4;max-height:36rem}summary{cursor:pointer;padding:.3rem 0}code{font-size:.9em;overflow-wrap:anywhere}
 )css";
 
+constexpr int kRefusalsShown = 60;
+
 std::string e(const json& value) {
   return escape_html(value.is_string() ? value.get<std::string>() : value.dump());
 }
@@ -173,7 +175,7 @@ std::string refusals(const ReportInput& input) {
     if (!entry.is_object() || !entry.contains("verdict") || !entry.at("verdict").is_object())
       continue;
     const std::string kind = entry.at("verdict").value("verdict", "");
-    if (kind == "accepted" || kind == "slower" || ++shown > 60) continue;
+    if (kind == "accepted" || kind == "slower" || ++shown > kRefusalsShown) continue;
     rows += fmt::format("<tr><td><span class=\"bad\">{}</span></td><td>{}</td><td>{}</td></tr>",
                         escape_html(kind), at(entry, "idea"), at(entry.at("verdict"), "reason"));
   }
@@ -181,7 +183,11 @@ std::string refusals(const ReportInput& input) {
   return "<h2>Refused, and why</h2><div "
          "class=\"scroll\"><table><thead><tr><th>verdict</th><th>idea</th><th>reason</th></tr></"
          "thead><tbody>" +
-         rows + "</tbody></table></div>";
+         rows + "</tbody></table></div>" +
+         (shown > kRefusalsShown
+              ? fmt::format("<p class=\"note\">And {} more: verdicts.jsonl has them all.</p>",
+                            shown - kRefusalsShown)
+              : "");
 }
 
 std::string machine(const json& r) {

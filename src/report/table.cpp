@@ -55,13 +55,14 @@ std::string text_table(const std::vector<std::vector<std::string>>& rows) {
         for (size_t i = 0; i < w; ++i) rule += "─";
         line += " " + rule + " ";
       }
-      out += line + "\n";
+      out += line.substr(0, line.size() - 1) + "\n";
     }
   }
   return out;
 }
 
 std::string ms_text(double ms) {
+  if (ms > 0 && ms < 0.01) return fmt::format("{:.2g} µs", ms * 1000);
   if (ms >= 1000) return fmt::format("{:.3g} s", ms / 1000);
   if (ms >= 100) return fmt::format("{:.0f} ms", ms);
   return ms >= 1 ? fmt::format("{:.3g} ms", ms) : fmt::format("{:.3f} ms", ms);
@@ -125,10 +126,13 @@ std::string result_table(const json& result) {
   for (const auto& note : result.at("eager"))
     out += fmt::format("  in eager  {}: {}\n", note.value("what", ""), note.value("reason", ""));
   std::string counts;
-  for (const auto& [name, count] : result.at("verdicts").items())
-    counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count.get<int>(), name);
-  out += fmt::format("  tried     {} programs in {:.0f} s ({})\n", result.value("tried", 0),
-                     result.value("search_s", 0.0), counts);
+  int verdicts = 0;
+  for (const auto& [name, count] : result.at("verdicts").items()) {
+    counts += fmt::format("{}{} {}", counts.empty() ? ": " : ", ", count.get<int>(), name);
+    verdicts += count.get<int>();
+  }
+  out += fmt::format("  tried     {} programs in {:.0f} s ({} verdicts{})\n",
+                     result.value("tried", 0), result.value("search_s", 0.0), verdicts, counts);
   out += fmt::format("  artifact  {}\n", result.value("artifact", ""));
   return out;
 }

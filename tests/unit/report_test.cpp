@@ -34,6 +34,12 @@ TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
     EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
 }
 
+TEST(ResultTable, ShortTimesKeepTheirDigits) {
+  EXPECT_EQ(ms_text(0.00034), "0.34 µs");
+  EXPECT_EQ(ms_text(0.088), "0.088 ms");
+  EXPECT_EQ(ms_text(0), "0.000 ms");
+}
+
 TEST(ResultTable, SaysWhyTheBaselineWasKept) {
   auto kept = sample();
   kept["best"] = nullptr;
