@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 namespace kernelwright::expert {
 
 Schedule initial_schedule(const ScheduleSpace& space) {
@@ -14,11 +17,17 @@ Schedule initial_schedule(const ScheduleSpace& space) {
 std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit) {
   size_t total = 1;
   for (const Knob& knob : space) total *= knob.choices.size();
-  const size_t stride = std::max<size_t>(1, (total + limit - 1) / limit);
+  // Steps of the golden ratio, prime to the space: distinct schedules, spread over every knob. A
+  // stride that shares a factor with the space would leave choices of the first knobs out.
+  size_t stride = 1;
+  if (total > limit) {
+    stride = static_cast<size_t>(static_cast<double>(total) * 0.6180339887);
+    while (std::gcd(stride, total) != 1) ++stride;
+  }
   std::vector<Schedule> all;
-  for (size_t i = 0; i < total; i += stride) {
+  for (size_t i = 0; i < std::min(total, limit); ++i) {
     Schedule schedule;
-    size_t rest = i;
+    size_t rest = i * stride % total;
     for (const Knob& knob : space) {
       schedule[knob.name] = knob.choices[rest % knob.choices.size()];
       rest /= knob.choices.size();

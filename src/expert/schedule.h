@@ -8,8 +8,8 @@
 
 namespace kernelwright::expert {
 
-// One decision of a family, with what may be chosen for the op at hand. Choices are in the order in
-// which neighbours resemble each other, so that a mutation steps to the one beside.
+// One decision of a family, with what may be chosen for the op at hand. Schedules that differ in
+// one knob are neighbours.
 struct Knob {
   std::string name;
   std::vector<int64_t> choices;

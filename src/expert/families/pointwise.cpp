@@ -19,8 +19,6 @@ using rewrite::Nest;
 
 namespace {
 
-constexpr int64_t kBuffered = 512;  // elements between two streaming copies, in L1
-
 // The inner axis: the last output axis.
 int64_t inner_extent(const Nest& nest) {
   return nest.outer == 0 ? 1 : nest.extents[static_cast<size_t>(nest.outer) - 1];
@@ -69,10 +67,21 @@ ScheduleSpace PointwiseFamily::space(const OpContext& context) const {
   space.push_back({"stream",
                    can_stream(context, nest) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0},
                    0});
+  // Elements computed between two streaming copies, in L1; beyond a few kilobytes it gets slower.
+  space.push_back(
+      {"line",
+       can_stream(context, nest) ? std::vector<int64_t>{128, 256, 512} : std::vector<int64_t>{512},
+       512});
   space.push_back(
       {"tile", crossing_axis(nest) >= 0 ? std::vector<int64_t>{0, 16, 32} : std::vector<int64_t>{0},
        0});
   return space;
+}
+
+// Tiles are stored plainly, and a plain store knows no line.
+bool PointwiseFamily::legal(const OpContext&, const Schedule& schedule) const {
+  if (schedule.at("tile") != 0 && schedule.at("stream") != 0) return false;
+  return schedule.at("stream") != 0 || schedule.at("line") == 512;
 }
 
 double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
@@ -166,11 +175,11 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
       "{2};\n",
       inner, chunk, length);
   if (stream) {
+    const int64_t line = schedule.at("line");
     kernel.helpers = stream_helper();
-    text += fmt::format("    for (int64_t block = lo; block < hi; block += {0}) {{\n", kBuffered);
-    text += fmt::format("      alignas(64) {} line[{}];\n", code::c_type(stored), kBuffered);
-    text += fmt::format("      const int64_t count = hi - block < {0} ? hi - block : {0};\n",
-                        kBuffered);
+    text += fmt::format("    for (int64_t block = lo; block < hi; block += {0}) {{\n", line);
+    text += fmt::format("      alignas(64) {} line[{}];\n", code::c_type(stored), line);
+    text += fmt::format("      const int64_t count = hi - block < {0} ? hi - block : {0};\n", line);
     text += fmt::format(
         "#pragma GCC ivdep\n      for (int64_t k = 0; k < count; ++k) {{\n        const int64_t "
         "i{} = block + k;\n",
