@@ -198,6 +198,10 @@ json measured_now(const json& recorded, const Verified& verified) {
   now["best"]["speedup"] = check.best.speedup;
   now["best"]["speedup_low"] = check.best.speedup_low;
   now["best"]["speedup_high"] = check.best.speedup_high;
+  now["final"] = {{"fresh",
+                   {{"original_ms", check.fresh.original_ms},
+                    {"dropin_ms", check.fresh.dropin_ms},
+                    {"speedup", check.fresh.speedup}}}};
   now["error"]["candidate"]["rho_rms"] = check.candidate_error.rho_rms;
   now["error"]["candidate"]["rho_max"] = check.candidate_error.rho_max;
   now["error"]["eager"]["rho_rms"] = check.eager_error.rho_rms;

@@ -24,7 +24,7 @@ main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.5rem;
 .sub,.note{color:var(--soft)}.headline{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.2rem 0}.headline div{background:var(--panel);border-radius:.6rem;padding:.8rem 1rem;flex:1 1 9rem}
 .headline b{display:block;font-size:1.45rem}.good{color:var(--good)}.bad{color:var(--bad)}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600;color:var(--soft)}td.n,th.n{text-align:right;white-space:nowrap}
-svg{width:100%;height:auto;background:var(--panel);border-radius:.6rem}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}.grid{stroke:var(--line);stroke-width:.6}
+svg{width:100%;min-width:32rem;height:auto;background:var(--panel);border-radius:.6rem}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}.grid{stroke:var(--line);stroke-width:.6}
 path.line{fill:none;stroke:var(--mark);stroke-width:2}circle.dots{fill:var(--mark);opacity:.7}line.rule{stroke:var(--soft);stroke-dasharray:5 4}
 pre{background:var(--panel);border-radius:.6rem;padding:.8rem;overflow:auto;font-size:.82rem;line-height:1.4;max-height:36rem}summary{cursor:pointer;padding:.3rem 0}code{font-size:.9em;overflow-wrap:anywhere}
 )css";
@@ -66,7 +66,7 @@ std::string headline(const json& r) {
   if (r.at("best").is_object()) {
     out +=
         card(ratio_text(number(r.at("best"), "speedup")),
-             fmt::format("faster than {} ({:.2f} – {:.2f} with 95 % confidence)", baseline_name(r),
+             fmt::format("the speed of {} ({:.2f} – {:.2f} with 95 % confidence)", baseline_name(r),
                          number(r.at("best"), "speedup_low"), number(r.at("best"), "speedup_high")),
              "good");
     out += card(ms_text(number(r.at("best"), "ms")),
@@ -139,7 +139,7 @@ std::string region_section(const json& r, const json& region, const ReportInput&
   if (number(region, "eager_ms") > 0) curve.rules.push_back({number(region, "eager_ms"), "eager"});
   if (number(region, "speed_of_light_ms") > 0)
     curve.rules.push_back({number(region, "speed_of_light_ms"), "speed of light"});
-  out += svg(curve);
+  out += "<div class=\"scroll\">" + svg(curve) + "</div>";
   if (!region.at("search").at("curve").empty()) {
     out += "<details><summary>Improvements</summary><div class=\"scroll\"><table><thead>" +
            row({"idea", "after", "time"}, "th") + "</thead><tbody>";
@@ -155,8 +155,8 @@ std::string region_section(const json& r, const json& region, const ReportInput&
     dots.points.emplace_back(pair.at(0).get<double>() * 1e3, pair.at(1).get<double>() * 1e3);
   ranking.series.push_back(dots);
   if (dots.points.size() > 1)
-    out +=
-        "<details><summary>The machine model's predictions</summary>" + svg(ranking) + "</details>";
+    out += "<details><summary>The machine model's predictions</summary><div class=\"scroll\">" +
+           svg(ranking) + "</div></details>";
   for (const auto& source : input.sources)
     if (source.region == region.value("id", ""))
       out += fmt::format(

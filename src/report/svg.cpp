@@ -53,7 +53,8 @@ struct Axis {
         for (size_t i = 0; i < out.size(); i += 2) fewer.push_back(out[i]);
         out = std::move(fewer);
       }
-      return out;
+      if (out.size() > 2) return out;
+      out.clear();  // too narrow for 1, 2, 5
     }
     const double raw = (high - low) / 5;
     const double power = std::pow(10, std::floor(std::log10(raw)));

@@ -79,6 +79,14 @@ TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
   EXPECT_FALSE(std::filesystem::exists(dir->path() / "report.html"));
 }
 
+TEST(Svg, ANarrowLogarithmicAxisHasTicks) {
+  Chart chart{"t", "x", "y", true, true, {}, {}};
+  chart.series.push_back({"dots", {{0.41, 0.61}, {0.41, 0.66}}, false});
+  const std::string text = svg(chart);
+  EXPECT_NE(text.find(">0.4<"), std::string::npos) << text;
+  EXPECT_NE(text.find(">0.6<"), std::string::npos) << text;
+}
+
 TEST(Svg, DrawsNothingFromNothing) {
   EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false}}, {}}), "");
   const auto drawn =
