@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "target/cpu/toolchain.h"
+#include "target/cuda/device_limits.h"
+#include "target/cuda/toolchain.h"
 #include "target/target.h"
 #include "torch/worker.h"
 
@@ -54,6 +57,52 @@ json look_at_compiler() {
   const auto compiler = target::find_compiler(wanted != nullptr ? wanted : "", *cache);
   if (!compiler) return problem(compiler.error().text());
   return fine(fmt::format("{} ({})", compiler->path.string(), compiler->version));
+}
+
+// The CUDA driver and its devices, compilers, and the tools that profile and check.
+json look_at_cuda() {
+  json out = json::object();
+  const auto count = target::cuda_device_count();
+  if (!count) {
+    out["driver"] = problem(count.error().text());
+  } else if (*count == 0) {
+    out["driver"] = problem("the driver sees no device");
+  } else {
+    for (int i = 0; i < *count; ++i) {
+      const auto device = target::read_cuda_device(i);
+      const std::string name = fmt::format("cuda:{}", i);
+      if (!device) {
+        out[name] = problem(device.error().text());
+        continue;
+      }
+      out["driver"] = fine(fmt::format("speaks CUDA {}.{}", device->driver_version / 1000,
+                                       device->driver_version % 1000 / 10));
+      out[name] = fine(fmt::format(
+          "{}, compute capability {}.{}, {} multiprocessors, {:.1f} GiB, {} KiB of shared memory "
+          "per block",
+          device->name, device->major, device->minor, device->multiprocessors,
+          static_cast<double>(device->memory_bytes) / (1u << 30), device->shared_per_block >> 10));
+    }
+  }
+  const auto cache = base::cache_dir();
+  if (!cache) return out;
+  const auto look_at = [&](const char* name, const std::string& setting) {
+    const auto compiler = target::find_cuda_compiler(setting, *cache);
+    out[name] = compiler ? fine(fmt::format("{} ({})", compiler->path.string(), compiler->version))
+                         : problem(compiler.error().text());
+  };
+  look_at("nvrtc", "nvrtc");
+  look_at("nvcc", "nvcc");
+  const char* wanted = std::getenv("KERNELWRIGHT_CUDA_COMPILER");
+  if (wanted != nullptr && *wanted != '\0') look_at("cuda compiler", wanted);
+  for (const char* tool : {"compute-sanitizer", "ncu"}) {
+    std::optional<std::string> path = base::find_program(tool);
+    const std::string usual = std::string("/usr/local/cuda/bin/") + tool;
+    std::error_code ec;
+    if (!path && std::filesystem::is_regular_file(usual, ec)) path = usual;
+    out[tool] = path ? fine(*path) : problem("not installed");
+  }
+  return out;
 }
 
 json look_at_sandbox() {
@@ -146,18 +195,21 @@ void print_group(const char* title, const json& group) {
 int cmd_doctor(const GlobalOptions& global) {
   const json targets = look_at_targets();
   const json tools = {{"compiler", look_at_compiler()}, {"sandbox", look_at_sandbox()}};
+  const json cuda = look_at_cuda();
   const json python = look_at_python();
   const json folders = look_at_folders();
   const json keys = look_at_keys();
   if (global.json) {
     const json out = {{"version", KW_VERSION}, {"targets", targets}, {"tools", tools},
-                      {"python", python},      {"folders", folders}, {"keys", keys}};
+                      {"cuda", cuda},          {"python", python},   {"folders", folders},
+                      {"keys", keys}};
     fmt::print("{}\n", out.dump(-1, ' ', false, json::error_handler_t::replace));
     return 0;
   }
   fmt::print("kernelwright {}\n", KW_VERSION);
   print_group("targets", targets);
   print_group("tools", tools);
+  print_group("cuda", cuda);
   print_group("python", python);
   print_group("folders", folders);
   print_group("keys (values are never shown)", keys);

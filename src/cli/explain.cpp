@@ -39,7 +39,7 @@ json work_json(const graph::Work& work, const graph::Ceilings& ceilings) {
 Result<json> region_json(const search::Session& session, const graph::Region& region) {
   const graph::Graph& graph = session.imported.graph;
   KW_TRY(const graph::StageGraph stages, graph::lower(graph, region));
-  const graph::Ceilings ceilings = session.model.ceilings(widest_float(stages));
+  const graph::Ceilings ceilings = session.model.ceilings(widest_float(stages), session.policy);
   json out = work_json(graph::count_work(stages), ceilings);
   out["id"] = region.id;
   out["whole"] = region.whole;

@@ -34,7 +34,7 @@ Result<double> floor_of(const search::Session& session, const graph::Region& reg
   auto dtype = graph::DType::kF32;
   for (const auto& tensor : stages.tensors)
     if (tensor.type.dtype == graph::DType::kF64) dtype = graph::DType::kF64;
-  return session.model.floor_seconds(graph::count_work(stages), dtype);
+  return session.model.floor_seconds(graph::count_work(stages), dtype, session.policy);
 }
 
 // Builds and judges one program for a region, at the promotion tier.

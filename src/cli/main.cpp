@@ -15,6 +15,8 @@
 #include "cli/duration.h"
 #include "cli/settings.h"
 #include "referee/bench_worker.h"
+#include "target/cuda/nvrtc_process.h"
+#include "target/cuda/probe.h"
 
 namespace kernelwright::cli {
 
@@ -349,6 +351,11 @@ int run_main(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A file-size limit gives an error that is reported, as a full disk does.
   std::signal(SIGXFSZ, SIG_IGN);
+  // Processes of the CUDA target, as bench-worker is one of the referee.
+  if (argc > 1 && std::strcmp(argv[1], "cuda-compile") == 0)
+    return kernelwright::target::cuda_compile_main(argc, argv);
+  if (argc > 1 && std::strcmp(argv[1], "cuda-probe") == 0)
+    return kernelwright::target::cuda_probe_main(argc, argv);
   if (const auto fd = kernelwright::cli::bench_worker_fd(argc, argv)) {
     return kernelwright::referee::bench_worker_main(*fd);
   }

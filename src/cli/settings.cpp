@@ -28,6 +28,8 @@ constexpr Setting kSettings[] = {
     {"python_dir", "beside the program", "folder that holds the kernelwright Python package",
      false},
     {"cxx", "g++, else clang++", "compiler of generated CPU kernels", false},
+    {"cuda_compiler", "NVRTC, else nvcc",
+     "compiler of generated CUDA kernels: nvrtc, nvcc, or the path of libnvrtc or nvcc", false},
     {"build_timeout_s", "60", "bound on one build of a kernel, in seconds", false},
     {"cache_limit_mb", "2048", "size at which the build cache drops what was unused for longest",
      false},

@@ -131,7 +131,7 @@ Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
     prepared.early = rejected(Tier::kSearch, kind, std::move(reason), std::move(detail));
     return std::move(prepared);
   };
-  if (program.target != target_.name())
+  if (program.target != target_.kind())
     return refuse(VerdictKind::kRefused, "the program is for target '" + program.target + "'");
   if (Status status = program::validate(program); !status)
     return refuse(VerdictKind::kRefused, "malformed: " + status.error().text());
@@ -299,6 +299,7 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   Verdict verdict;
   verdict.tier = Tier::kSearch;
   verdict.build_s = candidate.object->seconds;
+  verdict.kernels = candidate.object->kernels;
   const auto finish = finisher(verdict, judged);
   double known = 0;
   if (incumbent) {
@@ -444,6 +445,7 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   Verdict verdict;
   verdict.tier = Tier::kPromotion;
   verdict.build_s = rebuilt.object->seconds;
+  verdict.kernels = rebuilt.object->kernels;
   const auto finish = finisher(verdict, judged);
 
   // Own content first: those draws are kept for timing. All others come one by one, since the

@@ -91,6 +91,8 @@ nlohmann::json verdict_json(const Verdict& verdict) {
   if (verdict.candidate_error) out["error"]["candidate"] = error_json(*verdict.candidate_error);
   if (verdict.eager_error) out["error"]["eager"] = error_json(*verdict.eager_error);
   if (verdict.timing) out["timing"] = timing_json(*verdict.timing);
+  if (!verdict.kernels.empty())
+    out["kernels"] = json::parse(target::resources_json(verdict.kernels));
   if (!verdict.baselines.empty()) {
     out["baselines"] = json::array();
     for (const Timing& timing : verdict.baselines) out["baselines"].push_back(timing_json(timing));
@@ -122,6 +124,8 @@ Result<Verdict> parse_verdict(const nlohmann::json& value) {
     }
     if (auto timing = value.find("timing"); timing != value.end())
       verdict.timing = timing_from(*timing);
+    if (auto kernels = value.find("kernels"); kernels != value.end())
+      verdict.kernels = target::parse_resources(kernels->dump());
     if (auto all = value.find("baselines"); all != value.end()) {
       for (const json& timing : *all) verdict.baselines.push_back(timing_from(timing));
     }

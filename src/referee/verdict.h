@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "target/resources.h"
 
 namespace kernelwright::referee {
 
@@ -57,6 +58,7 @@ struct Verdict {
   std::vector<Timing> baselines;  // promotion: every baseline
   double prepare_ms = 0;
   double build_s = 0;
+  std::vector<target::KernelResources> kernels;  // what the compiler made of each; GPU
   int draws = 0;
   bool correct() const { return kind == VerdictKind::kSlower || kind == VerdictKind::kAccepted; }
 };

@@ -161,7 +161,7 @@ class Run {
                                    result_.device, result_.policy, region_ops(graph, region)}));
       const auto work = graph::count_work(run.stages);
       const auto dtype = compute_dtype(run.stages);
-      const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype));
+      const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype, session_.policy));
       run.result.speed_of_light_s = light.seconds;
       run.result.bound = light.bound;
       if (light.seconds >= longest_s) {
@@ -174,7 +174,7 @@ class Run {
       referee::RefereeOptions options;
       options.threads = session_.threads;
       options.seed = options_.seed;
-      options.speed_of_light_s = session_.model.floor_seconds(work, dtype);
+      options.speed_of_light_s = session_.model.floor_seconds(work, dtype, session_.policy);
       KW_TRY(run.referee, referee::Referee::open(
                               {region.id, referee::interface_of(graph, region), session_.policy},
                               *session_.target, *session_.torch, options));

@@ -90,16 +90,21 @@ std::optional<BuildCache::Entry> BuildCache::find(const std::string& key) {
   std::error_code ec;
   if (!fs::exists(where, ec)) return std::nullopt;
   const auto meta = base::read_file(where / "entry.json", 1 << 20);
-  const auto object = base::read_file(where / "object.so", kLargestObject);
-  if (meta && object) {
-    const auto json = nlohmann::json::parse(*meta, nullptr, false);
-    if (json.is_object() && json.value("key", nlohmann::json()) == key &&
+  const auto json = nlohmann::json::parse(meta.value_or(""), nullptr, false);
+  if (json.is_object() && json.contains("object") && json["object"].is_string()) {
+    const auto text = [&](const char* field) {
+      return json.contains(field) && json[field].is_string() ? json[field].get<std::string>() : "";
+    };
+    // A plain name: an entry leads nowhere else.
+    const std::string name = fs::path(json["object"].get<std::string>()).filename().string();
+    const auto object = base::read_file(where / name, kLargestObject);
+    if (object && json.value("key", nlohmann::json()) == key &&
         json.value("sha256", nlohmann::json()) == base::sha256_hex(*object) &&
         json.contains("log") && json["log"].is_string() && json.contains("seconds") &&
         json["seconds"].is_number()) {
       fs::last_write_time(where, fs::file_time_type::clock::now(), ec);
-      return Entry{where / "object.so", json["log"].get<std::string>(),
-                   json["seconds"].get<double>()};
+      return Entry{where / name, json["log"].get<std::string>(), json["seconds"].get<double>(),
+                   text("facts")};
     }
   }
   // Damaged, by a full disk or by hand: whoever asked will build it again.
@@ -109,7 +114,8 @@ std::optional<BuildCache::Entry> BuildCache::find(const std::string& key) {
 
 Result<BuildCache::Entry> BuildCache::publish(const std::string& key, const fs::path& object,
                                               const std::string& source,
-                                              const std::string& compiler_log, double seconds) {
+                                              const std::string& compiler_log, double seconds,
+                                              const EntryFiles& names) {
   KW_TRY(const std::string content, base::read_file(object, kLargestObject));
   const fs::path where = folder(key);
   std::error_code ec;
@@ -121,13 +127,12 @@ Result<BuildCache::Entry> BuildCache::publish(const std::string& key, const fs::
       where.parent_path() / fmt::format(".new-{}-{}-{}", key.substr(0, 16), ::getpid(), stamp);
   fs::create_directory(staging, ec);
   if (ec) return fail(environment("cannot create " + staging.string(), ec));
-  const nlohmann::json meta = {{"key", key},
-                               {"sha256", base::sha256_hex(content)},
-                               {"log", compiler_log},
-                               {"seconds", seconds}};
+  const nlohmann::json meta = {{"key", key},           {"sha256", base::sha256_hex(content)},
+                               {"log", compiler_log},  {"object", names.object},
+                               {"facts", names.facts}, {"seconds", seconds}};
   const std::pair<const char*, std::string> files[] = {
-      {"object.so", content},
-      {"source.cpp", source},
+      {names.object.c_str(), content},
+      {names.source.c_str(), source},
       {"entry.json", meta.dump(1, ' ', false, nlohmann::json::error_handler_t::replace)}};
   for (const auto& [name, text] : files) {
     if (auto written = base::write_file_atomic(staging / name, text); !written) {
@@ -145,7 +150,7 @@ Result<BuildCache::Entry> BuildCache::publish(const std::string& key, const fs::
   }
   unswept_bytes_ += content.size() + source.size();
   if (!swept_ || unswept_bytes_ >= std::min(kSweepEveryBytes, limit_bytes_ / 16)) evict();
-  return Entry{where / "object.so", compiler_log, seconds};
+  return Entry{where / names.object, compiler_log, seconds, names.facts};
 }
 
 void BuildCache::evict() {

@@ -10,16 +10,23 @@
 
 namespace kernelwright::target {
 
-// Content-addressed store of built objects under <root>/<key[0:2]>/<key>/: `object.so`, its
-// `source.cpp` and `entry.json` (hash and size of the object, compiler log). An entry appears by
-// rename, so a reader sees all of it or none, and concurrent builders of one key are safe: the
-// first one wins.
+// How the files of an entry are called, and what else a target wants to keep with it.
+struct EntryFiles {
+  std::string object = "object.so";
+  std::string source = "source.cpp";
+  std::string facts;
+};
+
+// Content-addressed store of built objects under <root>/<key[0:2]>/<key>/: the object, its source
+// and `entry.json` (hash and size of the object, compiler log). An entry appears by rename, so a
+// reader sees all of it or none, and concurrent builders of one key are safe: the first one wins.
 class BuildCache {
  public:
   struct Entry {
     std::filesystem::path object;
     std::string compiler_log;
     double seconds = 0;
+    std::string facts;
   };
   struct Usage {
     std::filesystem::path root;
@@ -37,7 +44,8 @@ class BuildCache {
   // Takes the object at `object` (copied) in; evicts the least recently used entries over the
   // limit.
   Result<Entry> publish(const std::string& key, const std::filesystem::path& object,
-                        const std::string& source, const std::string& compiler_log, double seconds);
+                        const std::string& source, const std::string& compiler_log, double seconds,
+                        const EntryFiles& files = EntryFiles());
   Usage usage() const;
   // Removes everything; gives what was there.
   Result<Usage> clear();

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <charconv>
+
 #include "target/cpu/cpu_target.h"
+#include "target/cuda/cuda_target.h"
 #include "target/target.h"
 
 namespace kernelwright::target {
@@ -16,43 +19,27 @@ constexpr PolicyRow kPolicies[] = {{Policy::kStrict, "strict"},
                                    {Policy::kBf16, "bf16"},
                                    {Policy::kFp16, "fp16"}};
 
-// A target that this build knows by name but cannot use.
-class AbsentTarget final : public Target {
- public:
-  AbsentTarget(std::string name, std::string reason)
-      : name_(std::move(name)), reason_(std::move(reason)) {}
-  std::string name() const override { return name_; }
-  std::string absent_reason() const override { return reason_; }
-  std::string device_name() const override { return ""; }
-  std::string toolchain_identity() const override { return ""; }
-  std::string toolchain_version() const override { return ""; }
-  bool supports(Policy) const override { return false; }
-  Result<tl::expected<BuiltObject, BuildFailure>> build(const program::Candidate&,
-                                                        Policy) override {
-    return absent();
-  }
-  std::optional<std::string> screen(const BuiltObject&, const program::Program&) const override {
-    return reason_;
-  }
-  Result<MachineModel> machine_model(bool) override { return absent(); }
+Result<std::unique_ptr<Target>> open_cpu(int) {
+  return open_cpu_target();
+}
 
- private:
-  tl::unexpected<Error> absent() const {
-    return fail(ErrorKind::kEnvironment, fmt::format("target '{}' is absent: {}", name_, reason_));
-  }
-  std::string name_, reason_;
-};
-
-// Every target this build knows. An entry without `open` is absent for `reason`.
+// Every target this build knows, and whether its devices are numbered ("cuda:1").
 struct TargetRow {
   const char* name;
-  Result<std::unique_ptr<Target>> (*open)();
-  const char* reason;
+  Result<std::unique_ptr<Target>> (*open)(int device);
+  bool numbered;
 };
 constexpr TargetRow kTargets[] = {
-    {"cpu", &open_cpu_target, ""},
-    {"cuda", nullptr, "this build has no CUDA target"},
+    {"cpu", &open_cpu, false},
+    {"cuda", &open_cuda_target, true},
 };
+
+// The number behind the colon; -1 where it is none.
+int device_number(const std::string& text) {
+  int number = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return ec == std::errc() && end == text.data() + text.size() && number >= 0 ? number : -1;
+}
 
 }  // namespace
 
@@ -80,10 +67,14 @@ Result<std::unique_ptr<Target>> open_target(const std::string& name) {
   std::string known;
   for (const auto& row : kTargets) {
     if (base == row.name) {
-      if (row.open == nullptr) return std::make_unique<AbsentTarget>(row.name, row.reason);
-      if (base != name)
+      if (base == name) return row.open(0);
+      if (!row.numbered)
         return fail(ErrorKind::kUsage, fmt::format("target '{}' has no numbered devices", base));
-      return row.open();
+      const int number = device_number(name.substr(base.size() + 1));
+      if (number < 0)
+        return fail(ErrorKind::kUsage,
+                    fmt::format("'{}' names no device; {}:0 does", name.substr(0, 40), base));
+      return row.open(number);
     }
     known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
   }

@@ -10,6 +10,8 @@
 #include "base/result.h"
 #include "program/parse.h"
 #include "target/machine_model.h"
+#include "target/policy.h"
+#include "target/resources.h"
 
 namespace kernelwright::target {
 
@@ -20,6 +22,7 @@ struct BuiltObject {
   std::string compiler_log;  // warnings, shortened
   double seconds = 0;
   bool cached = false;
+  std::vector<KernelResources> kernels;  // empty where the target has no such figures
 };
 
 // Why a build gave no object: the toolchain's own words, shortened, with our temp paths removed.
@@ -28,16 +31,13 @@ struct BuildFailure {
   bool timed_out = false;
 };
 
-// Numerics the user asked for. docs/numerics.md.
-enum class Policy { kStrict, kTf32, kBf16, kFp16 };
-const char* policy_name(Policy policy);
-std::optional<Policy> policy_from_name(const std::string& name);
-
 // One kind of device with toolchain, runtime and machine model. Stateless but for caches.
 class Target {
  public:
   virtual ~Target() = default;
-  virtual std::string name() const = 0;  // "cpu"
+  virtual std::string name() const = 0;  // "cpu", "cuda", "cuda:1"
+  // What its programs say as their target: the name without a device number.
+  std::string kind() const { return name().substr(0, name().find(':')); }
   // Empty when usable, else the one-line reason ("no C++ compiler: neither g++ nor clang++ on
   // PATH").
   virtual std::string absent_reason() const = 0;

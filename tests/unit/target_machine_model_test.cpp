@@ -72,5 +72,49 @@ TEST(CpuProbe, NoCompilerIsAnError) {
   EXPECT_FALSE(cpu_machine_model(compiler, folder->path(), false));
 }
 
+TEST(MachineModelRates, TensorCoresCountByPolicy) {
+  MachineModel model;
+  model.target = "cuda";
+  model.threads = 1;
+  model.vector_bytes = 16;
+  model.multiprocessors = 132;
+  model.shared_bytes = 232448;
+  model.clock_hz = 1.98e9;
+  model.rates = {{"fma", graph::DType::kF32, 50e12},
+                 {"tf32", graph::DType::kF32, 375e12},
+                 {"fp16", graph::DType::kF16, 750e12},
+                 {"bf16", graph::DType::kBF16, 780e12},
+                 {"fp8", graph::DType::kU8, 1500e12}};
+  const auto again = parse_machine_model(machine_model_json(model));
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->multiprocessors, 132);
+  EXPECT_EQ(again->shared_bytes, 232448);
+  EXPECT_EQ(again->clock_hz, 1.98e9);
+  // Strict: three products of split operands; otherwise the unit as it is.
+  EXPECT_EQ(again->peak(graph::DType::kF32), 250e12);
+  EXPECT_EQ(again->peak(graph::DType::kF32, Policy::kTf32), 375e12);
+  EXPECT_EQ(again->peak(graph::DType::kF32, Policy::kBf16), 780e12);
+  EXPECT_EQ(again->peak(graph::DType::kF32, Policy::kFp16), 750e12);
+  EXPECT_EQ(again->peak(graph::DType::kF16), 750e12);
+  EXPECT_EQ(again->rate("fp8", graph::DType::kU8), 1500e12);
+  EXPECT_EQ(again->rate("fp8", graph::DType::kF32), 0);
+  EXPECT_THAT(machine_model_table(*again), testing::HasSubstr("132 multiprocessors"));
+}
+
+TEST(MachineModelRates, TheBetterFigureIsKept) {
+  MachineModel one, two;
+  one.levels = {{"DRAM", 0, 1e12, 3e12}};
+  two.levels = {{"DRAM", 0, 2e12, 1e12}};
+  one.rates = {{"fma", graph::DType::kF32, 5e12}};
+  two.rates = {{"fma", graph::DType::kF32, 6e12}};
+  one.launch_s = 2e-6;
+  two.launch_s = 1e-6;
+  one.raise_to(two);
+  EXPECT_EQ(one.levels[0].read_bytes_per_s, 2e12);
+  EXPECT_EQ(one.levels[0].copy_bytes_per_s, 3e12);
+  EXPECT_EQ(one.rates[0].flops_per_s, 6e12);
+  EXPECT_EQ(one.launch_s, 1e-6);
+}
+
 }  // namespace
 }  // namespace kernelwright::target

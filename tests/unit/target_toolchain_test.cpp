@@ -225,10 +225,24 @@ TEST(Dependencies, NamesAreUnescaped) {
 
 TEST(Targets, KnownAndAbsentAndUnknown) {
   EXPECT_THAT(target_names(), testing::ElementsAre("cpu", "cuda"));
-  auto cuda = open_target("cuda:1");
+  // The driver of the runtime's tests: one device.
+  ::setenv("KERNELWRIGHT_CUDA_DRIVER", KW_BINARY_DIR "/lib/libkw_stub_cuda.so", 1);
+  auto cuda = open_target("cuda:97");
   ASSERT_TRUE(cuda);
-  EXPECT_EQ((*cuda)->absent_reason(), "this build has no CUDA target");
+  EXPECT_THAT((*cuda)->absent_reason(), testing::AnyOf(HasSubstr("there is no device cuda:97"),
+                                                       HasSubstr("libcuda"), HasSubstr("driver")));
+  EXPECT_EQ((*cuda)->name(), "cuda:97");
+  EXPECT_EQ((*cuda)->kind(), "cuda");
   EXPECT_FALSE((*cuda)->machine_model());
+  EXPECT_FALSE((*cuda)->build({}, Policy::kStrict));
+  EXPECT_TRUE((*cuda)->supports(Policy::kTf32));
+  for (const char* wrong : {"cuda:", "cuda:x", "cuda:-1", "cuda:1x"}) {
+    const auto none = open_target(wrong);
+    ASSERT_FALSE(none) << wrong;
+    EXPECT_EQ(none.error().kind, ErrorKind::kUsage);
+    EXPECT_THAT(none.error().text(), HasSubstr("names no device"));
+  }
+  EXPECT_FALSE(open_target("cpu:0"));
   auto unknown = open_target("abacus");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().kind, ErrorKind::kUsage);

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "target/cpu/compiler_process.h"
+#include "target/compiler_process.h"
 #include "target/cpu/toolchain.h"
 #include "target/cpu/topology.h"
 
@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kNames[] = {"g++",        "clang++",    "g++-15",     "g++-14",
                                   "g++-13",     "g++-12",     "clang++-21", "clang++-20",
                                   "clang++-19", "clang++-18", "clang++-17", "clang++-16"};
-constexpr ToolLimits kQueryLimits = {20, 4ull << 30, 64ull << 20, 1 << 20};
+const ToolLimits kQueryLimits = {20, 4ull << 30, 64ull << 20, 1 << 20, {}};
 
 std::vector<fs::path> search_path() {
   std::vector<fs::path> folders;

@@ -3,14 +3,13 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
 #include <cstdlib>
 #include <mutex>
-#include <set>
 
 #include "base/file.h"
 #include "program/validate.h"
 #include "target/build_cache.h"
+#include "target/build_settings.h"
 #include "target/cpu/probe.h"
 #include "target/cpu/screen.h"
 #include "target/cpu/toolchain.h"
@@ -22,22 +21,6 @@ namespace {
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
-}
-
-void collect_kernels(const std::vector<program::Step>& steps, std::set<std::string>& names) {
-  for (const auto& step : steps) {
-    if (const auto* launch = std::get_if<program::Launch>(&step.action))
-      names.insert(launch->kernel);
-    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
-      collect_kernels(repeat->body, names);
-  }
-}
-
-std::vector<std::string> kernel_names(const program::Program& program) {
-  std::set<std::string> names;
-  collect_kernels(program.prepare, names);
-  collect_kernels(program.run, names);
-  return {names.begin(), names.end()};
 }
 
 class CpuTarget final : public Target {
@@ -72,7 +55,8 @@ class CpuTarget final : public Target {
     {
       const std::scoped_lock lock(cache_mutex_);
       if (auto entry = cache_.find(key))
-        return Built(BuiltObject{entry->object, key, entry->compiler_log, entry->seconds, true});
+        return Built(
+            BuiltObject{entry->object, key, entry->compiler_log, entry->seconds, true, {}});
     }
     KW_TRY(const base::TempDir folder, base::TempDir::create("kw-build"));
     KW_TRY(const auto output, compile(*compiler_, job, folder.path(), limits_));
@@ -80,7 +64,7 @@ class CpuTarget final : public Target {
     const std::scoped_lock lock(cache_mutex_);
     KW_TRY(const auto entry, cache_.publish(key, folder.path() / "object.so", job.source,
                                             output->log, output->seconds));
-    return Built(BuiltObject{entry.object, key, output->log, output->seconds, false});
+    return Built(BuiltObject{entry.object, key, output->log, output->seconds, false, {}});
   }
 
   std::optional<std::string> screen(const BuiltObject& object,
@@ -110,15 +94,7 @@ class CpuTarget final : public Target {
 
 Result<std::unique_ptr<Target>> open_cpu_target() {
   CompileLimits limits;
-  if (const std::string text = environment("KERNELWRIGHT_BUILD_TIMEOUT_S"); !text.empty()) {
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), limits.wall_s);
-    if (ec != std::errc() || end != text.data() + text.size() ||
-        !(limits.wall_s > 0 && limits.wall_s <= 3600))
-      return fail(
-          ErrorKind::kUsage,
-          fmt::format("KERNELWRIGHT_BUILD_TIMEOUT_S: expected seconds from 0 to 3600, got '{}'",
-                      text.substr(0, 40)));
-  }
+  KW_TRY(limits.wall_s, build_timeout_s(limits.wall_s));
   KW_TRY(BuildCache cache, BuildCache::open_default());
   KW_TRY(const auto root, base::cache_dir());
   return std::make_unique<CpuTarget>(find_compiler(environment("KERNELWRIGHT_CXX"), root),

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
-#include "target/cpu/compiler_process.h"
+#include "target/compiler_process.h"
 #include "target/cpu/screen.h"
 
 namespace kernelwright::target {

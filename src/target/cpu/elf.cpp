@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "target/elf_reader.h"
+
 namespace kernelwright::target {
 namespace {
 
@@ -15,32 +17,7 @@ tl::unexpected<Error> malformed(std::string what) {
   return fail(ErrorKind::kInput, "malformed object: " + std::move(what));
 }
 
-// Bounds-checked access to the file.
-class Reader {
- public:
-  explicit Reader(std::string_view file) : file_(file) {}
-
-  bool holds(uint64_t offset, uint64_t size) const {
-    return offset <= file_.size() && size <= file_.size() - offset;
-  }
-  template <class T>
-  bool read(uint64_t offset, T& out) const {
-    if (!holds(offset, sizeof(T))) return false;
-    std::memcpy(&out, file_.data() + offset, sizeof(T));
-    return true;
-  }
-  // The zero-terminated text at `offset`, which must end before `end`.
-  std::optional<std::string> text(uint64_t offset, uint64_t end) const {
-    if (end > file_.size() || offset >= end) return std::nullopt;
-    const auto piece = file_.substr(offset, end - offset);
-    const auto zero = piece.find('\0');
-    if (zero == std::string_view::npos) return std::nullopt;
-    return std::string(piece.substr(0, zero));
-  }
-
- private:
-  std::string_view file_;
-};
+using Reader = ElfReader;
 
 // File offset of `size` bytes at a virtual address, through the loadable segments.
 std::optional<uint64_t> file_offset(const std::vector<Elf64_Phdr>& segments, uint64_t address,

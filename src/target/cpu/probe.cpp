@@ -220,21 +220,6 @@ bool recent(const fs::path& file) {
   return !ec && fs::file_time_type::clock::now() - written < kBusyHolds;
 }
 
-// The better of each figure.
-void raise_to(MachineModel& model, const MachineModel& other) {
-  for (auto& level : model.levels)
-    for (const auto& before : other.levels) {
-      if (before.name != level.name) continue;
-      level.read_bytes_per_s = std::max(level.read_bytes_per_s, before.read_bytes_per_s);
-      level.copy_bytes_per_s = std::max(level.copy_bytes_per_s, before.copy_bytes_per_s);
-    }
-  for (auto& rate : model.rates)
-    for (const auto& before : other.rates)
-      if (before.unit == rate.unit && before.dtype == rate.dtype)
-        rate.flops_per_s = std::max(rate.flops_per_s, before.flops_per_s);
-  if (other.launch_s > 0) model.launch_s = std::min(model.launch_s, other.launch_s);
-}
-
 }  // namespace
 
 Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path& cache_root,
@@ -279,8 +264,8 @@ Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path&
   kw_park();
   (void)kw_set_threads(threads_before);
   if (!measured) return measured;
-  if (quiet_before) raise_to(*measured, *quiet_before);
-  if (busy_before) raise_to(*measured, *busy_before);
+  if (quiet_before) measured->raise_to(*quiet_before);
+  if (busy_before) measured->raise_to(*busy_before);
   std::error_code ec;
   fs::create_directories(quiet_file.parent_path(), ec);
   // Not being able to remember costs time only.

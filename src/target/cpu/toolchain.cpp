@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/subprocess.h"
-#include "target/cpu/compiler_process.h"
+#include "target/compiler_process.h"
 #include "target/cpu/device_sources.h"
 #include "target/cpu/elf.h"
 #include "target/cpu/screen.h"
@@ -64,31 +64,7 @@ constexpr const char* kLinkFlags[] = {"-shared",
 constexpr const char* kLibraries[] = {"-lm", "-lgcc", "-lc"};
 
 constexpr uint64_t kLargestFile = 256ull << 20;  // of the compiler's own temporaries
-constexpr int kMaxErrors = 5;
-constexpr size_t kMaxLogLines = 40;
-constexpr size_t kMaxLogBytes = 4000;
-
-bool is_identifier(const std::string& text) {
-  if (text.empty() || (text[0] >= '0' && text[0] <= '9') || text.size() > 200) return false;
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  });
-}
-
-bool is_plain_file_name(const std::string& name) {
-  if (name.size() < 5 || name.size() > 100 || !name.ends_with(".cpp") || name[0] == '-')
-    return false;
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return c == '_' || c == '-' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-  });
-}
-
-void replace_all(std::string& text, const std::string& what, const std::string& with) {
-  if (what.empty()) return;
-  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
-    text.replace(at, what.size(), with);
-}
+constexpr int kMaxErrors = kMaxCompilerErrors;
 
 // The first file that was read but is neither ours, nor the candidate's source, nor reachable from
 // the allowed headers.
@@ -112,12 +88,6 @@ bool is_full(const fs::path& folder, const std::string& log) {
   std::error_code ec;
   const auto space = fs::space(folder, ec);
   return !ec && space.available < kLittle;
-}
-
-std::string limit_message(const base::ProcessOutcome& outcome, const CompileLimits& limits) {
-  if (outcome.end == base::ProcessOutcome::End::kTimedOut)
-    return fmt::format("the compiler was stopped after {:g} s", limits.wall_s);
-  return fmt::format("the compiler was killed by signal {}", outcome.code);
 }
 
 }  // namespace
@@ -202,38 +172,6 @@ std::string compile_key(const Compiler& compiler, const CompileJob& job) {
   return identity.hex();
 }
 
-std::string shorten_compiler_log(const std::string& log, const fs::path& folder) {
-  std::string text = log;
-  replace_all(text, folder.string() + "/", "");
-  replace_all(text, folder.string(), ".");
-  std::string out;
-  std::istringstream lines(text);
-  std::string line;
-  size_t count = 0;
-  int errors = 0;
-  bool in_note = false;
-  while (std::getline(lines, line)) {
-    const bool error = line.find("error:") != std::string::npos;
-    const bool head = error || line.find("warning:") != std::string::npos ||
-                      line.find("undefined reference") != std::string::npos;
-    if (line.find("note:") != std::string::npos) {
-      in_note = true;
-    } else if (head || (!line.empty() && line[0] != ' ')) {
-      in_note = false;
-    }
-    if (in_note || line.starts_with("compilation terminated") ||
-        line.starts_with("In file included") || line.starts_with("                 from "))
-      continue;
-    if (error && ++errors > kMaxErrors) break;
-    if (++count > kMaxLogLines || out.size() + line.size() > kMaxLogBytes) {
-      out += "...\n";
-      break;
-    }
-    out += line.substr(0, 400) + "\n";
-  }
-  return out;
-}
-
 namespace {
 
 // `shifted`: with segments further apart.
@@ -246,7 +184,7 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
     return tl::expected<CompileOutput, BuildFailure>(
         tl::unexpected(BuildFailure{std::move(log), false}));
   };
-  if (!is_plain_file_name(job.source_name))
+  if (!is_plain_file_name(job.source_name, ".cpp"))
     return refuse("the source file must have a plain name that ends in .cpp\n");
   for (const auto& [name, value] : job.defines)
     if (!is_identifier(name))
@@ -276,7 +214,7 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
   arguments.insert(arguments.end(), std::begin(kLibraries), std::end(kLibraries));
   KW_TRY(const base::ProcessOutcome outcome,
          run_compiler(compiler.path, arguments, folder,
-                      {limits.wall_s, limits.memory_bytes, kLargestFile}));
+                      {limits.wall_s, limits.memory_bytes, kLargestFile, 1 << 20, {}}));
 
   // First, because what a forbidden header brings in explains most errors after it.
   const auto rule = base::read_file(folder / "deps.d", 4 << 20);
@@ -294,7 +232,7 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
       log = "a global or static object with a constructor or destructor is not allowed\n" + log;
     BuildFailure failure{log, outcome.end == base::ProcessOutcome::End::kTimedOut};
     if (outcome.end != base::ProcessOutcome::End::kExited)
-      failure.log = limit_message(outcome, limits) + "\n" + failure.log;
+      failure.log = limit_message(outcome, limits.wall_s) + "\n" + failure.log;
     if (failure.log.empty())
       failure.log = fmt::format("the compiler failed with code {}\n", outcome.code);
     return tl::expected<CompileOutput, BuildFailure>(tl::unexpected(std::move(failure)));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "target/compiler_process.h"
 #include "target/target.h"
 
 namespace kernelwright::target {
@@ -68,10 +69,6 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile(const Compiler& compil
 
 // Standard headers that generated code may include; they need no library.
 const std::vector<std::string>& allowed_headers();
-
-// What a proposer reads: the first few errors, without `folder` and without notes, at most about 40
-// lines.
-std::string shorten_compiler_log(const std::string& log, const std::filesystem::path& folder);
 
 // File names of a make rule as written by -M ("a.o: b.h c\ d.h \<newline> e.h").
 std::vector<std::string> parse_dependencies(const std::string& rule);
