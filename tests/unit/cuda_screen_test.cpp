@@ -58,6 +58,13 @@ class CubinWriter {
     section(".nv.info." + name, own, 0);
     if (shared > 0) empty_section(".nv.shared." + name, shared, SHF_ALLOC | SHF_WRITE);
   }
+  // Some code asks for the symbol's address.
+  void relocation(uint32_t symbol) {
+    Elf64_Rela entry{};
+    entry.r_info = ELF64_R_INFO(static_cast<uint64_t>(symbol), 2);
+    section(".rela.nv.constant4", std::string(reinterpret_cast<const char*>(&entry), sizeof entry),
+            0, SHT_RELA);
+  }
   std::string file(uint16_t machine = 190, uint32_t flags = 0x6005a04) {
     section(".nv.info", info_, 0);
     std::string names_of_symbols = symbol_names_;
@@ -160,7 +167,9 @@ TEST(CudaScreen, AGoodCubinPasses) {
   writer.kernel("k", 32, 0, 0, 2048);
   writer.section(".nv.constant3", std::string(16, 'x'));
   writer.symbol(".nv.reservedSmem.offset0", STT_OBJECT, STB_WEAK, 0, 4, 0);
-  writer.empty_section(".nv.global", 0, SHF_ALLOC | SHF_WRITE);
+  // A constexpr that nothing asks the address of.
+  const auto constants = writer.section(".nv.global.init", "abcd", SHF_ALLOC | SHF_WRITE);
+  writer.symbol("kTile", STT_OBJECT, STB_LOCAL, constants, 4, 0);
   EXPECT_EQ(screen_cubin(writer.file(), {"k"}), std::nullopt);
 }
 
@@ -174,12 +183,14 @@ std::string reason(const std::function<void(CubinWriter&)>& change) {
 TEST(CudaScreen, WhatItRefuses) {
   EXPECT_THAT(reason([](CubinWriter& w) {
                 const auto section = w.empty_section(".nv.global", 4, SHF_ALLOC | SHF_WRITE);
-                w.symbol("counter", STT_OBJECT, STB_LOCAL, section, 4, 0);
+                w.relocation(w.symbol("counter", STT_OBJECT, STB_LOCAL, section, 4, 0));
               }),
               HasSubstr("writable global memory: 'counter' in .nv.global (4 bytes)"));
-  EXPECT_THAT(
-      reason([](CubinWriter& w) { w.section(".nv.global.init", "abcd", SHF_ALLOC | SHF_WRITE); }),
-      HasSubstr("writable global memory: section .nv.global.init"));
+  EXPECT_THAT(reason([](CubinWriter& w) {
+                const auto section = w.section(".nv.global.init", "abcd", SHF_ALLOC | SHF_WRITE);
+                w.relocation(w.symbol("", STT_SECTION, STB_LOCAL, section, 0, 0));
+              }),
+              HasSubstr("writable global memory: section .nv.global.init"));
   EXPECT_THAT(reason([](CubinWriter& w) { w.section(".odd", "abcd", SHF_ALLOC | SHF_WRITE); }),
               HasSubstr("section .odd"));
   EXPECT_THAT(reason([](CubinWriter& w) { w.symbol("vprintf", STT_FUNC, STB_GLOBAL, 0, 0, 0); }),

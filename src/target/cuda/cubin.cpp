@@ -121,6 +121,23 @@ Status read_symbols(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw,
   return malformed("no symbol table");
 }
 
+// REL and RELA entries begin alike: place, then the symbol's index above 32 bits of type.
+Status read_relocations(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw, Cubin& cubin) {
+  for (const auto& section : raw) {
+    if (section.sh_type != SHT_REL && section.sh_type != SHT_RELA) continue;
+    const uint64_t bytes = section.sh_type == SHT_REL ? sizeof(Elf64_Rel) : sizeof(Elf64_Rela);
+    if (section.sh_size / bytes > kMaxRecords) return malformed("relocations");
+    for (uint64_t at = 0; at + bytes <= section.sh_size; at += bytes) {
+      Elf64_Rel relocation;
+      if (!reader.read(section.sh_offset + at, relocation) ||
+          ELF64_R_SYM(relocation.r_info) >= cubin.symbols.size())
+        return malformed("relocations");
+      cubin.relocated.push_back(static_cast<uint32_t>(ELF64_R_SYM(relocation.r_info)));
+    }
+  }
+  return {};
+}
+
 std::array<int64_t, 3> triple(const Record& record) {
   if (record.words.size() < 3) return {};
   return {record.words[0], record.words[1], record.words[2]};
@@ -208,6 +225,7 @@ Result<Cubin> read_cubin(std::string_view file) {
   std::vector<Elf64_Shdr> raw;
   KW_CHECK_OK(read_sections(reader, header, cubin, raw));
   KW_CHECK_OK(read_symbols(reader, raw, cubin));
+  KW_CHECK_OK(read_relocations(reader, raw, cubin));
   read_kernels(reader, cubin);
   return cubin;
 }

@@ -44,6 +44,7 @@ struct Cubin {
   int sm = 0;  // 90; 0: unknown
   std::vector<Section> sections;
   std::vector<Symbol> symbols;
+  std::vector<uint32_t> relocated;  // symbols whose address some relocation asks for, by index
   std::vector<Kernel> kernels;  // entry points, by name
 
   const Kernel* find(const std::string& name) const;

@@ -90,12 +90,14 @@ Reason check_writable(const Cubin& cubin) {
     const bool writable = (section.flags & SHF_WRITE) != 0 && (section.flags & SHF_ALLOC) != 0;
     if (section.size == 0 || !(global || (writable && !of_a_block(section.name)))) continue;
     std::string what = fmt::format("section {}", section.name.substr(0, 120));
-    for (const auto& symbol : cubin.symbols)
-      if (symbol.section == i && symbol.type == STT_OBJECT && symbol.size > 0) {
-        what = fmt::format("'{}' in {} ({} bytes)", readable(symbol.name),
-                           section.name.substr(0, 120), symbol.size);
-        break;
-      }
+    // The compiler leaves every constexpr there, used or not. What no code asks the address of is
+    // beyond reach; one variable within reach gives away its neighbours.
+    const auto inside = [&](uint32_t symbol) { return cubin.symbols[symbol].section == i; };
+    const auto used = std::find_if(cubin.relocated.begin(), cubin.relocated.end(), inside);
+    if (global && used == cubin.relocated.end()) continue;
+    if (used != cubin.relocated.end() && cubin.symbols[*used].type == STT_OBJECT)
+      what = fmt::format("'{}' in {} ({} bytes)", readable(cubin.symbols[*used].name),
+                         section.name.substr(0, 120), cubin.symbols[*used].size);
     if (what.starts_with("'__cudart_"))
       return fmt::format(
           "writable global memory: {}, a table of CUDA's sin, cos or tan; kw_sin, kw_cos and "
