@@ -177,6 +177,10 @@ function(kw_tests)
   add_executable(kw_interpret ${PROJECT_SOURCE_DIR}/tests/tools/kw_interpret.cpp)
   kw_options(kw_interpret)
   target_link_libraries(kw_interpret PRIVATE kw_rewrite kw_graph kw_base)
+  # Writes what the expert proposes for a graph; tests/python compiles it, tests/tools/expert_cuda.py runs it on a GPU.
+  add_executable(kw_expert_programs ${PROJECT_SOURCE_DIR}/tests/tools/kw_expert_programs.cpp)
+  kw_options(kw_expert_programs)
+  target_link_libraries(kw_expert_programs PRIVATE kw_expert kw_rewrite kw_program kw_graph kw_base)
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.

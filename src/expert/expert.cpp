@@ -228,8 +228,15 @@ Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& 
                                                        const ExpertOptions& options) {
   ExpertOptions settled = options;
   KW_TRY(settled.target, known_target(options.target.empty() ? model.target : options.target));
+  rewrite::FuseOptions fusion;
+  if (settled.target == "cuda") {
+    // The row family slices rows by itself; a launch costs as much as a small kernel.
+    fusion.few_rows = 32;
+    fusion.slice_rows = false;
+    fusion.siblings = true;
+  }
   return std::unique_ptr<program::Proposer>(
-      std::make_unique<Expert>(rewrite::fuse(region), model, settled));
+      std::make_unique<Expert>(rewrite::fuse(region, fusion), model, settled));
 }
 
 Result<program::Candidate> naive_program(const graph::StageGraph& region,

@@ -26,8 +26,8 @@ namespace {
 constexpr double kRecomputeBudget = 5;
 // A dearer producer of a contraction's operand is stored: packing repeats it for every block.
 constexpr double kOperandBudget = 8;
-// Rows this long, when there are fewer than kFewRows of them, want to be cut up over the workers.
-constexpr int64_t kLongRow = 16384, kFewRows = 4;
+// Rows this long, when there are few of them, want to be cut up over the workers.
+constexpr int64_t kLongRow = 16384;
 constexpr int64_t kMostSlices = 64;
 
 void add_unique(std::vector<int>& list, int value) {
@@ -258,13 +258,14 @@ class Fuser {
 
 // A long reduction with few results in two steps, so that all workers have a part: partial results
 // over slices of one axis, then their combination. Leaves other stages as they are.
-void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>& tensors) {
+void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>& tensors,
+                           int64_t few_rows) {
   for (size_t i = 0; i < stages.size(); ++i) {
     const Stage stage = stages[i];
     const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
     if (stage.combiner == Combiner::kNone || arg || match_contraction(stage, tensors)) continue;
     const StageTensor output = tensors[static_cast<size_t>(stage.output)];
-    if (output.type.elements() >= kFewRows || output.type.elements() == 0 ||
+    if (output.type.elements() >= few_rows || output.type.elements() == 0 ||
         graph::element_count(stage.reduce) < 4 * kLongRow)
       continue;
     size_t axis = 0;
@@ -341,7 +342,8 @@ void take_producers(RowGroup& group, std::vector<size_t>& members, const std::ve
 
 // Which stages go together: one op per stage, but for row groups.
 std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
-                                            const std::vector<StageTensor>& tensors) {
+                                            const std::vector<StageTensor>& tensors,
+                                            int64_t few_rows) {
   std::vector<std::vector<size_t>> groups;
   std::vector<bool> taken(stages.size(), false);
   for (size_t i = 0; i < stages.size(); ++i) {
@@ -351,7 +353,7 @@ std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
     const bool arg =
         stages[i].combiner == Combiner::kArgMax || stages[i].combiner == Combiner::kArgMin;
     if (group && !arg && !match_contraction(stages[i], tensors) &&
-        (group->rows() >= kFewRows || group->row_length() < kLongRow)) {
+        (group->rows() >= few_rows || group->row_length() < kLongRow)) {
       std::set<int> outside;  // made after the group, by stages that are not in it
       for (size_t j = i + 1; j < stages.size(); ++j) {
         if (taken[j]) continue;
@@ -380,9 +382,92 @@ std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
   return groups;
 }
 
+// Whether a stage reads the tensors that `made` writes at the point at hand only.
+bool reads_in_place(const Stage& reader, const Stage& made) {
+  for (const Expr& load : distinct_loads(reader.body, made.output)) {
+    for (size_t d = 0; d < load->operands.size(); ++d) {
+      if (load->operands[d]->op != ExprOp::kAxis || load->operands[d]->axis != static_cast<int>(d))
+        return false;
+    }
+  }
+  return true;
+}
+
+// Joins pointwise stages over the same points that read each other or the same tensors, unless
+// something outside stands between them.
+void join_siblings(std::vector<std::vector<size_t>>& groups, const std::vector<Stage>& stages,
+                   const std::vector<StageTensor>& tensors) {
+  constexpr size_t kMostOutputs = 8;
+  auto plain = [&](const std::vector<size_t>& group) {
+    return std::all_of(group.begin(), group.end(), [&](size_t i) {
+      return stages[i].combiner == Combiner::kNone &&
+             tensors[static_cast<size_t>(stages[i].output)].role != TensorRole::kState;
+    });
+  };
+  auto read_by = [&](const std::vector<size_t>& group) {
+    std::vector<int> all;
+    for (size_t i : group) {
+      for (int tensor : tensors_read(stages[i])) add_unique(all, tensor);
+    }
+    return all;
+  };
+  auto makes_one_of = [&](const std::vector<size_t>& group, const std::vector<int>& wanted) {
+    return std::any_of(group.begin(), group.end(), [&](size_t i) {
+      return std::find(wanted.begin(), wanted.end(), stages[i].output) != wanted.end();
+    });
+  };
+  // Whether group `from` is read by group `to` through groups other than these two.
+  auto between = [&](size_t from, size_t to) {
+    std::vector<size_t> open = {to};
+    std::set<size_t> seen = {from, to};
+    while (!open.empty()) {
+      const auto read = read_by(groups[open.back()]);
+      const bool direct = open.back() == to;
+      open.pop_back();
+      if (!direct && makes_one_of(groups[from], read)) return true;
+      for (size_t g = 0; g < groups.size(); ++g) {
+        if (!seen.count(g) && makes_one_of(groups[g], read)) {
+          seen.insert(g);
+          open.push_back(g);
+        }
+      }
+    }
+    return false;
+  };
+  for (size_t a = 0; a < groups.size(); ++a) {
+    for (size_t b = a + 1; b < groups.size();) {
+      bool fits = plain(groups[a]) && plain(groups[b]) &&
+                  groups[a].size() + groups[b].size() <= kMostOutputs;
+      if (fits) {
+        const auto mine = read_by(groups[a]), theirs = read_by(groups[b]);
+        const bool shared = makes_one_of(groups[a], theirs) ||
+                            std::any_of(theirs.begin(), theirs.end(), [&](int tensor) {
+                              return std::find(mine.begin(), mine.end(), tensor) != mine.end();
+                            });
+        const Stage& first = stages[groups[a][0]];
+        fits = shared && !makes_one_of(groups[b], mine) && !between(a, b) && !between(b, a);
+        for (size_t j : groups[b]) {
+          fits = fits && make_nest(stages[j], tensors, false).extents ==
+                             make_nest(first, tensors, false).extents;
+          for (size_t i : groups[a]) fits = fits && reads_in_place(stages[j], stages[i]);
+        }
+      }
+      if (!fits) {
+        ++b;
+        continue;
+      }
+      groups[a].insert(groups[a].end(), groups[b].begin(), groups[b].end());
+      groups.erase(groups.begin() + static_cast<std::ptrdiff_t>(b));
+    }
+  }
+}
+
 Anchor anchor_of(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
+  const bool points = std::all_of(stages.begin(), stages.end(), [](const Stage& stage) {
+    return stage.combiner == Combiner::kNone;
+  });
+  if (points) return Anchor::kPointwise;
   if (stages.size() > 1) return Anchor::kRow;
-  if (stages[0].combiner == Combiner::kNone) return Anchor::kPointwise;
   return match_contraction(stages[0], tensors) ? Anchor::kContraction : Anchor::kReduction;
 }
 
@@ -424,10 +509,12 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   FusedGraph fused;
   fused.tensors = graph.tensors;
   std::vector<Stage> stages = options.enabled ? Fuser(graph).run() : graph.stages;
-  if (options.enabled) split_long_reductions(stages, fused.tensors);
+  if (options.enabled && options.slice_rows)
+    split_long_reductions(stages, fused.tensors, options.few_rows);
   std::vector<std::vector<size_t>> groups;
   if (options.enabled) {
-    groups = group_rows(stages, fused.tensors);
+    groups = group_rows(stages, fused.tensors, options.few_rows);
+    if (options.siblings) join_siblings(groups, stages, fused.tensors);
   } else {
     for (size_t i = 0; i < stages.size(); ++i) groups.push_back({i});
   }

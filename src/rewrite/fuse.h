@@ -27,6 +27,12 @@ struct FusedGraph {
 
 struct FuseOptions {
   bool enabled = true;  // false: one kernel per stage, the naive form
+  // Fewer rows than this are too few for one worker each, when they are long: their reductions stay
+  // apart, and with `slice_rows` each is made in two steps.
+  int64_t few_rows = 4;
+  bool slice_rows = true;
+  // Pointwise stages over the same points that share operands become one op with several outputs.
+  bool siblings = false;
 };
 
 // Inlines pointwise and layout stages into their readers and writers: a producer into the loads of

@@ -108,6 +108,47 @@ TEST_P(ExpertPrograms, Pointwise) {
   expect_right(cases);
 }
 
+TEST_P(ExpertPrograms, NarrowTypes) {
+  std::vector<Case> cases;
+  std::vector<Stages> all(4);
+  const DType types[] = {DType::kF16, DType::kBF16, DType::kF64, DType::kF16};
+  for (size_t i = 0; i < 3; ++i) {
+    Stages& s = all[i];
+    const int x = s.input({4, 48}, types[i]), w = s.weight({48}, types[i]);
+    s.define(s.output({4, 48}, types[i]), relu(at(x, {0, 1})) * at(w, {1}) + constant(0.25));
+    add_cases(cases, "scale " + std::to_string(i), s.graph, 6);
+  }
+  // Mean of squares of halves, row by row.
+  Stages& s = all[3];
+  const int x = s.input({5, 64}, DType::kF16);
+  const Expr v = at(x, {0, 1});
+  s.reduce(s.output({5}), Combiner::kSum, {64}, v * v,
+           graph::reduced(ScalarKind::kReal) * constant(1.0 / 64));
+  add_cases(cases, "mean square", s.graph, 8);
+  expect_right(cases, 8e-3);
+}
+
+TEST_P(ExpertPrograms, SeveralOutputs) {
+  std::vector<Case> cases;
+  Stages s;
+  const int x = s.input({6, 40}), y = s.input({6, 40});
+  const int sum = s.output({6, 40}), product = s.output({6, 40}), other = s.output({6, 40});
+  s.define(sum, at(x, {0, 1}) + at(y, {0, 1}));
+  s.define(product, at(x, {0, 1}) * at(y, {0, 1}));
+  s.define(other, relu(at(sum, {0, 1})) + at(x, {0, 1}));
+  add_cases(cases, "three", s.graph, 4);
+  // The second reads the first in another place: it cannot join.
+  Stages crossed;
+  const int z = crossed.input({7, 7}), first = crossed.output({7, 7});
+  crossed.define(first, at(z, {0, 1}) + constant(1));
+  crossed.define(crossed.output({7, 7}), at(first, {1, 0}) * at(z, {0, 1}));
+  add_cases(cases, "crossed", crossed.graph, 4);
+  expect_right(cases);
+  if (GetParam() == "cuda") {
+    EXPECT_EQ(cases[1].candidate.program.run.size(), 1u);
+  }
+}
+
 TEST_P(ExpertPrograms, EveryCombiner) {
   std::vector<Case> cases;
   std::vector<Stages> all(7);
@@ -330,6 +371,12 @@ TEST_P(ExpertPrograms, Pooling) {
   longest.reduce(longest.output({2}), Combiner::kMax, {300, 256}, at(v, {0, 1, 2}),
                  graph::reduced(ScalarKind::kReal) + constant(1));
   add_cases(cases, "long rows", longest.graph, 3);
+
+  Stages columns;
+  const int c = columns.input({3000, 40});
+  columns.reduce(columns.output({40}), Combiner::kSum, {3000}, at_index(c, {axis(1), axis(0)}),
+                 graph::reduced(ScalarKind::kReal) * constant(1.0 / 3000));
+  add_cases(cases, "columns", columns.graph, 8);
   expect_right(cases);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "expert/families/contraction.h"
+#include "expert/families/cuda/contraction.h"
 #include "expert/families/cuda/general.h"
 #include "expert/families/cuda/pointwise.h"
 #include "expert/families/cuda/row.h"
@@ -24,11 +25,12 @@ const std::vector<const Family*>& cpu_families() {
 }
 
 const std::vector<const Family*>& cuda_families() {
+  static const cuda::Contraction contraction;
   static const cuda::Pointwise pointwise;
   static const cuda::Row row;
   static const cuda::Window window;
   static const cuda::General general;
-  static const std::vector<const Family*> all = {&pointwise, &row, &window, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &window, &general};
   return all;
 }
 

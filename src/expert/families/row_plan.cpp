@@ -36,8 +36,8 @@ bool reads(const RowGroup::Member& member, int tensor) {
   return found;
 }
 
-// A dear subexpression of a reduction that a later member along the row computes again (softmax's
-// exp).
+// A dear subexpression of a reduction that a later member along the row
+// computes again (softmax's exp).
 Expr shared_expression(const RowGroup& group, size_t& reduction) {
   for (size_t j = 0; j < group.members.size(); ++j) {
     if (!group.members[j].reduces) continue;
@@ -64,7 +64,8 @@ Expr shared_expression(const RowGroup& group, size_t& reduction) {
   return nullptr;
 }
 
-// Makes the shared expression a member of its own; its tensor exists in this kernel only.
+// Makes the shared expression a member of its own; its tensor exists in this
+// kernel only.
 void share_expression(RowGroup& group) {
   size_t at = 0;
   const Expr shared = shared_expression(group, at);
@@ -86,7 +87,8 @@ void share_expression(RowGroup& group) {
   group.members.insert(group.members.begin() + static_cast<std::ptrdiff_t>(at), std::move(member));
 }
 
-// The loads of an expression that every point makes, from outside of the group and along the row.
+// The loads of an expression that every point makes, from outside of the group
+// and along the row.
 void loads_along(const RowGroup& group, const Expr& expr, std::vector<Expr>& found) {
   if (expr->op == ExprOp::kLoad) {
     if (expr->tensor < 0 || group.find(expr->tensor) != nullptr ||
@@ -215,9 +217,9 @@ bool keeps_values(const OpContext& context) {
          });
 }
 
-bool has_rows(const OpContext& context) {
+bool has_rows(const OpContext& context, bool arg_too) {
   for (const auto& stage : context.op.stages) {
-    if (code::is_arg(stage.combiner)) return false;
+    if (code::is_arg(stage.combiner) && (!arg_too || context.op.stages.size() > 1)) return false;
   }
   const auto& group = context.row_group();
   return group && !group->row.empty() && group->rows() > 0 && group->row_length() > 0;

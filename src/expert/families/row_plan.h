@@ -32,9 +32,11 @@ Passes plan_passes(const OpContext& context, Keep keep);
 bool keeps_values(const OpContext& context);
 
 bool is_output(const OpContext& context, int tensor);
-// Whether a row group is what a row family can take: rows and points in them, no arg-reductions.
-bool has_rows(const OpContext& context);
-// How many elements apart neighbours along an axis lie in the farthest operand; 1 is best.
+// Whether a row group is what a row family can take: rows and points in them;
+// an arg-reduction only by itself, and where the emitter knows them.
+bool has_rows(const OpContext& context, bool arg_too = false);
+// How many elements apart neighbours along an axis lie in the farthest operand;
+// 1 is best.
 double lane_stride(const OpContext& context, int axis);
 
 }  // namespace kernelwright::expert

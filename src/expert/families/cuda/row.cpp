@@ -6,6 +6,7 @@
 
 #include "expert/dialects/cuda/machine.h"
 #include "expert/dialects/cuda/vector_loads.h"
+#include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_emitter.h"
 
@@ -50,7 +51,7 @@ int64_t widest(const OpContext& context) {
 }  // namespace
 
 bool Row::accepts(const OpContext& context) const {
-  return has_rows(context);
+  return has_rows(context, true);
 }
 
 ScheduleSpace Row::space(const OpContext& context) const {
@@ -65,7 +66,8 @@ ScheduleSpace Row::space(const OpContext& context) const {
   const bool passes = plan_passes(context, Keep::kLoads).count > 1;
   space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2} : std::vector<int64_t>{0}, 0});
   std::vector<int64_t> slices = {1};
-  if (plan_passes(context, Keep::kNothing).only_reduces()) {
+  const bool arg = code::is_arg(context.op.stages.front().combiner);
+  if (!arg && plan_passes(context, Keep::kNothing).only_reduces()) {
     for (int64_t count = 2; count <= 2048 && group.row_length() / count >= kShortSlice; count *= 2)
       slices.push_back(count);
     for (int64_t count = 2; slices.size() == 1 && count <= 64; count *= 2) {
@@ -103,7 +105,8 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   const auto rows = static_cast<double>(group.rows());
   const auto length = static_cast<double>(group.row_length());
   const double sms = machine.multiprocessors();
-  // Bytes: once, and again for what later passes load; those mostly come from the cache.
+  // Bytes: once, and again for what later passes load; those mostly come from
+  // the cache.
   double in = 0, out = 0, again = 0;
   for (int tensor : context.op.inputs) in += static_cast<double>(context.type(tensor).bytes());
   for (int tensor : context.op.outputs) out += static_cast<double>(context.type(tensor).bytes());
@@ -127,7 +130,8 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   double resident = std::min(2048.0, 65536.0 / (32.0 + held)) / layout.block();
   if (shared > 0) resident = std::min(resident, 200e3 / shared);
   resident = std::clamp(std::floor(resident), 1.0, 32.0);
-  // Bytes under way on a multiprocessor decide how much of the bandwidth there is.
+  // Bytes under way on a multiprocessor decide how much of the bandwidth there
+  // is.
   const double busy = std::min(blocks, resident * sms);
   const double under_way = busy * layout.block() * static_cast<double>(layout.vector) * 4 *
                            static_cast<double>(std::min<int64_t>(layout.unroll, 4));

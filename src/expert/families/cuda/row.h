@@ -6,11 +6,12 @@
 namespace kernelwright::expert::cuda {
 
 // Reductions, alone or as a row group (softmax, norms, logsumexp), in as few passes over each row
-// as the data flow allows. Sums and products are kept in fp64, as the CPU's. Knobs: `lanes` (0:
-// threads run along the row; 1: along the innermost outer axis, for columns and channels);
-// `threads` per row; `vector` (neighbours per access, lanes 0 only); `hold` (what several passes
-// need of a row: 0 loaded and computed again, 1 in registers, 2 in shared memory); `slices` (parts
-// of a row that blocks of their own reduce; a second launch combines them).
+// as the data flow allows; argmax and argmin by themselves. Sums and products are kept in fp64, as
+// the CPU's. Knobs: `lanes` (0: threads run along the row; 1: along the innermost outer axis, for
+// columns and channels); `threads` per row; `vector` (neighbours per access, lanes 0 only); `hold`
+// (what several passes need of a row: 0 loaded and computed again, 1 in registers, 2 in shared
+// memory); `slices` (parts of a row that blocks of their own reduce; a second launch combines
+// them).
 class Row : public Family {
  public:
   std::string name() const override { return "row"; }

@@ -91,12 +91,14 @@ class Emitter {
 
  private:
   static ScalarKind value_kind(const RowGroup::Member& member) {
-    return member.nest.finish ? member.nest.finish->kind : member.nest.body->kind;
+    if (member.nest.finish) return member.nest.finish->kind;
+    return code::is_arg(member.nest.combiner) ? ScalarKind::kInt : member.nest.body->kind;
   }
   std::string value_type(size_t j) const {
     return code::value_type(value_kind(group_.members[j]), real_);
   }
-  // A mean must be right to its last bit: on rows of small variance a norm multiplies its rounding.
+  // A mean must be right to its last bit: on rows of small variance a norm
+  // multiplies its rounding.
   Real reduced_real(size_t j) const {
     const Combiner combiner = group_.members[j].nest.combiner;
     return combiner == Combiner::kSum || combiner == Combiner::kProd ? Real::kF64 : real_;
@@ -108,6 +110,19 @@ class Emitter {
     const auto& nest = group_.members[j].nest;
     return code::identity(nest.combiner, nest.body->kind, reduced_real(j), *spelling_);
   }
+  bool arg(size_t j) const { return code::is_arg(group_.members[j].nest.combiner); }
+  // Of an arg-reduction: the best value and its position taken over from
+  // another pair, where that is better or as good and stands earlier. `none`
+  // positions lose.
+  std::string take_pair(size_t j, const std::string& value, const std::string& position) const {
+    const std::string total = fmt::format("total{}", j), at = fmt::format("at{}", j);
+    return fmt::format(
+        "if ({1} >= 0 && ({3} < 0 || ({4}) || (({0} == {2} || ({0} != {0} && "
+        "{2} != {2})) && {1} < "
+        "{3}))) {{ {2} = {0}; {3} = {1}; }}",
+        value, position, total, at,
+        code::takes_over(group_.members[j].nest.combiner, value, total));
+  }
   std::string combined(size_t j, const std::string& a, const std::string& b) const {
     return code::combine(group_.members[j].nest.combiner, a, b);
   }
@@ -117,15 +132,17 @@ class Emitter {
     return group_.rows() / group_.outer.back() * ceil_div(group_.outer.back(), across);
   }
 
-  // Which row a thread works on (`lane` of `threads`), and whether it may store there. Threads
-  // beyond the last row redo that one, so that all take part in barriers and exchanges.
+  // Which row a thread works on (`lane` of `threads`), and whether it may store
+  // there. Threads beyond the last row redo that one, so that all take part in
+  // barriers and exchanges.
   std::string place(bool columns, int64_t threads, int64_t across) {
     std::string text;
     const int64_t rows = group_.rows();
     if (columns) {
       const int64_t extent = group_.outer.back();
       text += fmt::format(
-          "  const int lane = (int)threadIdx.x / {0}, column = (int)threadIdx.x % {0};\n"
+          "  const int lane = (int)threadIdx.x / {0}, column = "
+          "(int)threadIdx.x % {0};\n"
           "  {1} i{2} = ({1})blockIdx.x % {3} * {0} + column;\n",
           across, type_, outer_ - 1, ceil_div(extent, across));
       guarded_ = extent % across != 0;
@@ -137,7 +154,8 @@ class Emitter {
       text += row_number();
     } else {
       text += fmt::format(
-          "  const int lane = (int)threadIdx.x % {0};\n  {1} row = ({1})blockIdx.x * {2} + "
+          "  const int lane = (int)threadIdx.x % {0};\n  {1} "
+          "row = ({1})blockIdx.x * {2} + "
           "(int)threadIdx.x / {0};\n",
           threads, type_, across);
       guarded_ = rows % across != 0;
@@ -178,7 +196,8 @@ class Emitter {
         const int64_t bytes = held_bytes(group_.members[j], real_);
         const int64_t room = ceil_div(group_.row_length() * bytes, 16) * 16;
         text += fmt::format(
-            "  {0}* r{1} = ({0}*)(kw_dynamic_shared() + {2} + (int)threadIdx.x / {3} * {4});\n",
+            "  {0}* r{1} = ({0}*)(kw_dynamic_shared() + {2} + "
+            "(int)threadIdx.x / {3} * {4});\n",
             type, j, offset, layout_.threads, room);
         offset += room * layout_.across;
       }
@@ -191,7 +210,8 @@ class Emitter {
     return fmt::format("r{}[e * {} + v]", j, group_.row_length() / layout_.vector);
   }
 
-  // A printer for one pass (row axes at hand) or for what lies between passes (outer axes only).
+  // A printer for one pass (row axes at hand) or for what lies between passes
+  // (outer axes only).
   ExprPrinter printer_for(KernelText& kernel, int pass, bool between, const std::string& prefix,
                           Real real, bool base = false) {
     ExprPrinter printer(real, extents_, prefix, *spelling_);
@@ -253,6 +273,16 @@ class Emitter {
       if (member.reduces) {
         reductions.push_back(j);
         text += fmt::format("    {} total{} = {};\n", reduced_type(j), j, zero(j));
+        if (arg(j)) {
+          // A thread meets its positions in order.
+          text += fmt::format("    {} at{} = -1;\n", type_, j);
+          updates += fmt::format(
+              "            if (at{0} < 0 || ({1})) {{ total{0} = {2}; at{0} = "
+              "v * {3} + e; }}\n",
+              j, code::takes_over(nest.combiner, value, fmt::format("total{}", j)), value,
+              layout_.vector);
+          continue;
+        }
         const std::string term =
             body->kind == ScalarKind::kReal ? fmt::format("({}){}", reduced_type(j), value) : value;
         updates += fmt::format("            total{} = {};\n", j,
@@ -287,7 +317,8 @@ class Emitter {
     if (!loads.empty()) text += loads.declare(layout_.unroll, 6) + vector_loop(issue);
     std::string compute = printer.take(kVector, 10) + before;
     compute += fmt::format(
-        "#pragma unroll\n          for (int e = 0; e < {}; ++e) {{\n            const {} i = b + "
+        "#pragma unroll\n          for (int e = 0; e < {}; "
+        "++e) {{\n            const {} i = b + "
         "e; (void)i;\n",
         layout_.vector, type_);
     compute += elements + printer.take(kElement, 12) + updates + "          }\n";
@@ -295,14 +326,16 @@ class Emitter {
     return text;
   }
 
-  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector within the row, the row
-  // axes are known and `b` is the first of its neighbours along the innermost.
+  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector
+  // within the row, the row axes are known and `b` is the first of its
+  // neighbours along the innermost.
   std::string vector_loop(const std::string& inside) const {
     std::vector<int64_t> vectors = group_.row;
     vectors.back() /= layout_.vector;
     const int64_t count = graph::element_count(vectors), per_slice = layout_.slice / layout_.vector;
     std::string text = fmt::format(
-        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n        const {} s = (k + u) * {} "
+        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n   "
+        "     const {} s = (k + u) * {} "
         "+ lane, v = {}s; (void)s;\n",
         layout_.unroll, type_, layout_.threads, layout_.slices > 1 ? "slice + " : "");
     std::string guard;
@@ -333,8 +366,20 @@ class Emitter {
     const int64_t block = threads * across;
     if (!columns) {
       for (size_t j : reductions) {
+        if (arg(j)) {
+          text += fmt::format(
+              "#pragma unroll\n    for (int h = {0}; h > 0; h /= 2) {{\n      "
+              "const {1} other = "
+              "__shfl_xor_sync(0xffffffffu, total{2}, h);\n      const {3} "
+              "place = "
+              "__shfl_xor_sync(0xffffffffu, at{2}, h);\n      {4}\n    }}\n",
+              std::min<int64_t>(threads, 32) / 2, reduced_type(j), j, type_,
+              take_pair(j, "other", "place"));
+          continue;
+        }
         text += fmt::format(
-            "#pragma unroll\n    for (int h = {0}; h > 0; h /= 2)\n      total{1} = {2};\n",
+            "#pragma unroll\n    for (int h = {0}; h > 0; h /= 2)\n      "
+            "total{1} = {2};\n",
             std::min<int64_t>(threads, 32) / 2, j,
             combined(
                 j, fmt::format("total{}", j),
@@ -345,19 +390,35 @@ class Emitter {
     const int64_t parts = columns ? block : block / 32;
     for (size_t j : reductions) {
       text += fmt::format("    __shared__ {} part{}[{}];\n", reduced_type(j), j, parts);
-      text +=
-          columns
-              ? fmt::format("    part{0}[threadIdx.x] = total{0};\n", j)
-              : fmt::format(
-                    "    if (threadIdx.x % 32 == 0) part{0}[threadIdx.x / 32] = total{0};\n", j);
+      const std::string slot = columns ? "threadIdx.x" : "threadIdx.x / 32";
+      if (arg(j)) {
+        text += fmt::format("    __shared__ {} place{}[{}];\n    {}place{}[{}] = at{};\n", type_, j,
+                            parts, columns ? "" : "if (threadIdx.x % 32 == 0) ", j, slot, j);
+      }
+      text += columns ? fmt::format("    part{0}[threadIdx.x] = total{0};\n", j)
+                      : fmt::format(
+                            "    if (threadIdx.x % 32 == 0) "
+                            "part{0}[threadIdx.x / 32] = total{0};\n",
+                            j);
     }
     if (!reductions.empty()) text += "    __syncthreads();\n";
     for (size_t j : reductions) {
       const std::string first =
           columns ? "column" : fmt::format("(int)threadIdx.x / {} * {}", threads, threads / 32);
       const int64_t count = columns ? threads : threads / 32, stride = columns ? across : 1;
+      if (arg(j)) {
+        text += fmt::format(
+            "    total{0} = part{0}[{1}]; at{0} = "
+            "place{0}[{1}];\n    for (int w = 1; w < {2}; ++w) "
+            "{{\n      const {3} other = part{0}[{1} + w * "
+            "{4}];\n      const {5} place = place{0}[{1} "
+            "+ w * {4}];\n      {6}\n    }}\n",
+            j, first, count, reduced_type(j), stride, type_, take_pair(j, "other", "place"));
+        continue;
+      }
       text += fmt::format(
-          "    total{0} = part{0}[{1}];\n#pragma unroll\n    for (int w = 1; w < {2}; ++w) "
+          "    total{0} = part{0}[{1}];\n#pragma unroll\n    for (int w = 1; w "
+          "< {2}; ++w) "
           "total{0} = {3};\n",
           j, first, count,
           combined(j, fmt::format("total{}", j),
@@ -389,7 +450,7 @@ class Emitter {
   std::string finish_reduction(size_t j, int pass, KernelText& kernel) {
     const auto& nest = group_.members[j].nest;
     ExprPrinter printer = printer_for(kernel, pass, true, fmt::format("f{}_", j), reduced_real(j));
-    std::string value = fmt::format("total{}", j);
+    std::string value = fmt::format("{}{}", arg(j) ? "at" : "total", j);
     if (nest.finish) {
       bind(nest.finish, kernel, printer);
       printer.bind_reduced(value, kRow);
@@ -399,7 +460,8 @@ class Emitter {
     return printer.take(kOnce, 4) + printer.take(kRow, 4) + store;
   }
 
-  // Pointwise members with one value per row whose operands are complete after this pass.
+  // Pointwise members with one value per row whose operands are complete after
+  // this pass.
   std::string after_pass(int pass, KernelText& kernel) {
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
@@ -444,7 +506,8 @@ class Emitter {
     for (const auto& [j, buffer] : partials_) {
       reductions.push_back(j);
       text += fmt::format(
-          "    {0} total{1} = {2};\n    for (int s = lane; s < {3}; s += {4}) total{1} = {5};\n",
+          "    {0} total{1} = {2};\n    for (int s = lane; s < {3}; s += {4}) "
+          "total{1} = {5};\n",
           reduced_type(j), j, zero(j), layout_.slices, threads,
           combined(j, fmt::format("total{}", j),
                    fmt::format("({})({}[({})s * {} + row])", reduced_type(j),

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// kw_expert_programs GRAPH.json DIR [TARGET] [COUNT]: what the expert proposes for a graph's first
+// region, by a machine model with an H100's round figures (TARGET cuda, the default): DIR/naive,
+// DIR/0, DIR/1, ... each with its idea in idea.txt. Prints the ideas.
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "base/file.h"
+#include "expert/expert.h"
+#include "graph/import.h"
+#include "rewrite/partition.h"
+
+namespace kernelwright {
+namespace {
+
+target::MachineModel round_figures(const std::string& target) {
+  target::MachineModel model;
+  model.target = target;
+  model.threads = target == "cuda" ? 132 : 8;
+  model.vector_bytes = target == "cuda" ? 16 : 32;
+  model.levels = {{"L2", 50 << 20, 5.5e12, 5e12}, {"DRAM", 0, 3.1e12, 3e12}};
+  model.rates = {{"fma", graph::DType::kF32, 6e13}, {"fma", graph::DType::kF64, 3e13}};
+  model.launch_s = 2e-6;
+  return model;
+}
+
+Status write(const program::Candidate& candidate, const std::filesystem::path& folder,
+             const std::string& idea) {
+  fmt::print("{}: {}\n", folder.filename().string(), idea);
+  KW_CHECK_OK(program::write_candidate(candidate, folder));
+  return base::write_file_atomic(folder / "idea.txt", idea + "\n");
+}
+
+Status propose(const std::string& file, const std::filesystem::path& out, const std::string& target,
+               int count) {
+  KW_TRY(const graph::Graph graph, graph::read_graph(file));
+  const rewrite::Partition partition = rewrite::partition(graph);
+  if (partition.regions.empty()) return fail(ErrorKind::kInput, "no region");
+  KW_TRY(const graph::StageGraph stages, graph::lower(graph, partition.regions[0]));
+  expert::ExpertOptions options;
+  options.target = target;
+  KW_TRY(const program::Candidate naive, expert::naive_program(stages, options));
+  KW_CHECK_OK(write(naive, out / "naive", "naive loop nests"));
+  KW_TRY(auto expert, expert::make_expert(stages, round_figures(target), options));
+  KW_TRY(const auto proposals, expert->propose(count));
+  for (size_t i = 0; i < proposals.size(); ++i)
+    KW_CHECK_OK(write(proposals[i].candidate, out / std::to_string(i), proposals[i].idea));
+  return {};
+}
+
+}  // namespace
+}  // namespace kernelwright
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    fmt::print(stderr, "kw_expert_programs GRAPH.json DIR [TARGET] [COUNT]\n");
+    return 2;
+  }
+  const auto done = kernelwright::propose(argv[1], argv[2], argc > 3 ? argv[3] : "cuda",
+                                          argc > 4 ? std::atoi(argv[4]) : 4);
+  if (!done) fmt::print(stderr, "{}\n", done.error().text());
+  return done ? 0 : 1;
+}
