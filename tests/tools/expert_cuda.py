@@ -57,7 +57,7 @@ def cases(small):
         "rms_norm": case(lambda x: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-5), (n, 4096)),
         "group_norm": case(nn.GroupNorm(8, 64), (8, 64, 20 if small else 128, 64)),
         "batch_norm": case(nn.BatchNorm2d(64).eval(), (8, 64, 20 if small else 128, 64)),
-        "batch_statistics": case(lambda x: (x.mean((0, 2, 3)), x.var((0, 2, 3))), (8, 64, 20 if small else 128, 64)),
+        "batch_statistics": case(lambda x: (x.mean((0, 2, 3)), x.var((0, 2, 3))), (8, 64, h // 8, 64)),
         "logsumexp": case(lambda x: torch.logsumexp(x, -1), (n, 4096)),
         "row_sum": case(lambda x: x.sum(-1), (n, 4096)),
         "column_sum": case(lambda x: x.sum(0), (n * 8, 512)),
@@ -73,7 +73,7 @@ def cases(small):
         "few_outputs": case(torch.matmul, (32, n * 16), (n * 16, 48)),
         "batched": case(torch.bmm, (16, 70 if small else 512, 64), (16, 64, 70 if small else 512)),
         "half_matmul": case(torch.matmul, (n // 4 + 1, h), (h, h), dtype=torch.float16),
-        "conv": case(nn.Sequential(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()), (2 if small else 16, 16, 14 if small else 56, 56)),
+        "conv": case(nn.Sequential(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()), (n // 256 + 2, 16, h // 16, 56)),
         "conv_stride": case(nn.Conv2d(8, 24, 3, stride=2, groups=2), (2, 8, 15 if small else 113, 57)),
     }
 
@@ -100,10 +100,12 @@ def propose(tool, name, entry, folder, count):
     header = {"format": 1, "workload": name, "class": "Model", "training": False, "torch": torch.__version__}
     folder.mkdir(parents=True)
     (folder / "graph.json").write_text(json.dumps({**header, **exported.graph}))
-    done = subprocess.run([tool, folder / "graph.json", folder, "cuda", str(count)], capture_output=True, text=True, check=False)
+    command = [tool, folder / "graph.json", folder, "cuda", str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{name}: {done.stderr.strip()}")
-    return [p for p in [folder / "naive", *(folder / str(i) for i in range(count))] if p.exists()], exported.weights
+    made = [folder / "naive", *(folder / str(i) for i in range(count))]
+    return [path for path in made if path.exists()], exported.weights
 
 
 def nvrtc():
@@ -181,7 +183,13 @@ def run_case(name, entry, candidates, weights, lib, arch):
     noise = max(deviation(a, b) for a, b in zip(eager, exact, strict=True))
     with torch.no_grad():
         eager_ms = median_ms(lambda: module(*inputs))
-    print(f"{name:<18} {'eager':<6} {eager_ms:9.4f} ms {moved / eager_ms / 1e6:8.0f} GB/s   error {noise:.1e}", flush=True)
+
+    def line(first, second, ms, error, rest=""):
+        print(
+            f"{first:<18} {second:<6} {ms:9.4f} ms {moved / ms / 1e6:8.0f} GB/s   error {error:.1e} {rest}", flush=True
+        )
+
+    line(name, "eager", eager_ms, noise)
     good = True
     for folder in candidates:
         idea = (folder / "idea.txt").read_text().strip()
@@ -200,7 +208,7 @@ def run_case(name, entry, candidates, weights, lib, arch):
             good &= right
             ms = median_ms(program.run)
             verdict = "right" if right else "WRONG"
-            print(f"{'':<18} {folder.name:<6} {ms:9.4f} ms {moved / ms / 1e6:8.0f} GB/s   error {error:.1e} {verdict}  {idea[:110]}", flush=True)
+            line("", folder.name, ms, error, f"{verdict}  {idea[:110]}")
         except RuntimeError as failure:
             good = False
             print(f"{'':<18} {folder.name:<6} FAILED {str(failure)[:400]}", flush=True)
