@@ -215,7 +215,8 @@ class Expert : public program::Proposer {
 };
 
 Result<std::string> known_target(const std::string& wanted) {
-  const std::string target = wanted.empty() ? "cpu" : wanted;
+  // "cuda:1" is cuda.
+  const std::string target = wanted.empty() ? "cpu" : wanted.substr(0, wanted.find(':'));
   if (families(target).empty())
     return fail(ErrorKind::kUsage, fmt::format("the expert has no dialect for {}", target));
   return target;

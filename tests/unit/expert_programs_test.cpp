@@ -66,6 +66,22 @@ Expr relu(const Expr& x) {
   return graph::binary(ExprOp::kMax, x, constant(0));
 }
 
+TEST(Expert, TheTargetChoosesTheDialect) {
+  Stages s;
+  const int x = s.input({8});
+  s.define(s.output({8}), relu(at(x, {0})));
+  ExpertOptions options;
+  options.target = "cuda:1";
+  const auto naive = naive_program(s.graph, options);
+  ASSERT_TRUE(naive.has_value()) << naive.error().text();
+  EXPECT_EQ(naive->program.target, "cuda");
+  EXPECT_EQ(naive->program.source, "kernels.cu");
+  options.target = "abacus";
+  const auto unknown = make_expert(s.graph, kernelwright::testing::plain_machine(), options);
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().kind, ErrorKind::kUsage);
+}
+
 TEST_P(ExpertPrograms, Pointwise) {
   std::vector<Case> cases;
   Stages simple;

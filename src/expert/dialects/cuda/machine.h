@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "target/machine_model.h"
 
 namespace kernelwright::expert::cuda {
@@ -17,12 +19,21 @@ class Machine {
     const int64_t bytes = model_.last_level_cache_bytes();
     return bytes > 0 ? bytes : 50 << 20;
   }
+  // Of plain multiply-adds; tensor cores do not count.
   double flops_per_s(graph::DType dtype) const {
-    return or_else(model_.peak(dtype), dtype == graph::DType::kF64 ? 30e12 : 60e12);
+    double best = 0;
+    for (const auto& rate : model_.rates) {
+      if (rate.unit == "fma" && rate.dtype == dtype) best = std::max(best, rate.flops_per_s);
+    }
+    return or_else(best, dtype == graph::DType::kF64 ? 30e12 : 60e12);
   }
   // Plain instructions of single threads, all multiprocessors together.
   double instructions_per_s() const { return flops_per_s(graph::DType::kF32) / 2; }
-  int multiprocessors() const { return model_.threads > 1 ? model_.threads : 132; }
+  // The model counts resident threads, 2048 to a multiprocessor, or multiprocessors themselves.
+  int multiprocessors() const {
+    if (model_.threads >= 2048) return model_.threads / 2048;
+    return model_.threads > 1 ? model_.threads : 132;
+  }
   // One more kernel in a row of kernels.
   double launch_s() const { return or_else(model_.launch_s, 2e-6); }
 
