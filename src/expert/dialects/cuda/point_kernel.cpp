@@ -235,7 +235,11 @@ double predict_points(const OpContext& context, const PointGroup& group, const S
       if (!along || std::abs(*along) > 1) bytes += size * (!along || std::abs(*along) > 7 ? 4 : 1);
     });
   }
-  const double access = widest >= 16 ? 1.0 : widest >= 8 ? 1.02 : widest >= 4 ? 1.05 : 1.25;
+  const double access = widest > 16    ? 1.015
+                        : widest >= 16 ? 1.0
+                        : widest >= 8  ? 1.02
+                        : widest >= 4  ? 1.05
+                                       : 1.25;
   // Enough bytes must be under way on each multiprocessor.
   const double shape = (steps * widest >= 64   ? 1.01
                         : steps * widest >= 32 ? 1.0
