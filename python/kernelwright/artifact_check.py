@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from kernelwright import baselines, channel, dropin, native, subjects, workload
+from kernelwright import baselines, channel, device_timing, dropin, native, subjects, workload
+from kernelwright import device as devices
 from kernelwright import policy as policies
 from kernelwright.errors import InputError, KernelwrightError, user_error
 
@@ -27,21 +28,30 @@ class ArtifactCheck:
         if inputs.endswith(".pt") and not Path(inputs).exists():
             inputs = str(self._artifact.folder / inputs)
         policy = self._artifact.policy
+        self.device = devices.of_target(request.get("target", "cpu"))
         policies.apply(policy)
         self._policy = policy
-        self._workload = workload.load(where, request.get("init", ""), inputs, request.get("size", "cpu"), policy)
+        self._workload = workload.load(
+            where, request.get("init", ""), inputs, request.get("size", "cpu"), policy, device=self.device
+        )
         self.generated = bool(self._artifact.programs)
         self._original = self._workload.build()
         self._dropin = self._make_dropin()
         self._compiled = None
         args, kwargs = self._workload.make_inputs(0)
+        self._input_types = [t.to("meta") for t in subjects.tensor_leaves((args, kwargs))]
         self._example = (args, dict(sorted(kwargs.items())))
         self.prepare_ms = self._prepare()
+        if self.device.type != "cpu":  # from now on only its form counts
+            nothing = torch.empty(0)
+            self._example = subjects.replace_tensors(
+                self._example, [nothing] * len(subjects.tensor_leaves(self._example))
+            )
 
     def _make_dropin(self):
         init_args, init_kwargs = self._workload.init_args
         model = dropin.load_artifact(self._artifact.folder)
-        made = workload._seeded(workload.WEIGHT_SEED, lambda: model(*init_args, **init_kwargs))
+        made = workload._seeded(workload.WEIGHT_SEED, lambda: model(*init_args, **init_kwargs)).to(self.device)
         subjects.assign(made, subjects.named_tensors(self._original))
         return made.train(self._original.training) if self._original.training is not made.training else made
 
@@ -61,21 +71,51 @@ class ArtifactCheck:
                     "the drop-in does not take the call it was judged on", artifact=str(self._artifact.folder)
                 )
             engine.refresh()
+        self._wait()
         begin = time.perf_counter()
         for engine in self._engines():
             engine._prepare()
+        self._wait()
         took = (time.perf_counter() - begin) * 1e3
         subjects.assign(self._dropin, states)
         return took
 
     def _call(self, module, example):
         try:
-            with torch.inference_mode(), policies.context(self._policy):
+            with torch.inference_mode(), policies.context(self._policy, self.device.type):
                 return module(*example[0], **example[1])
         except KernelwrightError:
             raise
         except Exception as error:
             raise user_error("forward failed", error, self._workload.source_file) from error
+
+    def _wait(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def run_on(self, places, memories):
+        """The same where the coordinator wants it: inputs are read in place, results written beside them."""
+        types = self._artifact.graph["values"]
+        own = subjects.named_tensors(self._dropin)
+        given = {}
+        for name, place in [*(places.get("weights") or {}).items(), *places.get("states", {}).items()]:
+            if name in own:
+                given[name] = memories.view(place, own[name].dtype, own[name].shape)
+        subjects.assign(self._dropin, given)
+        names = self._artifact.graph["inputs"]
+        if "parts" in self._artifact.graph:
+            kinds = [(t.dtype, t.shape) for t in self._input_types]
+        else:
+            kinds = [(channel.DTYPES[types[n]["dtype"]], types[n]["shape"]) for n in names]
+        inputs = [memories.view(place, *kind) for place, kind in zip(places["inputs"], kinds, strict=True)]
+        result = self._call(self._dropin, subjects.replace_tensors(self._example, inputs))
+        outputs = subjects.judged_outputs(self._artifact.graph, result)
+        for answer in places["answers"]:
+            if "index" in answer and not 0 <= answer["index"] < len(outputs):
+                raise InputError("the draw has more answers than the drop-in has outputs")
+            tensor = outputs[answer["index"]] if "index" in answer else own[answer["name"]]
+            memories.view(answer["out"], tensor.dtype, tensor.shape).copy_(tensor)
+        self._wait()
 
     def run(self, draw, fd):
         """Outputs and states of the drop-in on a draw, in the order of its answers."""
@@ -100,12 +140,15 @@ class ArtifactCheck:
             contenders["compile"] = self._compiled
         contenders["dropin"] = self._dropin
         contents = []
-        for i in range(CONTENTS):
+        large = devices.size_of(self._input_types) > devices.LARGE and self.device.type == "cuda"
+        for i in range(1 if large else CONTENTS):
             args, kwargs = self._workload.make_inputs(9001 + i)
             contents.append((args, dict(sorted(kwargs.items()))))
+        if self.device.type == "cuda":
+            return self._time_on_device(seconds, flush_bytes, fresh_memory, contenders, contents)
         ms = {name: [] for name in contenders}
         flush = baselines.Flush(flush_bytes)
-        with baselines.quiet(), torch.inference_mode(), policies.context(self._policy):
+        with baselines.quiet(), torch.inference_mode(), policies.context(self._policy, self.device.type):
             try:
                 baselines.set_memory(not fresh_memory)
                 for module in contenders.values():
@@ -123,11 +166,36 @@ class ArtifactCheck:
                 baselines.set_memory(True)
         return {"ms": ms}
 
+    def _time_on_device(self, seconds, flush_bytes, fresh_memory, contenders, contents):
+        ms = {name: [] for name in contenders}
+        latency = {name: [] for name in contenders}
+        timer = device_timing.DeviceTimer(self.device, flush_bytes)
+
+        def before():
+            if fresh_memory:  # every result in memory that was not PyTorch's before
+                torch.cuda.empty_cache()
+
+        with baselines.quiet(), torch.inference_mode(), policies.context(self._policy, "cuda"):
+            for module in contenders.values():
+                for args, kwargs in contents[:2]:
+                    timer.device_ms(module, args, kwargs)
+            end = time.perf_counter() + max(0.0, seconds)
+            names, rounds = list(contenders), 0
+            while rounds < MIN_ROUNDS or (time.perf_counter() < end and rounds < MAX_ROUNDS):
+                args, kwargs = contents[rounds % len(contents)]
+                for name in names[rounds % len(names) :] + names[: rounds % len(names)]:
+                    ms[name].append(timer.device_ms(contenders[name], args, kwargs, before))
+                    if rounds % 4 == 0:
+                        latency[name].append(timer.latency_ms(contenders[name], args, kwargs, before))
+                rounds += 1
+        return {"ms": ms, "latency_ms": latency}
+
     def _ready_compiled(self):
         if self._compiled is None:
             try:
                 compiled = torch.compile(self._workload.build())
-                self._call(compiled, self._example)
+                args, kwargs = self._workload.make_inputs(0)
+                self._call(compiled, (args, dict(sorted(kwargs.items()))))
                 self._compiled = compiled
             except Exception:  # a baseline that does not work here is left out
                 return False

@@ -109,6 +109,8 @@ def argument_json(value, kind, name_of):
         if math.isinf(value):
             return {"float": "inf" if value > 0 else "-inf"}
         return value
-    if isinstance(value, (torch.device, torch.layout, torch.memory_format, torch.Generator)):
+    if isinstance(value, torch.device):
+        return value.type  # another machine counts its devices differently
+    if isinstance(value, (torch.layout, torch.memory_format, torch.Generator)):
         return str(value).removeprefix("torch.")
     raise NotExpressible(f"an argument of type {type(value).__name__} is outside the graph format")

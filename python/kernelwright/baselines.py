@@ -10,10 +10,12 @@ import time
 
 import torch
 
+from kernelwright import device as devices
+from kernelwright import device_timing
 from kernelwright import policy as policies
 from kernelwright.errors import InputError, last_line
 
-NAMES = ("eager", "compile", "max-autotune")
+NAMES = ("eager", "compile", "max-autotune", "cuda-graph")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 
 
@@ -131,10 +133,13 @@ class Baselines:
         subject = self._drawer.subject
         function, arguments = subject.timed()
         try:
+            if name == "cuda-graph" or (name == "max-autotune" and subject.device.type == "cuda"):
+                self._ready[name] = (self._captured(name, function, arguments), arguments)
+                return
             if name != "eager":
                 function = torch.compile(function, mode=None if name == "compile" else name)
             contents = self._drawer.contents()[:2]
-            with torch.inference_mode(), policies.context(subject.policy):
+            with torch.inference_mode(), policies.context(subject.policy, subject.device.type):
                 for inputs in contents:
                     args, kwargs = arguments(inputs)
                     function(*args, **kwargs)
@@ -145,18 +150,55 @@ class Baselines:
             return
         self._ready[name] = (function, arguments)
 
-    def time(self, name: str, calls: int, flush_bytes: int) -> list:
+    def _captured(self, name, function, arguments):
+        """Eager, or what max-autotune makes, in a CUDA graph."""
+        subject = self._drawer.subject
+        if subject.device.type != "cuda":
+            raise InputError("CUDA graphs need a GPU")
+        contents = self._drawer.contents()
+        if devices.size_of(contents[0]) > devices.LARGE:
+            raise InputError("inputs of gigabytes are not copied into a CUDA graph")
+        args, kwargs = arguments(contents[0])
+        with torch.inference_mode(), policies.context(subject.policy, "cuda"):
+            if name == "max-autotune":  # its own graphs would copy inputs inside the call
+                function = torch.compile(function, mode="max-autotune-no-cudagraphs")
+                for _ in range(2):
+                    function(*args, **kwargs)
+            return device_timing.Captured(function, args, kwargs, subject.device)
+
+    def time(self, name: str, calls: int, flush_bytes: int) -> dict:
+        """{"ms": [...]}, on a GPU also "latency_ms"."""
         if not self.prepare(name)["available"]:
             raise InputError(f"baseline '{name}' is not available", note=self._notes.get(name, ""))
         function, arguments = self._ready[name]
+        subject = self._drawer.subject
         if self._flush[1] != flush_bytes:
-            self._flush = (Flush(flush_bytes), flush_bytes)
+            make = Flush if subject.device.type == "cpu" else lambda size: device_timing.DeviceTimer(subject.device, size)
+            self._flush = (None, -1)
+            self._flush = (make(flush_bytes), flush_bytes)
         flush = self._flush[0]
         packed = [arguments(inputs) for inputs in self._drawer.contents()]
         out = []
         set_memory(warm=True)
-        with quiet(), torch.inference_mode(), policies.context(self._drawer.subject.policy):
+        with quiet(), torch.inference_mode(), policies.context(subject.policy, subject.device.type):
+            if subject.device.type == "cuda":
+                return self._time_on_device(flush, function, packed, max(0, calls))
             for call in range(max(0, calls)):
                 args, kwargs = packed[call % len(packed)]
                 out.append(cold_call(function, args, kwargs, flush))
-        return out
+        return {"ms": out}
+
+    @staticmethod
+    def _time_on_device(timer, function, packed, calls):
+        def before(args, kwargs):
+            return (lambda: function.place(args, kwargs)) if isinstance(function, device_timing.Captured) else None
+
+        for args, kwargs in packed[:2]:  # the allocator's blocks are there
+            timer.device_ms(function, args, kwargs, before(args, kwargs))
+        ms, latency = [], []
+        for call in range(calls):
+            args, kwargs = packed[call % len(packed)]
+            ms.append(timer.device_ms(function, args, kwargs, before(args, kwargs)))
+            if len(latency) < device_timing.LATENCIES:
+                latency.append(timer.latency_ms(function, args, kwargs, before(args, kwargs)))
+        return {"ms": ms, "latency_ms": latency}

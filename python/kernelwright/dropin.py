@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drop-in: an artifact's `ModelNew`, and any module that runs the artifact's programs (docs/artifact.md)."""
 
+import functools
 import inspect
 import json
 import threading
+import warnings
 from pathlib import Path
 
 import torch
 from torch.utils import _pytree as pytree
 
-from kernelwright import call_spec, native
+from kernelwright import call_spec, compiled_op, native
 from kernelwright.channel import DTYPES
-from kernelwright.errors import EnvironmentError_, InputError
+from kernelwright.errors import EnvironmentError_, InputError, last_line
 from kernelwright.glue import Plan, node_call, view_chain
 
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
 _dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
 _functorch_level = getattr(torch._C._functorch, "maybe_current_level", lambda: None)
 
@@ -75,11 +78,17 @@ def _attach(module, artifact, part):
 
     class DropIn(original):
         def forward(self, *args, **kwargs):
+            if torch.compiler.is_compiling():
+                traced = self._kernelwright_traced
+                if traced is None or torch.compiler.is_exporting() or not traced.takes(self, args, kwargs):
+                    return super().forward(*args, **kwargs)
+                return traced.run(self, args)
             engine = self.__dict__.get("_kernelwright")
-            if engine is None or torch.compiler.is_compiling():
+            if engine is None:
                 return super().forward(*args, **kwargs)
             if engine.module is not self:  # a copy
-                engine = self.__dict__["_kernelwright"] = engine.fresh(self)
+                engine = engine.fresh(self)
+                self.__dict__.update(_kernelwright=engine, _kernelwright_traced=engine.traced)
             slots = engine.accept(args, kwargs)
             if slots is None:
                 return super().forward(*args, **kwargs)
@@ -99,7 +108,8 @@ def _attach(module, artifact, part):
     DropIn.__name__, DropIn.__qualname__ = original.__name__, original.__qualname__
     DropIn.__module__, DropIn.__doc__ = original.__module__, original.__doc__
     module.__class__ = DropIn
-    module.__dict__["_kernelwright"] = Engine(artifact, part, _training_flags(module), module)
+    engine = Engine(artifact, part, _training_flags(module), module)
+    module.__dict__.update(_kernelwright=engine, _kernelwright_traced=engine.traced)
     return module
 
 
@@ -136,6 +146,10 @@ class Artifact:
             raise InputError(f"{self.folder / name} is not a JSON object")
         return value
 
+    @property
+    def on_gpu(self):
+        return self.result.get("spec", {}).get("target", "cpu").startswith("cuda")
+
     def _check_machine(self):
         remedy = "`kernelwright verify` rebuilds it here"
         abi = self.result.get("abi")
@@ -143,12 +157,24 @@ class Artifact:
             raise EnvironmentError_(
                 f"the artifact {self.folder.name} has runtime ABI {abi}, this kernelwright has {native.ABI}: {remedy}"
             )
+        if self.on_gpu:
+            self._check_gpu(remedy)
+            return
         missing = sorted(set(self.result.get("cpu_features", "").split()) - set(native.cpu_features().split()))
         if missing:
             raise EnvironmentError_(
                 f"the artifact {self.folder.name} was built for another CPU (here without "
                 f"{' '.join(missing)}): {remedy}"
             )
+
+    def _check_gpu(self, remedy):
+        if not torch.cuda.is_available():
+            raise EnvironmentError_(f"the artifact {self.folder.name} is for a GPU, and PyTorch finds none here")
+        for region in self.programs:
+            arch = self._read(f"{region['program']}/program.json").get("arch", "")
+            if arch and not any(_runs(arch, i) for i in range(torch.cuda.device_count())):
+                name = torch.cuda.get_device_name(0)
+                raise EnvironmentError_(f"the artifact {self.folder.name} was built for {arch}, not {name}: {remedy}")
 
     def part_graph(self, part):
         """Graph of the whole, or of one part, with its "call"."""
@@ -171,7 +197,22 @@ class Artifact:
         return [r for r in self.programs if names.issuperset(r["nodes"])]
 
     def open_program(self, region):
-        return native.Program.open(self.folder / region["program"], "object.so")
+        folder = self.folder / region["program"]
+        named = "object.cubin" if (folder / "object.cubin").is_file() else "object.so"
+        return native.Program.open(folder, named)
+
+
+def _runs(arch, device):
+    """Whether a cubin for `arch` (sm_90a, sm_80) runs on a device: the same major number, no newer minor one; with an
+    `a`, exactly that chip."""
+    digits = arch.removeprefix("sm_").rstrip("abcdefghijklmnopqrstuvwxyz")
+    if not digits.isdigit():
+        return True
+    major, minor = torch.cuda.get_device_capability(device)
+    built = int(digits)
+    if not digits == arch.removeprefix("sm_"):
+        return built == major * 10 + minor
+    return built // 10 == major and built % 10 <= minor
 
 
 class Engine:
@@ -197,6 +238,24 @@ class Engine:
         self._watch = None  # None: nothing prepared; else [(place, key, tensor, address, version)]
         self._unsuited = False
         self.prepare_count = 0
+        self._type = "cuda" if artifact.on_gpu else "cpu"
+        self._gpu = None  # index of the device that the programs were opened on
+        self._stream = None  # of the latest call
+        self._copies = []  # device memory that programs read and PyTorch thinks idle
+        self._said = set()
+        self._device = torch.device("cpu")
+        self._moved = {}
+        self.key = compiled_op.register(self)
+    @functools.cached_property
+    def traced(self):
+        """What torch.compile follows; None: the original's forward."""
+        try:
+            types = [(dtype, tuple(shape)) for dtype, shape in self._types]
+            traced = compiled_op.Traced(self, self._simple, types, self._type, self._autocast, self.flags)
+        except Exception as error:  # an op without a symbolic form
+            self._say_once(f"torch.compile sees the original: {last_line(error)}")
+            return None
+        return traced if traced.usable else None
 
     def fresh(self, module):
         return Engine(self.artifact, self.part, self.flags, module)
@@ -219,8 +278,8 @@ class Engine:
         """Slots with inputs and weights in place, or None: the call is for the original."""
         if _dispatch_modes() or _functorch_level() is not None or torch.jit.is_tracing():
             return None
-        if torch.is_autocast_enabled("cpu"):
-            if self._autocast is None or torch.get_autocast_dtype("cpu") is not self._autocast:
+        if torch.is_autocast_enabled(self._type):
+            if self._autocast is None or torch.get_autocast_dtype(self._type) is not self._autocast:
                 return None
         elif self._autocast is not None:
             return None
@@ -231,19 +290,25 @@ class Engine:
             if tensors is None:
                 return None
         grad = torch.is_grad_enabled()
+        gpu = self._gpu
+        if self._type == "cuda" and gpu is None and tensors:
+            gpu = tensors[0].get_device() if isinstance(tensors[0], torch.Tensor) else -1
         for tensor, (dtype, shape) in zip(tensors, self._types, strict=True):
             if (
                 type(tensor) not in _PLAIN
                 or tensor.dtype is not dtype
                 or tensor.shape != shape
-                or not tensor.is_cpu
+                or not (tensor.is_cpu if gpu is None else tensor.is_cuda and tensor.get_device() == gpu)
                 or (grad and tensor.requires_grad)
                 or tensor.layout is not torch.strided
                 or tensor.is_neg()
             ):
                 return None
         if self._changed():
-            self._prepare()
+            if gpu is not None and torch.cuda.is_current_stream_capturing():
+                self._say_once("weights are prepared by a call outside of a CUDA graph's capture: this one is eager")
+                return None
+            self._prepare(gpu)
         if self._unsuited:
             return None
         if self.module.training is not self._training:
@@ -296,16 +361,32 @@ class Engine:
 
     # ---- weights
 
-    def _prepare(self):
+    def _say_once(self, text):
+        if text not in self._said:
+            self._said.add(text)
+            warnings.warn(f"kernelwright, {self.artifact.folder.name}: {text}", stacklevel=4)
+
+    def _prepare(self, gpu=None):
         with self._lock:
-            if self._plan is None:
-                self._build()
-            self._unsuited = not self._take_weights()
-            if self._unsuited:
+            if self._type == "cpu":
+                self._prepare_here({})
                 return
-            for _region, program in self._programs:
-                program.prepare([self._addresses[name] for name in program.weight_names])
-            self.prepare_count += 1
+            if self._gpu is None:
+                self._gpu = torch.cuda.current_device() if gpu is None else gpu
+                self._device = torch.device("cuda", self._gpu)
+            with torch.cuda.device(self._gpu):
+                torch.cuda.current_stream()  # the context that programs are opened in is PyTorch's
+                self._prepare_here({"stream": _raw_stream(self._gpu)})
+
+    def _prepare_here(self, stream):
+        if self._plan is None:
+            self._build()
+        self._unsuited = not self._take_weights()
+        if self._unsuited:
+            return
+        for _region, program in self._programs:
+            program.prepare([self._addresses[name] for name in program.weight_names], **stream)
+        self.prepare_count += 1
 
     def _take_weights(self):
         """Reads the module's tensors into the slots; False when they are not what was judged."""
@@ -320,7 +401,7 @@ class Engine:
                 tensor = place[key]
                 watch.append(_watched(place, key))
             elif name in self.artifact.constants:
-                tensor = self.artifact.constants[name]
+                tensor = self._constant(name)
             else:
                 suited = suited and weight["value"] not in self._needed
                 continue
@@ -328,7 +409,7 @@ class Engine:
             if (
                 plain.dtype is not DTYPES[declared["dtype"]]
                 or list(plain.shape) != declared["shape"]
-                or not plain.is_cpu
+                or plain.device != self._device
                 or type(plain) not in _PLAIN
             ):
                 suited = False
@@ -342,10 +423,30 @@ class Engine:
             for name in names[1:]:
                 watch.append(_watched(*places[prefix + name]))
                 suited = suited and watch[-1][2] is first
+        if self._type == "cuda":  # the old copies may still be read on another stream
+            self._record()
+            places = {t.data_ptr() for t in template if isinstance(t, torch.Tensor)}
+            self._copies = [t for t in kept.values() if t.data_ptr() not in places]
         self._watch, self._template, self._kept = watch, template, kept
         self._addresses = {name: tensor.data_ptr() for name, tensor in kept.items()}
+        self._sources = {name: template[slot].data_ptr() for name, slot in self._weight_slots if name in kept}
         self._buffers = {name: places[name][0][places[name][1]] for name, _ in self._mutated if name in places}
         return suited and len(self._buffers) == len(self._mutated)
+
+    def _constant(self, name):
+        """A tensor that no module holds, on the programs' device; moved once."""
+        tensor = self.artifact.constants[name]
+        if tensor.device != self._device:
+            tensor = self._moved.get(name)
+            if tensor is None:
+                tensor = self._moved[name] = self.artifact.constants[name].to(self._device)
+        return tensor
+
+    def _record(self):
+        """Tells PyTorch's allocator that our copies of weights are in use on the latest stream."""
+        if self._stream is not None:
+            for tensor in self._copies:
+                tensor.record_stream(self._stream)
 
     # ---- the plan
 
@@ -356,9 +457,11 @@ class Engine:
         self._names = {w["value"]: w["name"] for w in graph["weights"]}
         self._programs = [(r, self.artifact.open_program(r)) for r in self.artifact.regions_of(self.part)]
         regions = [(r, self._region_maker(r, p)) for r, p in self._programs]
-        self._plan = Plan(graph, regions, outputs, [value for _, value in self._mutated])
-        self._needed = {n for unit in self._plan.steps for n in unit.reads}
+        self._plan = Plan(graph, regions, outputs, [value for _, value in self._mutated], self._device)
+        self._region_calls = [make(self._plan.slot) for _, make in regions]
         slot = self._plan.slot
+        self._needed = {n for unit in self._plan.steps for n in unit.reads}
+        self._weight_slots = [(w["name"], slot[w["value"]]) for w in graph["weights"]]
         self._blank = [None] * len(slot)
         self._input_slots = [slot[n] for n in graph["inputs"]]
         self._results = [(slot[o["value"]], None) if "value" in o else (-1, o.get("const")) for o in graph["outputs"]]
@@ -391,7 +494,7 @@ class Engine:
             else:
                 base = graph["outputs"][alias["output"]]["value"]
             chain = view_chain(graph, graph["outputs"][index]["value"], base)
-            steps += [node_call(node, slot) for node in chain or []]
+            steps += [node_call(node, slot, self._device) for node in chain or []]
         return steps
 
     def _region_maker(self, region, program):
@@ -401,6 +504,7 @@ class Engine:
         states = list(program.state_names)
         # A weight that the region itself changes is prepared anew for every call.
         restless = bool(set(program.weight_names) & set(state_values))
+        device, gpu = self._device, self._gpu
 
         def make(slot):
             sources = [slot[n] for n in region["inputs"]]
@@ -416,15 +520,16 @@ class Engine:
                     inputs.append(tensor.data_ptr())
                 outputs = []
                 for place, (shape, dtype) in zip(targets, types, strict=True):
-                    tensor = slots[place] = torch.empty(shape, dtype=dtype)
+                    tensor = slots[place] = torch.empty(shape, dtype=dtype, device=device)
                     outputs.append(tensor.data_ptr())
+                stream = {} if gpu is None else {"stream": _raw_stream(gpu)}
                 if not states:
-                    program.run(inputs, outputs)
+                    program.run(inputs, outputs, **stream)
                     return
                 if restless:
-                    program.prepare([self._addresses[name] for name in program.weight_names])
+                    program.prepare([self._addresses[name] for name in program.weight_names], **stream)
                 held = [_aligned(self._buffers[name].detach()) for name in states]
-                program.run(inputs, outputs, [tensor.data_ptr() for tensor in held])
+                program.run(inputs, outputs, [tensor.data_ptr() for tensor in held], **stream)
                 for place, tensor in zip(state_slots, held, strict=True):
                     slots[place] = tensor
 
@@ -433,10 +538,66 @@ class Engine:
         return make
 
     def run(self, slots):
+        if self._gpu is not None:
+            if torch.cuda.current_device() != self._gpu:
+                with torch.cuda.device(self._gpu):
+                    return self._run(slots)
+            if self._copies:
+                stream = torch.cuda.current_stream()
+                if stream != self._stream:
+                    self._record()
+                    self._stream = stream
+            return self._run(slots)
+        self._share_threads()
+        return self._run(slots)
+
+    @staticmethod
+    def _share_threads():
         threads = torch.get_num_threads()
         if threads != Engine._threads:
             native.set_threads(threads)
             Engine._threads = threads
+
+    # ---- one region alone, for the op that torch.compile sees
+
+    def region_types(self, number):
+        return compiled_op.types_of(self.graph, self.artifact.regions_of(self.part)[number])
+
+    def run_region(self, number, inputs, weights):
+        """Results of one region. `weights` in its order; they are the module's own, or stand in for them."""
+        gpu = None
+        if self._type == "cuda":
+            gpu = inputs[0].get_device() if inputs else torch.cuda.current_device()
+            if self._gpu is not None and gpu != self._gpu:
+                raise InputError(f"the programs were opened on cuda:{self._gpu}, the call is on cuda:{gpu}")
+        else:
+            self._share_threads()
+        with self._lock:
+            if self._changed():
+                if gpu is not None and torch.cuda.is_current_stream_capturing():
+                    raise InputError("weights are new or changed: call once before a CUDA graph is captured")
+                self._prepare(gpu)
+            if self._unsuited:
+                raise InputError("the module's weights are not what was judged")
+            region, program = self._programs[number]
+            names = [self._names[value] for value in region["weights"]]
+            own = dict(zip(names, weights, strict=True))
+            foreign = any(self._sources.get(n, t.data_ptr()) != t.data_ptr() for n, t in own.items())
+            if foreign:
+                own = {n: t.detach().contiguous() for n, t in own.items()}
+                stream = {} if gpu is None else {"stream": _raw_stream(gpu)}
+                program.prepare([own[name].data_ptr() for name in program.weight_names], **stream)
+                self._watch = None  # the next call prepares for the module's own again
+            slots = [None] * len(self._plan.slot)
+            for name, tensor in zip(region["inputs"], inputs, strict=True):
+                slots[self._plan.slot[name]] = tensor
+            self._region_calls[number](slots)
+            if foreign and gpu is not None:
+                for tensor in own.values():
+                    tensor.record_stream(torch.cuda.current_stream(gpu))
+            return [slots[self._plan.slot[name]] for name in region["outputs"]]
+
+    def _run(self, slots):
         given = [slots[i] for i in self._input_slots] if self._views else None
         self._plan.run(slots)
         if self._mutated:

@@ -31,6 +31,8 @@ def export(workload):
         exported = export_module(workload.module, args, kwargs, names)
     except NotExpressible as error:
         exported = export_parts(workload, args, kwargs, names, str(error), changing)
+    if workload.device.type != "cpu":
+        exported.move_constants(workload.device)
     exported.graph = {**_header(workload), **exported.graph}
     return exported
 
@@ -42,6 +44,7 @@ def _header(workload):
         "class": workload.class_name,
         "training": bool(workload.module.training),
         "torch": str(torch.__version__),
+        "device": workload.device.type,
     }
 
 

@@ -38,11 +38,11 @@ class Plan:
     (region description, callable(slots)).
     """
 
-    def __init__(self, graph, regions, outputs, mutated):
+    def __init__(self, graph, regions, outputs, mutated, device=None):
         self.slot = {name: index for index, name in enumerate(graph["values"])}
         inner = {name: unit for unit, (region, _) in enumerate(regions) for name in region["nodes"]}
         units = [_RegionUnit(region, make(self.slot)) for region, make in regions]
-        units += [_NodeUnit(node, self.slot) for node in graph["nodes"] if node["name"] not in inner]
+        units += [_NodeUnit(node, self.slot, device) for node in graph["nodes"] if node["name"] not in inner]
         wanted = set(outputs) | set(mutated)
         self.steps = _ordered(units, wanted, set(graph["inputs"]) | {w["value"] for w in graph["weights"]})
         self._drop = self._last_uses(wanted)
@@ -86,10 +86,10 @@ class _RegionUnit:
 
 
 class _NodeUnit:
-    def __init__(self, node, slot):
+    def __init__(self, node, slot, device):
         self.reads = list(references(node["args"]))
         self.writes = [name for name in node["outputs"] if name]
-        self.call = node_call(node, slot)
+        self.call = node_call(node, slot, device)
 
 
 def _ordered(units, wanted, ready):
@@ -122,8 +122,8 @@ def _ordered(units, wanted, ready):
     return order
 
 
-def node_call(node, slot):
-    """callable(slots) that runs one eager node."""
+def node_call(node, slot, device=None):
+    """callable(slots) that runs one eager node. `device`: what the graph's device of the same kind stands for."""
     name = _INSTEAD.get(node["op"], node["op"])
     packet = torch.ops
     for part in name.split("."):
@@ -135,7 +135,7 @@ def node_call(node, slot):
     for argument in packet._schema.arguments:
         if argument.name not in arguments:
             continue
-        make = _maker(arguments[argument.name], str(argument.type), slot)
+        make = _maker(arguments[argument.name], str(argument.type), slot, device)
         if argument.kwarg_only or len(positional) < packet._schema.arguments.index(argument):
             keywords[argument.name] = make
         else:
@@ -160,14 +160,16 @@ def _returns(packet):
     return list(returns) if len(returns) != 1 or "[]" in str(returns[0].type) else returns[0].type
 
 
-def _maker(value, kind, slot):
+def _maker(value, kind, slot, device):
     """callable(slots) that gives one argument."""
     if isinstance(value, dict) and "value" in value:
         return operator.itemgetter(slot[value["value"]])
     if isinstance(value, list) and any(True for _ in references(value)):
-        makers = [_maker(item, kind, slot) for item in value]
+        makers = [_maker(item, kind, slot, device) for item in value]
         return lambda slots: [make(slots) for make in makers]
     constant = _constant(value, kind)
+    if isinstance(constant, torch.device) and device is not None and constant.type == device.type:
+        constant = device
     return lambda slots: constant
 
 

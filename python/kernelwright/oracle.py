@@ -21,6 +21,7 @@ SMOOTH_RADIUS = 8
 SMOOTH_LIMIT = 16.0
 ILL_CONDITIONED = 1e-2
 CHUNK = 1 << 20
+DEVICE_CHUNK = 1 << 23  # launches cost more than a loop's turn
 
 # Ops that only move elements: no rounding, so no noise. Views are recognized by their schema.
 MOVES = frozenset(
@@ -106,11 +107,13 @@ class Jitter:
     """Factors 1 + amplitude * r out of a pool with random starts: one multiplication per element. r is spread evenly
     with an rms of one; with r = ±1 two errors in a row would cancel exactly half of the time."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, device="cpu"):
         generator = torch.Generator().manual_seed(seed & (2**63 - 1))
         self._generator = generator
+        self._chunk = CHUNK if torch.device(device).type == "cpu" else DEVICE_CHUNK
         edge = math.sqrt(3.0)
-        self._pool = torch.empty(CHUNK + 65_537, dtype=torch.float32).uniform_(-edge, edge, generator=generator)
+        pool = torch.empty(CHUNK + 65_537, dtype=torch.float32).uniform_(-edge, edge, generator=generator)
+        self._pool = pool.to(device).repeat(-(-self._chunk // CHUNK))
         self._scaled = {}
 
     def perturb_(self, tensor: torch.Tensor, amplitude: float) -> None:
@@ -119,12 +122,12 @@ class Jitter:
             pool = self._scaled[amplitude] = self._pool.double().mul_(amplitude).add_(1.0)
         if tensor.is_contiguous():
             flat = tensor.view(-1)
-            for begin in range(0, flat.numel(), CHUNK):
-                part = flat[begin : begin + CHUNK]
+            for begin in range(0, flat.numel(), self._chunk):
+                part = flat[begin : begin + self._chunk]
                 start = int(torch.randint(65_537, (1,), generator=self._generator))
                 part.mul_(pool[start : start + part.numel()])
         elif tensor.numel():
-            factor = torch.ones(tensor.shape, dtype=torch.float64)
+            factor = torch.ones(tensor.shape, dtype=torch.float64, device=tensor.device)
             self.perturb_(factor, amplitude)
             tensor.mul_(factor)
 
@@ -186,6 +189,8 @@ class PreciseMode(TorchDispatchMode):
         if "attention" in name:
             values = [v for v in [*args, *kwargs.values()] if isinstance(v, float)]
             return not any(v > 0 for v in values[:1])
+        if name == "_cudnn_rnn":
+            return len(args) > 12 and (not args[11] or not args[12])  # dropout, train
         return name in ("lstm", "gru", "rnn_tanh", "rnn_relu", "rrelu_with_noise")
 
     def _observe(self, name, tensors, wanted):
@@ -214,15 +219,34 @@ class PreciseMode(TorchDispatchMode):
                 self.jitter.perturb_(tensor, self.amplitude)
 
 
-def _fingerprint(tensor) -> int:
+def _fingerprint(tensor):
+    """Something that differs when the content does."""
     tensor = tensor.detach().contiguous()
+    if tensor.device.type != "cpu":
+        return _device_fingerprint(tensor.view(-1))
     return zlib.crc32(tensor.view(-1).view(torch.uint8).numpy()) if tensor.numel() else 0
+
+
+def _device_fingerprint(flat):
+    """Sums of the elements' bits times odd weights, modulo 2^64; on the device, a number per piece."""
+    if flat.dtype is torch.bool:
+        flat = flat.view(torch.uint8)
+    elif flat.is_floating_point():
+        flat = flat.view({8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}[flat.element_size()])
+    sums, weights = [], None
+    for begin in range(0, flat.numel(), DEVICE_CHUNK):
+        part = flat[begin : begin + DEVICE_CHUNK].to(torch.int64)
+        if weights is None:
+            weights = torch.arange(part.numel(), device=flat.device).mul_(0x9E3779B97F4A7C1).bitwise_or_(1)
+        sums.append((part * weights[: part.numel()]).sum())
+    return tuple(torch.stack(sums).tolist()) if sums else ()
 
 
 def _require_integers(tensor, limit):
     flat = tensor.detach().reshape(-1)
-    for begin in range(0, flat.numel(), CHUNK):
-        part = flat[begin : begin + CHUNK]
+    chunk = CHUNK if tensor.device.type == "cpu" else DEVICE_CHUNK
+    for begin in range(0, flat.numel(), chunk):
+        part = flat[begin : begin + chunk]
         if not bool((part == part.round()).all()) or float(part.abs().max()) >= limit:
             raise NotExact
 
@@ -247,15 +271,26 @@ class Verified:
     rounds: bool
 
 
-def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
-    """Oracle, scale and mask of one draw.
+class PreciseCall:
+    """run(inputs, weights) -> list of tensors, called with fp64 copies that it may keep; `weights` maps names to
+    tensors. Each call of this object is one run under a PreciseMode."""
 
-    run(inputs, weights) -> list of tensors: calls the module; `weights` maps names to tensors. It is called
-    with fp64 copies that it may keep. eager: what the module gave, in the order of `run`. Raises NotExact
-    (with exact_limit) and RandomOp.
-    """
+    def __init__(self, run, inputs, weights):
+        self._run, self._inputs, self._weights = run, inputs, weights
 
-    def widened(tensors, jitter=None, amplitude=0.0):
+    def __call__(self, mode, jitter=None, amplitude=0.0) -> list:
+        own = self._widened(self._inputs, jitter, amplitude)
+        named = dict(zip(self._weights, self._widened(self._weights.values(), jitter, amplitude), strict=True))
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.no_grad(), mode:
+                return [t.detach() for t in self._run(own, named)]
+        finally:
+            torch.set_default_dtype(default)
+
+    @staticmethod
+    def _widened(tensors, jitter, amplitude):
         out = []
         for tensor in tensors:
             copy = tensor.detach()
@@ -268,17 +303,16 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
             out.append(copy)
         return out
 
-    def call(mode, jitter=None, amplitude=0.0):
-        own = widened(inputs, jitter, amplitude)
-        named = dict(zip(weights, widened(weights.values(), jitter, amplitude), strict=True))
-        default = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)
-        try:
-            with torch.no_grad(), mode:
-                return [t.detach() for t in run(own, named)]
-        finally:
-            torch.set_default_dtype(default)
 
+def amplitudes(unit, branches) -> list:
+    """Of the noise runs, in order."""
+    return [unit] * NOISE_RUNS + ([unit * LOUD] * LOUD_RUNS if branches else [])
+
+
+def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
+    """Oracle, scale and mask of one draw. run: see PreciseCall. eager: what the module gave, in the order of `run`.
+    Raises NotExact (with exact_limit) and RandomOp."""
+    call = PreciseCall(run, inputs, weights)
     mode = PreciseMode(exact_limit=exact_limit)
     raw = call(mode)
     indices = [not t.is_floating_point() and _is_index(t, mode) for t in raw]
@@ -287,8 +321,7 @@ def judge(run, eager, inputs, weights, unit, seed, exact_limit=0.0):
     noise = [_Noise(t, branches) for t in oracle]
     flipped = False
     if not exact_limit:
-        amplitudes = [unit] * NOISE_RUNS + ([unit * LOUD] * LOUD_RUNS if branches else [])
-        for number, amplitude in enumerate(amplitudes):
+        for number, amplitude in enumerate(amplitudes(unit, branches)):
             jitter = Jitter(seed * 131 + number)
             noisy = PreciseMode(amplitude, jitter)
             outputs = call(noisy, jitter, amplitude)

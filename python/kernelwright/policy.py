@@ -13,11 +13,12 @@ def apply(policy: str) -> None:
     """Sets the process-wide switches of a policy."""
     tf32 = policy == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
 
 
 def context(policy: str, device: str = "cpu"):
-    """What a call of the user's module runs under."""
+    """What a call of the user's module runs under. device: "cpu" or "cuda"."""
     if policy == "bf16":
         return torch.autocast(device, torch.bfloat16)
     if policy == "fp16":

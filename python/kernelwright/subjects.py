@@ -70,6 +70,7 @@ class Subject:
         self.exported = exported
         self.workload = workload
         self.policy = workload.policy
+        self.device = workload.device
         names = {w["value"]: w["name"] for w in exported.graph["weights"]}
         kinds = {w["name"]: w["kind"] for w in exported.graph["weights"]}
         self.weights = {names[v]: exported.weights[names[v]] for v in region["weights"]}
@@ -88,7 +89,7 @@ class Subject:
 
     def eager(self, inputs, weights=None) -> list:
         """Outputs, then states after the call, under the policy."""
-        with torch.inference_mode(), policies.context(self.policy):
+        with torch.inference_mode(), policies.context(self.policy, self.device.type):
             return self._run(inputs, self.all_weights(weights), False)
 
     def precise(self, inputs, weights) -> list:
@@ -121,6 +122,7 @@ class WholeSubject(Subject):
         self._outputs = None  # which of judged_outputs; None: all
         if "parts" in exported.graph:
             self._positions = list(range(len(leaves)))
+            self._drop_example()
             own = named_tensors(workload.module)
             self.weights = {n: t.detach() for n, t in own.items()}
             self.parameters = [n for n, _ in workload.module.named_parameters()]
@@ -135,6 +137,13 @@ class WholeSubject(Subject):
         self._positions = [graph_inputs.index(name) for name in region["inputs"]]
         whole = whole_region(exported.graph)["outputs"]
         self._outputs = [whole.index(name) for name in region["outputs"]]
+        self._drop_example()
+
+    def _drop_example(self):
+        """Only what every call is given anyhow is kept: inputs may be gigabytes."""
+        nothing = torch.empty(0)
+        self._spare = [nothing if i in self._positions else leaf for i, leaf in enumerate(self._spare)]
+        self._example = replace_tensors(self._example, [nothing] * len(self._spare))
 
     def _make_inputs(self, seed):
         args, kwargs = self.workload.make_inputs(seed)
@@ -170,7 +179,7 @@ class WholeSubject(Subject):
     def _run(self, inputs, weights, precise):
         module = self._module(precise)
         assign(module, weights)
-        args, kwargs = self._arguments([t.clone() for t in inputs] if precise else inputs)
+        args, kwargs = self._arguments(inputs)
         try:
             result = module(*args, **kwargs)
         except Exception as error:
@@ -225,7 +234,7 @@ class RegionSubject(Subject):
             )
         weights = self._whole.all_weights()
         names = [w["name"] for w in self.exported.graph["weights"]]
-        with torch.inference_mode(), policies.context(self.policy):
+        with torch.inference_mode(), policies.context(self.policy, self.device.type):
             values = self._prefix(
                 *outer, *[weights[n].clone() if n in self._whole.states else weights[n] for n in names]
             )
@@ -236,7 +245,7 @@ class RegionSubject(Subject):
         module = self._whole.plain_module()
         assign(module, self._whole.all_weights())
         args, kwargs = self._whole.raw_inputs(seed)
-        with torch.no_grad(), policies.context(self.policy):
+        with torch.no_grad(), policies.context(self.policy, self.device.type):
             values = self.exported.values(module, args, kwargs)
         missing = [name for name in self.region["inputs"] if name not in values]
         if missing:

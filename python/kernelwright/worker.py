@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import gc
 import os
 import platform
 import socket
@@ -10,7 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from kernelwright.errors import InputError, KernelwrightError, last_line, one_line, place_of
+from kernelwright.errors import KernelwrightError, last_line, one_line, place_of
 
 
 class Worker:
@@ -23,6 +24,7 @@ class Worker:
         self._drawers = {}
         self._baselines = {}
         self._check = None
+        self._memories = None  # the coordinator's device memory
 
     def handle(self, request: dict, fds: list) -> tuple[dict, list]:
         op = request.get("op")
@@ -50,21 +52,21 @@ class Worker:
         return {"versions": versions, "threads": torch.get_num_threads(), "abi": 1}, []
 
     def op_import(self, request, fds):
-        from kernelwright import call_spec, export, policy, workload
+        from kernelwright import call_spec, device, export, policy, workload
 
         name = _text(request, "policy", "strict")
         target = _text(request, "target", "cpu")
         out = Path(_text(request, "out"))
+        place = device.of_target(target)
+        policy.apply(name)
         self.workload = workload.load(
             _text(request, "path"),
             _text(request, "init", ""),
             _text(request, "inputs", ""),
             _text(request, "size", "cpu"),
             name,
+            device=place,
         )
-        if target != "cpu" and not target.startswith("cuda"):
-            raise InputError(f"this worker knows no target '{target}'")
-        policy.apply(name)
         self.exported = export.export(self.workload)
         call_spec.add_to(self.exported)
         export.write(self.exported, out)
@@ -90,21 +92,48 @@ class Worker:
     def op_draw(self, request, fds):
         from kernelwright import draws
 
-        drawer = self._drawer(_text(request, "region"))
+        kind, seed = _text(request, "kind", "own"), _integer(request, "seed", 0)
+        places = request.get("places")
         try:
-            draw, made = drawer.draw(_text(request, "kind", "own"), _integer(request, "seed", 0))
+            drawer = self._drawer(_text(request, "region"))
+            if places is None:
+                draw, made = drawer.draw(kind, seed)
+            else:
+                draw, made = drawer.draw_on(kind, seed, _places(places), self._mapped()), []
         except draws.Skip as skip:
             return {"skipped": one_line(skip)}, []
+        finally:
+            self._settle()
         return {"draw": draw}, made
+
+    def op_map(self, request, fds):
+        sizes = request.get("segments")
+        if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
+            raise ProtocolError("segments is not a list of sizes")
+        device = self._place(request)
+        self._mapped().map(_integer(request, "id", -1), sizes, fds, device)
+        return {}, []
+
+    def op_unmap(self, request, fds):
+        numbers = request.get("ids")
+        if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
+            raise ProtocolError("ids is not a list of integers")
+        for drawer in self._drawers.values():
+            drawer.forget(numbers)
+        self._mapped().unmap(numbers)
+        return {}, []
+
+    def op_release(self, request, fds):
+        self._settle()
+        return {}, []
 
     def op_baseline(self, request, fds):
         return self._baselines_of(_text(request, "region")).prepare(_text(request, "name", "eager")), []
 
     def op_time(self, request, fds):
-        ms = self._baselines_of(_text(request, "region")).time(
+        return self._baselines_of(_text(request, "region")).time(
             _text(request, "name", "eager"), _integer(request, "calls", 1), _integer(request, "flush_bytes", 0)
-        )
-        return {"ms": ms}, []
+        ), []
 
     def op_artifact_open(self, request, fds):
         from kernelwright import artifact_check
@@ -116,6 +145,12 @@ class Worker:
         if self._check is None:
             raise ProtocolError("artifact_run before artifact_open")
         draw = request.get("draw")
+        if isinstance(draw, dict) and "places" in draw:
+            try:
+                self._check.run_on(_places(draw["places"]), self._mapped())
+            finally:
+                self._settle()
+            return {}, []
         if not isinstance(draw, dict) or len(fds) != 1:
             raise ProtocolError("artifact_run needs a draw and one descriptor")
         return self._check.run(draw, fds.pop())
@@ -129,6 +164,35 @@ class Worker:
             bool(request.get("fresh_memory", False)),
             bool(request.get("with_compile", False)),
         ), []
+
+    def _mapped(self):
+        from kernelwright import device_memory
+
+        if self._memories is None:
+            self._memories = device_memory.Memories()
+        return self._memories
+
+    def _place(self, request):
+        """The device of a `map`."""
+        import torch
+
+        from kernelwright import device
+
+        if self.workload is not None:
+            return self.workload.device
+        if self._check is not None:
+            return self._check.device
+        number = request.get("device", 0)
+        return device.of_target(f"cuda:{number}") if isinstance(number, int) else torch.device(number)
+
+    def _settle(self):
+        """Nothing is running on the GPU any more, and what PyTorch keeps in reserve is the GPU's again."""
+        import torch
+
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            gc.collect()
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
 
     def _need_import(self):
         if self.exported is None:
@@ -165,6 +229,21 @@ class ProtocolError(KernelwrightError):
     """The coordinator asked for something that makes no sense: a fault of ours."""
 
 
+def _places(value) -> dict:
+    """`places` of a draw, its shape checked."""
+    from kernelwright.draws import _all_places
+
+    try:
+        for place in _all_places(value):
+            if len(place) != 3 or not all(isinstance(number, int) for number in place):
+                raise ValueError
+        if not isinstance(value["inputs"], list) or not isinstance(value["answers"], list):
+            raise ValueError
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ProtocolError("places is not of the form that the protocol names") from None
+    return value
+
+
 def _text(request, key, default=None) -> str:
     value = request.get(key, default)
     if not isinstance(value, str):
@@ -188,11 +267,14 @@ def _own_version() -> str:
         return "0.1.0"
 
 
+_OURS = ("OutOfMemoryError", "AcceleratorError")  # of PyTorch: the GPU's state, not the user's module
+
+
 def describe(error, source_file=None) -> dict:
     """Any failure as the protocol's error object."""
     if isinstance(error, KernelwrightError):
         return error.as_dict()
-    if isinstance(error, MemoryError) or "not enough memory" in str(error) or isinstance(error, OSError):
+    if isinstance(error, MemoryError) or type(error).__name__ in _OURS or "not enough memory" in str(error) or isinstance(error, OSError):
         return {"kind": "environment", "message": last_line(error), "context": {}}
     place = place_of(error, source_file)
     ours = str(Path(__file__).resolve().parent)

@@ -17,6 +17,7 @@ try:
 except ImportError as error:
     raise EnvironmentError_("PyTorch is not installed for this Python", python=sys.executable) from error
 
+from kernelwright import device as devices
 from kernelwright.input_spec import file_inputs, parse_inputs
 
 OLDEST_TORCH = (2, 11)
@@ -39,6 +40,7 @@ class Workload:
     def __init__(
         self, name, kind, *, source_file=None, class_name="", module_globals=None, size="cpu", policy="strict"
     ):
+        self.device = torch.device("cpu")  # of module and inputs
         self.name = name
         self.kind = kind  # "file", "module" or "pt2"
         self.source_file = source_file
@@ -51,31 +53,40 @@ class Workload:
         self._construct = None  # () -> nn.Module
         self._inputs = None  # () -> (args, kwargs), reads the global generator
         self._stored_inputs = None  # (seed) -> (args, kwargs), for inputs that come from a file
+        self._inputs_on_device = True
 
     def build(self):
         """A new instance with the same weights and buffers as `module`."""
         try:
             return copy.deepcopy(self.module)
         except Exception:  # a module that holds something uncopyable is built anew
-            module = _seeded(WEIGHT_SEED, self._construct)
+            module = _seeded(WEIGHT_SEED, self._construct).to(self.device)
             module.load_state_dict(self.module.state_dict())
             return module.train(self.module.training)
 
     def make_inputs(self, seed):
         """(args, kwargs) of one call, a function of `seed`."""
         if self._stored_inputs is not None:
-            return self._stored_inputs(seed)
-        return _seeded(seed, self._inputs)
+            return devices.moved(self._stored_inputs(seed), self.device)
+        if self.device.type == "cpu" or not self._inputs_on_device:
+            return devices.moved(_seeded(seed, self._inputs), self.device)
+        try:  # where they are needed: billions of random numbers take a core many seconds
+            with devices.on(self.device):
+                return devices.moved(_seeded(seed, self._inputs), self.device)
+        except InputError:  # a generator of the user's that only works on the CPU
+            self._inputs_on_device = False
+            return self.make_inputs(seed)
 
 
-def load(path, init="", inputs="", size="cpu", policy="strict", check=True):
+def load(path, init="", inputs="", size="cpu", policy="strict", check=True, device="cpu"):
     """Loads a workload from `file.py`, `file.py:Class`, `package.module:Class` or `file.pt2`.
 
     init: JSON, a list of arguments or {"args": [...], "kwargs": {...}}. inputs: a spec such as
-    "f32[8,3,224,224],i64[4,16]<1000" or a .pt file. Raises InputError; with `check`, one call on example
-    inputs has been made.
+    "f32[8,3,224,224],i64[4,16]<1000" or a .pt file. The weights are made on the CPU and moved to `device`, so that
+    they are the same on every device. Raises InputError; with `check`, one call on example inputs has been made.
     """
     workload = open_workload(path, size, policy)
+    workload.device = torch.device(device)
     if workload.kind == "pt2":
         if init:
             raise InputError("--init makes no sense for a .pt2 file")
@@ -83,6 +94,8 @@ def load(path, init="", inputs="", size="cpu", policy="strict", check=True):
         workload.init_args = _init_args(workload, init)
     _choose_inputs(workload, inputs)
     workload.module = _seeded(WEIGHT_SEED, workload._construct)
+    if workload.device.type != "cpu":
+        workload.module = workload.module.to(workload.device)
     _settle_lazy(workload)
     _check_weights(workload)
     if check:
@@ -140,7 +153,7 @@ def _safe_name(text):
 
 
 def _seeded(seed, function):
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with torch.random.fork_rng(devices=devices.random_devices()):
         torch.manual_seed(seed & 0xFFFFFFFFFFFFFFFF)
         return function()
 
@@ -238,12 +251,22 @@ def _load_pt2(path, size, policy):
     except Exception as error:
         raise InputError(f"cannot read {path.name} as an exported program: {last_line(error)}") from error
     workload = Workload(_safe_name(file.stem), "pt2", source_file=file, size=size, policy=policy)
-    workload._construct = lambda: copy.deepcopy(program).module()
+    workload._construct = lambda: _exported_module(program, workload.device)
     example = program.example_inputs
     if example is not None:
         args, kwargs = example
         workload._stored_inputs = file_inputs(tuple(args), dict(kwargs))
     return workload
+
+
+def _exported_module(program, device):
+    """A module of its own out of an exported program, its constants and device arguments moved as well."""
+    program = copy.deepcopy(program)
+    if device.type != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        program = move_to_device_pass(program, device)
+    return program.module()
 
 
 def _default_class(namespace, module_name, file):
