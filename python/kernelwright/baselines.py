@@ -173,7 +173,9 @@ class Baselines:
         function, arguments = self._ready[name]
         subject = self._drawer.subject
         if self._flush[1] != flush_bytes:
-            make = Flush if subject.device.type == "cpu" else lambda size: device_timing.DeviceTimer(subject.device, size)
+            make = (
+                Flush if subject.device.type == "cpu" else lambda size: device_timing.DeviceTimer(subject.device, size)
+            )
             self._flush = (None, -1)
             self._flush = (make(flush_bytes), flush_bytes)
         flush = self._flush[0]

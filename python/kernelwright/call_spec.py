@@ -40,7 +40,8 @@ def write_constants(exported, folder, module=None) -> None:
         from safetensors.torch import save_file
 
         save_file(
-            {n: exported.weights[n].detach().cpu().contiguous().clone() for n in names}, str(folder / "constants.safetensors")
+            {n: exported.weights[n].detach().cpu().contiguous().clone() for n in names},
+            str(folder / "constants.safetensors"),
         )
 
 

@@ -20,8 +20,10 @@ def of_target(target: str) -> torch.device:
         raise InputError(f"this worker knows no target '{target}'")
     if not torch.cuda.is_available():
         built = torch.version.cuda
-        why = f"PyTorch {torch.__version__} is built for CUDA {built} but finds no device" if built else (
-            f"PyTorch {torch.__version__} is built without CUDA"
+        why = (
+            f"PyTorch {torch.__version__} is built for CUDA {built} but finds no device"
+            if built
+            else (f"PyTorch {torch.__version__} is built without CUDA")
         )
         raise EnvironmentError_(f"target {target}: {why}")
     index = int(number or 0)

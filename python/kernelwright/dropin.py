@@ -246,6 +246,7 @@ class Engine:
         self._device = torch.device("cpu")
         self._moved = {}
         self.key = compiled_op.register(self)
+
     @functools.cached_property
     def traced(self):
         """What torch.compile follows; None: the original's forward."""

@@ -44,7 +44,6 @@ def _header(workload):
         "class": workload.class_name,
         "training": bool(workload.module.training),
         "torch": str(torch.__version__),
-        "device": workload.device.type,
     }
 
 

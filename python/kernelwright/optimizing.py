@@ -53,12 +53,13 @@ def optimize(
     seed=None,
     out=None,
     quiet=False,
+    resume=False,
 ):
     """A module with the same state_dict keys that shares `module`'s parameters and runs what was found for calls like
     the example; every other call, and every call that needs gradients, goes to `module`'s own forward.
 
     example_inputs: a tensor or the positional arguments; budget: "2m"; out: where the artifact stays (default: a
-    folder that goes with this process). The result's `kernelwright_result` holds what `optimize --json` prints.
+    folder that goes with this process); resume: goes on with what `out` and the archive hold. The result's `kernelwright_result` holds what `optimize --json` prints.
     """
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"optimize takes an nn.Module, not a {type(module).__name__}")
@@ -80,6 +81,8 @@ def optimize(
         for name, value in options.items():
             if value is not None:
                 command += [name, str(value)]
+        if resume:
+            command.append("--resume")
         result = _run(command)
     from kernelwright.dropin import attach
 

@@ -274,7 +274,12 @@ def describe(error, source_file=None) -> dict:
     """Any failure as the protocol's error object."""
     if isinstance(error, KernelwrightError):
         return error.as_dict()
-    if isinstance(error, MemoryError) or type(error).__name__ in _OURS or "not enough memory" in str(error) or isinstance(error, OSError):
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in _OURS
+        or "not enough memory" in str(error)
+        or isinstance(error, OSError)
+    ):
         return {"kind": "environment", "message": last_line(error), "context": {}}
     place = place_of(error, source_file)
     ours = str(Path(__file__).resolve().parent)

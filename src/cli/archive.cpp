@@ -3,9 +3,12 @@
 
 #include <fmt/core.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "cli/commands.h"
+#include "report/kernelbench.h"
 #include "report/table.h"
 
 namespace kernelwright::cli {
@@ -14,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kListed = 50;
+constexpr int kAllRuns = 1'000'000;
 
 std::string short_id(const std::string& id) {
   return id.substr(0, 12);
@@ -106,14 +110,52 @@ Status lessons(archive::Archive& archive, const std::string& ops, const GlobalOp
   return {};
 }
 
+// The run folder to export from: a run by its id, else the latest run of a program that is still
+// there. `region` is the program's; empty for a run.
+Status find_run(archive::Archive& archive, const std::string& id, std::string& folder,
+                std::string& region) {
+  KW_TRY(auto runs, archive.runs(kAllRuns));
+  for (const auto& run : runs)
+    if (run.id == id) {
+      folder = run.out_dir;
+      return {};
+    }
+  KW_TRY(auto records, archive.verdicts_of_program(id));
+  for (auto record = records.rbegin(); record != records.rend(); ++record)
+    for (const auto& run : runs)
+      if (run.id == record->run && std::filesystem::exists(run.out_dir)) {
+        folder = run.out_dir;
+        region = record->region;
+        return {};
+      }
+  return fail(
+      ErrorKind::kInput,
+      "the folder of the run that made this program is gone: the original module is needed");
+}
+
+Status export_kernelbench(archive::Archive& archive, const ArchiveOptions& options,
+                          const GlobalOptions& global) {
+  std::string folder, region, text;
+  KW_CHECK_OK(find_run(archive, options.id, folder, region));
+  if (region.empty()) {
+    KW_TRY(text, report::kernelbench_file(folder, nullptr, ""));
+  } else {
+    KW_TRY(program::Candidate candidate, archive.load(options.id));
+    KW_TRY(text, report::kernelbench_file(folder, &candidate, region));
+  }
+  const std::string out =
+      options.out.empty() ? "kernelbench-" + short_id(options.id) + ".py" : options.out;
+  KW_CHECK_OK(base::write_file_atomic(out, text));
+  if (global.json)
+    fmt::print("{}\n", json{{"id", options.id}, {"file", out}, {"run", folder}}.dump());
+  else
+    fmt::print("{}\n", out);
+  return {};
+}
+
 Status export_program(archive::Archive& archive, const ArchiveOptions& options,
                       const GlobalOptions& global) {
-  if (options.format != "dir")
-    return fail(
-        ErrorKind::kUsage,
-        fmt::format(
-            "format {} needs target cuda, which is not part of this build: use --format dir",
-            options.format));
+  if (options.format == "kernelbench") return export_kernelbench(archive, options, global);
   KW_TRY(std::string id, archive.resolve(options.id));
   KW_TRY(program::Candidate candidate, archive.load(id));
   const std::string out = options.out.empty() ? "program-" + short_id(id) : options.out;

@@ -182,7 +182,8 @@ void add_archive(CLI::App& app, const GlobalOptions& global, Run& run) {
       ->required();
   add("lessons", "what was learned", Action::kLessons);
   CLI::App* out = add("export", "write a program out", Action::kExport);
-  out->add_option("id", options->id, "program id, or its beginning")->required();
+  out->add_option("id", options->id, "program id, or its beginning; kernelbench: also a run's id")
+      ->required();
   out->add_option("--format", options->format, "what to write (default: dir)")
       ->check(CLI::IsMember({"dir", "kernelbench"}));
   out->add_option("--out", options->out, "where to (default: the id)");
