@@ -49,7 +49,9 @@ EXACT = frozenset(
 )
 
 # Continuous inputs, jumping outputs: a branch as much as a comparison is.
-JUMPS = frozenset("floor ceil round trunc sign sgn frac remainder fmod floor_divide heaviside hardshrink threshold".split())
+JUMPS = frozenset(
+    "floor ceil round trunc sign sgn frac remainder fmod floor_divide heaviside hardshrink threshold".split()
+)
 
 # Index results judged by the value they point at: op -> position of its index output.
 INDEX_OUTPUTS = {
