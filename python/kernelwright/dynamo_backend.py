@@ -181,7 +181,7 @@ def _policy(device) -> str:
 
 def cache_folder() -> Path:
     """Where artifacts of captured graphs stay."""
-    named = os.environ.get("KERNELWRIGHT_CACHE")
+    named = os.environ.get("KERNELWRIGHT_CACHE_DIR")
     base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelwright"
     folder = base / "compiled"
     folder.mkdir(parents=True, exist_ok=True)

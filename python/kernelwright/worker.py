@@ -72,6 +72,7 @@ class Worker:
         export.write(self.exported, out)
         call_spec.write_constants(self.exported, out, self.workload.module)
         self._regions, self._drawers, self._baselines = {}, {}, {}
+        self._settle()
         return {
             "graph": str(out / "graph.json"),
             "weights": str(out / "weights.safetensors"),

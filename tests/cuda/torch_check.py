@@ -323,7 +323,7 @@ def check_many(subject, calls):
 
 
 def check_backend(folder):
-    os.environ["KERNELWRIGHT_CACHE"] = str(folder / "cache")
+    os.environ["KERNELWRIGHT_CACHE_DIR"] = str(folder / "cache")
     os.environ.setdefault("KERNELWRIGHT_BUDGET", "10s")
     model = torch.nn.Sequential(torch.nn.Linear(1024, 1024), torch.nn.ReLU(), torch.nn.Softmax(-1)).cuda().eval()
     x = torch.randn(8192, 1024, device="cuda")
@@ -343,7 +343,7 @@ def check_kernelbench(artifact, folder):
     """The hand-made artifact as a run of an archive of its own."""
     from kernelwright.optimizing import find_program
 
-    environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data")}
+    environment = {**os.environ, "KERNELWRIGHT_DATA_DIR": str(folder / "data")}
 
     def run(*words):
         done = subprocess.run([find_program(), *words], env=environment, capture_output=True, text=True, check=False)

@@ -26,7 +26,7 @@ class Small(torch.nn.Module):
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
     torch._dynamo.reset()
-    monkeypatch.setenv("KERNELWRIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERNELWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
     dynamo_backend._said.clear()
 
 
@@ -90,7 +90,7 @@ def test_from_the_program_to_the_call_and_from_the_cache(monkeypatch, tmp_path):
         optimizing.find_program()
     except EnvironmentError_ as error:
         pytest.skip(str(error))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("KERNELWRIGHT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("KERNELWRIGHT_BUDGET", "2s")
     module, x = Small(), torch.randn(512, 64)
     with torch.no_grad():

@@ -121,7 +121,7 @@ def run(tmp_path, monkeypatch):
             step.pop("grid")
     (folder / "programs" / "r0" / "program.json").write_text(json.dumps(made))
     (folder / "programs" / "r0" / "k.cpp").write_text(artifacts.KERNELS)
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
+    environment = {**os.environ, "KERNELWRIGHT_DATA_DIR": str(tmp_path / "data")}
     subprocess.run([program, "archive", "list"], env=environment, check=True, capture_output=True)
     database = next(p for p in (tmp_path / "data").rglob("*") if p.is_file() and p.read_bytes()[:6] == b"SQLite")
     with sqlite3.connect(database) as connection:
