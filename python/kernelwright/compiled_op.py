@@ -68,6 +68,13 @@ class Traced:
         self.usable = usable and not any(graph.get("call", {}).get("aliases", []))
         self.call = self._trace(engine) if self.usable else None
 
+    def __deepcopy__(self, memo):
+        # The op prepares for the weights that it is given; an eager call of the copy makes one of its own.
+        return self
+
+    def __reduce__(self):
+        return _nothing, ()
+
     def _trace(self, engine):
         graph = engine.graph
         regions = engine.artifact.regions_of(engine.part)
@@ -136,6 +143,10 @@ class Traced:
             weights = [w if w.device.type == self.device_type else w.to(args[0].device) for w in weights]
         results = self.call(*args, *weights)
         return results[0] if self.single else torch.utils._pytree.tree_unflatten(results, self.out_spec)
+
+
+def _nothing():
+    return None
 
 
 def _at(module, path):

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from kernelwright import call_spec, compiled_op, native
 from kernelwright.channel import DTYPES
-from kernelwright.errors import EnvironmentError_, InputError, last_line
+from kernelwright.errors import EnvironmentError_, InputError
 from kernelwright.glue import Plan, node_call, view_chain
 
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
@@ -253,8 +253,7 @@ class Engine:
         try:
             types = [(dtype, tuple(shape)) for dtype, shape in self._types]
             traced = compiled_op.Traced(self, self._simple, types, self._type, self._autocast, self.flags)
-        except Exception as error:  # an op without a symbolic form
-            self._say_once(f"torch.compile sees the original: {last_line(error)}")
+        except Exception:  # an op without a symbolic form
             return None
         return traced if traced.usable else None
 
