@@ -6,9 +6,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "base/hash.h"
+#include "referee/judge_math.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -33,114 +37,95 @@ tl::unexpected<Error> os_failure(const std::string& what) {
 
 ArenaLayout lay_out_arena(const std::vector<uint64_t>& tensor_bytes, Flush flush) {
   ArenaLayout layout;
+  uint64_t at = 0;
   for (uint64_t bytes : tensor_bytes) {
     ArenaRegion region;
     const uint64_t aligned = round_up(bytes, kAlign);
-    region.file_offset = layout.file_bytes;
+    region.file_offset = at;
     region.file_bytes = round_up(aligned + kBand, kPage);
     region.tensor_bytes = bytes;
     region.tensor_offset = flush == Flush::kEnd ? region.file_bytes - aligned : 0;
-    layout.file_bytes += region.file_bytes;
+    at += region.file_bytes;
     layout.regions.push_back(region);
   }
-  if (layout.file_bytes == 0) layout.file_bytes = kPage;
+  layout.segments = {std::max(at, kPage)};
   return layout;
 }
 
-Result<Arena> Arena::create(const std::string& name, const std::vector<uint64_t>& tensor_bytes,
-                            Flush flush, uint64_t seed) {
-  Arena arena;
-  arena.layout_ = lay_out_arena(tensor_bytes, flush);
-  arena.seed_ = seed;
-  arena.fd_ = base::UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!arena.fd_) return os_failure("cannot create shared memory");
-  if (ftruncate(arena.fd_.get(), static_cast<off_t>(arena.layout_.file_bytes)) != 0) {
-    return os_failure(
-        fmt::format("cannot reserve {} bytes of shared memory", arena.layout_.file_bytes));
-  }
-  void* data = mmap(nullptr, arena.layout_.file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                    arena.fd_.get(), 0);
+Result<std::unique_ptr<HostArena>> HostArena::create(const std::string& name,
+                                                     const std::vector<uint64_t>& tensor_bytes,
+                                                     Flush flush, uint64_t seed) {
+  std::unique_ptr<HostArena> arena(new HostArena());
+  arena->layout_ = lay_out_arena(tensor_bytes, flush);
+  arena->seed_ = seed;
+  const uint64_t bytes = arena->layout_.segments[0];
+  arena->fd_ = base::UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!arena->fd_) return os_failure("cannot create shared memory");
+  if (ftruncate(arena->fd_.get(), static_cast<off_t>(bytes)) != 0)
+    return os_failure(fmt::format("cannot reserve {} bytes of shared memory", bytes));
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd_.get(), 0);
   if (data == MAP_FAILED) return os_failure("cannot map shared memory");
-  arena.data_ = static_cast<std::byte*>(data);
+  arena->data_ = static_cast<std::byte*>(data);
   // A judged process must not be able to cut the file short under our feet.
-  if (fcntl(arena.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+  if (fcntl(arena->fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
     return os_failure("cannot seal shared memory");
-  for (const ArenaRegion& region : arena.layout_.regions) {
+  for (const ArenaRegion& region : arena->layout_.regions) {
     for (uint64_t at = 0; at < region.file_bytes; at += 8) {
       const uint64_t begin = region.tensor_offset, end = region.tensor_offset + region.tensor_bytes;
       if (at >= begin && at + 8 <= end) {
         at = end / 8 * 8 - 8;  // jump over the tensor
         continue;
       }
-      const uint64_t word = arena.band_word(region.file_offset + at);
-      std::memcpy(arena.data_ + region.file_offset + at, &word, 8);
+      const uint64_t word = band_word(seed, region.file_offset + at);
+      std::memcpy(arena->data_ + region.file_offset + at, &word, 8);
     }
   }
   return arena;
 }
 
-// NaN as two floats, huge as a double, and unpredictable: a result that used it shows.
-uint64_t Arena::band_word(uint64_t position) const {
-  uint64_t x = seed_ + position * 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  x ^= x >> 31;
-  return x | 0x7fc000007fc00000ull;
-}
-
-std::byte* Arena::tensor(int region) const {
+std::byte* HostArena::tensor(int region) const {
   const ArenaRegion& place = layout_.regions.at(static_cast<size_t>(region));
   return data_ + place.file_offset + place.tensor_offset;
 }
 
-Status Arena::freeze() {
+Status HostArena::freeze() {
   if (fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0)
     return os_failure("cannot make shared memory read-only");
   return {};
 }
 
-std::optional<std::string> Arena::damage(int region) const {
+Result<std::optional<std::string>> HostArena::damage(int region) const {
   const ArenaRegion& place = layout_.regions.at(static_cast<size_t>(region));
   const uint64_t begin = place.tensor_offset, end = begin + place.tensor_bytes;
   const std::byte* bytes = data_ + place.file_offset;
-  std::optional<uint64_t> before;
   auto wrong = [&](uint64_t at) {
-    const uint64_t word = band_word(place.file_offset + at / 8 * 8);
-    std::byte expected[8];
-    std::memcpy(expected, &word, 8);
-    return bytes[at] != expected[at % 8];
+    return bytes[at] != std::byte{band_byte(seed_, place.file_offset + at)};
   };
   for (uint64_t at = begin; at-- > 0;) {
-    if (wrong(at)) before = begin - at;
-    if (before) break;
+    if (wrong(at)) return std::optional(fmt::format("{} byte(s) before its start", begin - at));
   }
-  if (before) return fmt::format("{} byte(s) before its start", *before);
   for (uint64_t at = end; at < place.file_bytes; ++at) {
-    if (wrong(at)) return fmt::format("{} byte(s) past its end", at - end + 1);
+    if (wrong(at)) return std::optional(fmt::format("{} byte(s) past its end", at - end + 1));
   }
-  return std::nullopt;
+  return std::optional<std::string>();
 }
 
-void Arena::fill(int region, int byte) {
+Status HostArena::fill(int region, int byte) {
   std::memset(tensor(region), byte, tensor_bytes(region));
+  return {};
 }
 
-Arena::~Arena() {
-  if (data_) munmap(data_, layout_.file_bytes);
+Result<uint64_t> HostArena::hash(int region) const {
+  return base::fast_hash({tensor(region), tensor_bytes(region)});
 }
-Arena::Arena(Arena&& other) noexcept
-    : fd_(std::move(other.fd_)),
-      data_(std::exchange(other.data_, nullptr)),
-      layout_(std::move(other.layout_)),
-      labels_(std::move(other.labels_)),
-      seed_(other.seed_) {}
-Arena& Arena::operator=(Arena&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(data_, other.data_);
-  std::swap(layout_, other.layout_);
-  std::swap(labels_, other.labels_);
-  std::swap(seed_, other.seed_);
-  return *this;
+
+Status HostArena::write(int region, const std::byte* from) {
+  std::memcpy(tensor(region), from, tensor_bytes(region));
+  return {};
+}
+
+HostArena::~HostArena() {
+  if (data_) munmap(data_, layout_.segments[0]);
 }
 
 Result<ArenaView> ArenaView::map(int fd, ArenaLayout layout, bool writable) {

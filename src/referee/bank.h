@@ -7,42 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "program/program.h"
-#include "referee/arena.h"
-#include "referee/compare.h"
-#include "referee/draw_source.h"
+#include "referee/space.h"
 
 namespace kernelwright::referee {
-
-// A draw made ready for judging: what the judged process may see in frozen arenas, what is known of
-// the answer in the coordinator alone.
-struct BankDraw {
-  torch::DrawKind kind = torch::DrawKind::kOwn;
-  bool ill_conditioned = false;
-  std::vector<double> scalars;
-  std::shared_ptr<Arena> given;    // inputs by index, then states before the call
-  std::shared_ptr<Arena> weights;  // shared by draws with equal weights
-  std::vector<int> input_regions;
-  std::map<std::string, int> state_regions, weight_regions;
-
-  struct Expected {
-    std::string name;  // state name; empty: output `index`
-    int index = -1;
-    Answer answer;
-    Distance eager;
-    std::string label() const {
-      return name.empty() ? "output " + std::to_string(index) : "state '" + name + "'";
-    }
-  };
-  std::vector<Expected> answers;
-  base::SharedMemory expected;  // what `answers` point into
-};
 
 // Makes draws of a region and checks them against its interface.
 class Bank {
  public:
   // seed 0: unpredictable.
-  Bank(DrawSource& source, program::Interface interface, uint64_t seed);
+  Bank(DrawSource& source, Space& space, program::Interface interface, uint64_t seed);
 
   // nullptr: this kind makes no sense here. The answer stays with the caller.
   Result<std::unique_ptr<BankDraw>> draw(torch::DrawKind kind);
@@ -52,12 +25,14 @@ class Bank {
   // timing).
   Status fill(int count);
   const std::vector<std::unique_ptr<BankDraw>>& draws() const { return draws_; }
+  // Gives the memory of all draws back.
+  void clear();
 
  private:
-  Status take_weights(const torch::Draw& draw, BankDraw& out);
   void pool(BankDraw& draw) const;
 
   DrawSource& source_;
+  Space& space_;
   program::Interface interface_;
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<BankDraw>> draws_;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 #include "base/message.h"
 
@@ -62,11 +63,15 @@ Result<BenchClient> BenchClient::start(const BenchOptions& options) {
       return fail(ErrorKind::kEnvironment, "cannot find our own executable: " + error.message());
   }
   base::ProcessSpec spec;
-  spec.argv = {executable, "bench-worker", "--fd", std::to_string(kChannelFd)};
+  spec.argv = options.command;
+  for (const std::string& word :
+       {executable, std::string("bench-worker"), std::string("--fd"), std::to_string(kChannelFd)})
+    spec.argv.push_back(word);
   // No secrets of the environment reach the judged process.
   spec.env = std::vector<std::string>{"LANG=C", "PATH=/usr/bin:/bin"};
   if (const char* path = std::getenv("LD_LIBRARY_PATH"))
     spec.env->push_back(std::string("LD_LIBRARY_PATH=") + path);
+  for (const std::string& entry : options.environment) spec.env->push_back(entry);
   spec.limits.memory_bytes = options.memory_bytes;
   spec.inherit_fds = {{pair.second.get(), kChannelFd}};
   KW_TRY(client.process_, base::ChildProcess::spawn(spec));
@@ -98,13 +103,27 @@ tl::expected<json, Trouble> BenchClient::receive() {
   if (message.error().message.find("timed out") != std::string::npos) {
     process_.kill();
     channel_.close();
-    return tl::unexpected(Trouble{VerdictKind::kTimedOut, "did not answer before the deadline"});
+    return tl::unexpected(Trouble{VerdictKind::kTimedOut, "did not answer before the deadline", {}});
   }
   if (message.error().message.find("closed") != std::string::npos) return tl::unexpected(died());
   process_.kill();
   return tl::unexpected(
       Trouble{VerdictKind::kCheated,
               "the judged process sent no proper message: " + excerpt(message.error().message)});
+}
+
+void BenchClient::greet(Clock::time_point deadline) {
+  if (greeted_ || !channel_.open()) return;
+  const auto before = std::exchange(deadline_, deadline);
+  greeted_ = receive().has_value();
+  deadline_ = before;
+}
+
+bool BenchClient::finish(std::chrono::milliseconds patience) {
+  channel_.close();
+  if (process_.wait_for(patience)) return true;
+  process_.kill();
+  return false;
 }
 
 tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vector<int>& fds) {
@@ -122,7 +141,7 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
   auto answer = receive();
   wall_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (!answer) return answer;
-  bool ok = false;
+  bool ok = false, crashed = false;
   std::string error = "no reason given";
   try {
     if (auto fault = answer->find("fault"); fault != answer->end() && fault->is_string()) {
@@ -137,10 +156,17 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
     }
     ok = answer->value("ok", false);
     if (!ok) error = answer->value("error", error);
+    crashed = answer->value("crashed", false);
   } catch (const json::exception&) {
     return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense"});
   }
   if (ok) return answer;
+  // The process lives, its device context does not.
+  if (crashed) {
+    process_.kill();
+    channel_.close();
+    return tl::unexpected(Trouble{VerdictKind::kCrashed, excerpt(error)});
+  }
   const bool loading = request.value("op", "") == "load";
   return tl::unexpected(
       Trouble{loading ? VerdictKind::kBuildFailed : VerdictKind::kRefused, excerpt(error)});
@@ -157,7 +183,7 @@ Reply<int> BenchClient::map(const Arena& arena, bool writable) {
   request.writable = writable;
   request.layout = arena.layout();
   request.labels = arena.labels();
-  auto answer = ask(bench::encode(request), {arena.fd()});
+  auto answer = ask(bench::encode(request), arena.fds());
   if (!answer) return tl::unexpected(answer.error());
   return request.id;
 }
@@ -197,8 +223,8 @@ Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
   for (const auto& times : reply->ms)
     complete = complete && times.size() == static_cast<size_t>(request.rounds);
   if (!complete)
-    return tl::unexpected(
-        Trouble{VerdictKind::kCheated, "the judged process answered nonsense: times are missing"});
+    return tl::unexpected(Trouble{VerdictKind::kCheated,
+                                  "the judged process answered nonsense: times are missing", {}});
   return reply;
 }
 
@@ -222,6 +248,8 @@ Reply<bench::Repeated> BenchClient::repeat(const bench::Repeat& request) {
 }
 
 Result<BenchClient> BenchPool::take() {
+  const auto deadline = BenchClient::Clock::now() + std::chrono::seconds(30);
+  for (BenchClient& spare : spare_) spare.greet(deadline);
   if (!spare_.empty()) {
     BenchClient client = std::move(spare_.back());
     spare_.pop_back();
@@ -232,7 +260,9 @@ Result<BenchClient> BenchPool::take() {
 
 void BenchPool::refill() {
   if (!spare_.empty()) return;
-  if (auto client = BenchClient::start(options_)) spare_.push_back(std::move(*client));
+  for (int i = 0; i < spares_; ++i) {
+    if (auto client = BenchClient::start(options_)) spare_.push_back(std::move(*client));
+  }
 }
 
 }  // namespace kernelwright::referee

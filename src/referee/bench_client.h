@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -13,17 +14,32 @@
 
 namespace kernelwright::referee {
 
-// Why a request to a bench worker came to nothing: the verdict that the candidate earned by it.
+// Why a judgement came to nothing: the verdict that the candidate earned by it, or a failure of our
+// own, which is nobody's verdict.
 struct Trouble {
   VerdictKind kind = VerdictKind::kCrashed;
   std::string reason;
+  std::optional<Error> ours;
 };
 template <class T>
 using Reply = tl::expected<T, Trouble>;
 
+// What only we can fail at, on the way to a Reply.
+template <class T>
+Reply<T> as_reply(Result<T> result) {
+  if (result) return std::move(*result);
+  return tl::unexpected(Trouble{VerdictKind::kCrashed, result.error().text(), result.error()});
+}
+inline Reply<void> as_reply(Status status) {
+  if (status) return {};
+  return tl::unexpected(Trouble{VerdictKind::kCrashed, status.error().text(), status.error()});
+}
+
 struct BenchOptions {
   std::string executable;     // has the `bench-worker` command; empty: our own
   uint64_t memory_bytes = 0;  // address space; 0: unbounded
+  std::vector<std::string> environment;  // "K=V", beside the little that every worker gets
+  std::vector<std::string> command;      // a tool that runs the worker: its words come first
 };
 
 // The coordinator's end of one bench worker. Every request is bounded by the deadline; a worker
@@ -43,6 +59,10 @@ class BenchClient {
   Reply<bench::Ran> run(const bench::Run& request);
   Reply<bench::Timed> time(const bench::Time& request);
   Reply<bench::Repeated> repeat(const bench::Repeat& request);
+  // Waits until the process has said that it is ready (or is dead: the next request tells).
+  void greet(Clock::time_point deadline);
+  // Lets the process end by itself; false when it had to be killed.
+  bool finish(std::chrono::milliseconds patience);
   // Of the latest request, by our clock.
   double wall_ms() const { return wall_ms_; }
   // How long threads of the worker have waited for a processor so far, by the kernel's count; 0
@@ -66,16 +86,18 @@ class BenchClient {
   double wall_ms_ = 0;
 };
 
-// Keeps one worker warm, so that a verdict does not wait for a process to start.
+// Keeps a few workers warm, so that a verdict does not wait for a process to start.
 class BenchPool {
  public:
-  explicit BenchPool(BenchOptions options) : options_(std::move(options)) {}
+  BenchPool(BenchOptions options, int spares) : options_(std::move(options)), spares_(spares) {}
+  // Spares that are still starting are waited for: nothing starts beside a timing.
   Result<BenchClient> take();
-  // Starts the spare; called when no timing runs.
+  // Starts the spares when none is left; called when no timing runs.
   void refill();
 
  private:
   BenchOptions options_;
+  int spares_;
   std::vector<BenchClient> spare_;
 };
 

@@ -70,12 +70,13 @@ json encode(const Map& message) {
   json regions = json::array();
   for (const ArenaRegion& region : message.layout.regions) {
     regions.push_back(
-        {region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes});
+        {region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes,
+         region.segment});
   }
   return {{"op", "map"},
           {"id", message.id},
           {"writable", message.writable},
-          {"bytes", message.layout.file_bytes},
+          {"segments", message.layout.segments},
           {"regions", regions},
           {"labels", message.labels}};
 }
@@ -83,11 +84,11 @@ Status decode(const json& value, Map& message) {
   return guarded([&] {
     message.id = value.at("id").get<int>();
     message.writable = value.at("writable").get<bool>();
-    message.layout.file_bytes = value.at("bytes").get<uint64_t>();
+    message.layout.segments = value.at("segments").get<std::vector<uint64_t>>();
     for (const json& region : value.at("regions")) {
       message.layout.regions.push_back({region.at(0).get<uint64_t>(), region.at(1).get<uint64_t>(),
                                         region.at(2).get<uint64_t>(),
-                                        region.at(3).get<uint64_t>()});
+                                        region.at(3).get<uint64_t>(), region.at(4).get<int>()});
     }
     message.labels = value.at("labels").get<std::vector<std::string>>();
   });
@@ -172,7 +173,7 @@ Status decode(const json& value, Time& message) {
 }
 
 json encode(const Timed& message) {
-  return {{"ok", true}, {"ms", message.ms}, {"last", message.last}};
+  return {{"ok", true}, {"ms", message.ms}, {"latency_ms", message.latency_ms}, {"last", message.last}};
 }
 Status decode(const json& value, Timed& message) {
   return guarded([&] {
@@ -180,8 +181,10 @@ Status decode(const json& value, Timed& message) {
       auto& times = message.ms.emplace_back();
       for (const json& ms : contender) times.push_back(milliseconds(ms));
     }
+    for (const json& ms : value.at("latency_ms")) message.latency_ms.push_back(milliseconds(ms));
     message.last = value.at("last").get<std::vector<int>>();
-    if (message.last.size() != message.ms.size()) throw std::out_of_range("counts differ");
+    if (message.last.size() != message.ms.size() ||
+        message.latency_ms.size() != message.ms.size()) throw std::out_of_range("counts differ");
   });
 }
 

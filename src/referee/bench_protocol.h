@@ -13,7 +13,7 @@
 namespace kernelwright::referee::bench {
 
 // Between the coordinator and a bench worker, over base::Channel: one request, one reply {"ok":
-// true, ...} or {"ok": false, "error": one line}; the reply carries the request's "number". A
+// true, ...} or {"ok": false, "error": one line, "crashed"?: true}; the reply carries the request's "number". A
 // worker serves one judgement: `load` once, then it locks itself in, then any of the others.
 
 struct Load {  // descriptors: one built object per program
@@ -30,7 +30,7 @@ struct Loaded {
   std::vector<int64_t> workspace_bytes;
 };
 
-struct Map {  // descriptor: the arena's
+struct Map {  // descriptors: the arena's segments
   int id = 0;
   bool writable = false;
   ArenaLayout layout;
@@ -77,7 +77,8 @@ struct Time {
   int start = 0;  // which binding comes first
 };
 struct Timed {
-  std::vector<std::vector<double>> ms;  // per contender, per round
+  std::vector<std::vector<double>> ms;  // per contender, per round; on a GPU with the launch hidden
+  std::vector<double> latency_ms;       // per contender: a call in the batch, launch included
   std::vector<int> last;                // binding of each contender's last call
 };
 

@@ -5,15 +5,16 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/channel.h"
 #include "base/message.h"
 #include "kernelwright/runtime.h"
+#include "referee/bench_device.h"
 #include "referee/bench_protocol.h"
 #include "referee/fault_report.h"
-#include "referee/lockdown.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -52,8 +53,26 @@ struct Bound {
   std::vector<double> scalars;
 };
 
+struct MappedArena {
+  std::unique_ptr<BenchDevice::View> view;
+  ArenaLayout layout;
+  int count() const { return static_cast<int>(layout.regions.size()); }
+  uint64_t tensor_bytes(int region) const {
+    return layout.regions.at(static_cast<size_t>(region)).tensor_bytes;
+  }
+};
+
 class BenchWorker {
  public:
+  explicit BenchWorker(Result<std::unique_ptr<BenchDevice>> device) {
+    if (device)
+      device_ = std::move(*device);
+    else
+      no_device_ = device.error().text();
+  }
+  // After a failed request: the device is of no use any more, by the candidate's doing.
+  bool crashed() { return device_ && device_->lost(); }
+
   Result<json> serve(base::Channel::Message& message) {
     const std::string op = message.body.value("op", "");
     if (op == "load") return load(message);
@@ -74,12 +93,12 @@ class BenchWorker {
     KW_CHECK_OK(bench::decode(message.body, request));
     if (message.fds.size() != request.programs.size())
       return fail(ErrorKind::kInput, "one object per program is needed");
+    if (!device_) return fail(ErrorKind::kEnvironment, no_device_);
     std::vector<int> fds;
     fds.reserve(message.fds.size());
     for (const base::UniqueFd& fd : message.fds) fds.push_back(fd.get());
-    flush_bytes_ = request.flush_bytes;
-    KW_CHECK_OK(lock_before_loading(fds));
-    if (kw_set_threads(request.threads) != 0) return fail(runtime_error("threads"));
+    KW_CHECK_OK(device_->lock_before_loading(fds));
+    KW_CHECK_OK(device_->configure(request.threads, request.flush_bytes));
     bench::Loaded reply;
     for (size_t i = 0; i < request.programs.size(); ++i) {
       bench::Load::Program& source = request.programs[i];
@@ -93,21 +112,23 @@ class BenchWorker {
       programs_.push_back(std::move(loaded));
     }
     message.fds.clear();
-    if (kw_start_threads() != 0) return fail(runtime_error("threads"));
-    KW_CHECK_OK(lock_before_running());
+    KW_CHECK_OK(device_->start());
+    KW_CHECK_OK(device_->lock_before_running());
     return bench::encode(reply);
   }
 
   Result<json> map(base::Channel::Message& message) {
     bench::Map request;
     KW_CHECK_OK(bench::decode(message.body, request));
-    if (message.fds.size() != 1) return fail(ErrorKind::kInput, "one descriptor is needed");
-    KW_TRY(ArenaView view,
-           ArenaView::map(message.fds[0].get(), std::move(request.layout), request.writable));
-    for (int i = 0; i < view.count() && i < static_cast<int>(request.labels.size()); ++i) {
-      know_tensor(view.tensor(i), view.tensor_bytes(i), request.labels[static_cast<size_t>(i)]);
+    if (!device_) return fail(ErrorKind::kEnvironment, no_device_);
+    MappedArena arena;
+    KW_TRY(arena.view, device_->map(message.fds, request.layout, request.writable));
+    arena.layout = std::move(request.layout);
+    for (int i = 0; i < arena.count() && i < static_cast<int>(request.labels.size()); ++i) {
+      know_tensor(arena.view->tensor(i), arena.tensor_bytes(i),
+                  request.labels[static_cast<size_t>(i)]);
     }
-    arenas_.insert_or_assign(request.id, std::move(view));
+    arenas_.insert_or_assign(request.id, std::move(arena));
     return json{{"ok", true}};
   }
 
@@ -116,7 +137,8 @@ class BenchWorker {
     KW_CHECK_OK(bench::decode(body, request));
     auto arena = arenas_.find(request.id);
     if (arena == arenas_.end()) return fail(ErrorKind::kInput, "unknown arena");
-    for (int i = 0; i < arena->second.count(); ++i) forget_tensor(arena->second.tensor(i));
+    KW_CHECK_OK(device_->finish());
+    for (int i = 0; i < arena->second.count(); ++i) forget_tensor(arena->second.view->tensor(i));
     arenas_.erase(arena);
     return json{{"ok", true}};
   }
@@ -125,7 +147,7 @@ class BenchWorker {
     auto arena = arenas_.find(ref.arena);
     if (arena == arenas_.end() || ref.region < 0 || ref.region >= arena->second.count())
       return nullptr;
-    return arena->second.tensor(ref.region);
+    return arena->second.view->tensor(ref.region);
   }
 
   Result<json> bind(const json& body) {
@@ -185,31 +207,44 @@ class BenchWorker {
     return &it->second;
   }
 
+  kw_program* program_of(const Bound& bound) const {
+    return programs_[static_cast<size_t>(bound.program)].program;
+  }
+
   // True when prepare ran.
   Result<bool> ready(const Bound& bound) {
     LoadedProgram& program = programs_[static_cast<size_t>(bound.program)];
     if (program.prepared && program.prepared_weights == bound.weights) return false;
-    if (kw_prepare(program.program, bound.weights.data()) != 0)
+    if (kw_prepare_on(program.program, bound.weights.data(), device_->stream()) != 0)
       return fail(runtime_error("prepare"));
+    KW_CHECK_OK(device_->finish());
     program.prepared = true;
     program.prepared_weights = bound.weights;
     return true;
   }
 
-  static void restore(const Bound& bound) {
+  Status restore(const Bound& bound) {
     for (const Bound::Restore& state : bound.restores)
-      std::memcpy(state.to, state.from, state.bytes);
+      KW_CHECK_OK(device_->copy(static_cast<std::byte*>(state.to),
+                                static_cast<const std::byte*>(state.from), state.bytes));
+    return {};
   }
 
-  Result<double> call(Bound& bound) {
-    kw_program* program = programs_[static_cast<size_t>(bound.program)].program;
-    const auto start = Clock::now();
-    const kw_status status =
-        kw_run(program, bound.inputs.data(), bound.outputs.data(), bound.states.data(),
-               bound.scalars.empty() ? nullptr : bound.scalars.data());
-    const double ms = ms_since(start);
-    if (status != 0) return fail(runtime_error("run"));
-    return ms;
+  Status poison(const Bound& bound, int byte) {
+    if (kw_poison_scratch_on(program_of(bound), byte, device_->stream()) != 0)
+      return fail(runtime_error("poison"));
+    return {};
+  }
+
+  BenchDevice::Call call(Bound& bound) {
+    return [this, &bound]() -> Status {
+      const kw_status status =
+          kw_run_on(program_of(bound), bound.inputs.data(), bound.outputs.data(),
+                    bound.states.data(), bound.scalars.empty() ? nullptr : bound.scalars.data(),
+                    device_->stream());
+      if (status != 0) return fail(runtime_error("run"));
+      return {};
+    };
   }
 
   Result<json> run(const json& body) {
@@ -220,21 +255,14 @@ class BenchWorker {
     const auto start = Clock::now();
     KW_TRY(reply.prepared, ready(*bound));
     if (reply.prepared) reply.prepare_ms = ms_since(start);
-    restore(*bound);
-    kw_program* program = programs_[static_cast<size_t>(bound->program)].program;
-    if (request.poison >= 0) kw_poison_scratch(program, request.poison);
-    KW_TRY(reply.ms, call(*bound));
-    reply.sync_is_zero = kw_sync_is_zero(program) == 1;
+    KW_CHECK_OK(restore(*bound));
+    if (request.poison >= 0) KW_CHECK_OK(poison(*bound, request.poison));
+    KW_CHECK_OK(device_->finish());
+    KW_TRY(reply.ms, device_->call(call(*bound)));
+    const int zero = kw_sync_is_zero_on(program_of(*bound), device_->stream());
+    if (zero < 0) return fail(runtime_error("sync"));
+    reply.sync_is_zero = zero == 1;
     return bench::encode(reply);
-  }
-
-  // Every line of a buffer larger than the caches is read: what was cached before is gone, and
-  // nothing is left to be written back during the call. The baselines' side does the same
-  // (python/kernelwright/baselines.py).
-  void flush() {
-    if (flush_.empty()) flush_.assign(flush_bytes_, std::byte{1});
-    for (size_t i = 0; i < flush_.size(); i += 64)
-      static_cast<void>(*static_cast<volatile const std::byte*>(&flush_[i]));
   }
 
   Result<json> time(const json& body) {
@@ -245,6 +273,7 @@ class BenchWorker {
     bench::Timed reply;
     const size_t count = request.contenders.size();
     reply.ms.resize(count);
+    reply.latency_ms.assign(count, 0);
     reply.last.assign(count, -1);
     for (const auto& bindings : request.contenders) {
       if (bindings.empty()) return fail(ErrorKind::kInput, "a contender without bindings");
@@ -258,19 +287,26 @@ class BenchWorker {
         const int binding = bindings[static_cast<size_t>(request.start + round) % bindings.size()];
         KW_TRY(Bound * bound, find(binding));
         KW_CHECK_OK(ready(*bound));
-        restore(*bound);
-        // What an earlier call left in the scratch must not save this one any work.
-        kw_poison_scratch(programs_[static_cast<size_t>(bound->program)].program,
-                          0x7b ^ (round & 1));
-        flush();
-        kw_wake();
-        KW_TRY(double ms, call(*bound));
+        const bool last = round + 1 == request.rounds;
+        if (last && device_->hides_launch()) {
+          KW_CHECK_OK(make_fresh(*bound, round));
+          KW_TRY(reply.latency_ms[who], device_->cold_latency(call(*bound)));
+        }
+        KW_CHECK_OK(make_fresh(*bound, round));
+        KW_TRY(const double ms, device_->cold_call(call(*bound)));
+        if (last && !device_->hides_launch()) reply.latency_ms[who] = ms;
         reply.ms[who].push_back(ms);
         reply.last[who] = binding;
       }
     }
-    kw_park();
+    device_->rest();
     return bench::encode(reply);
+  }
+
+  // What an earlier call left in states and scratch must not save this one any work.
+  Status make_fresh(const Bound& bound, int round) {
+    KW_CHECK_OK(restore(bound));
+    return poison(bound, 0x7b ^ (round & 1));
   }
 
   Result<json> repeat(const json& body) {
@@ -281,20 +317,22 @@ class BenchWorker {
     KW_TRY(Bound * bound, find(request.binding));
     KW_CHECK_OK(ready(*bound));
     bench::Repeated reply;
-    for (int i = 0; i < request.calls; ++i) {
-      restore(*bound);
-      KW_TRY(double ms, call(*bound));
-      reply.ms += ms;
-    }
-    kw_park();
+    const BenchDevice::Call one = call(*bound);
+    KW_TRY(reply.ms, device_->calls(
+                         [&]() -> Status {
+                           KW_CHECK_OK(restore(*bound));
+                           return one();
+                         },
+                         request.calls));
+    device_->rest();
     return bench::encode(reply);
   }
 
+  std::unique_ptr<BenchDevice> device_;
+  std::string no_device_;
   std::vector<LoadedProgram> programs_;
-  std::map<int, ArenaView> arenas_;
+  std::map<int, MappedArena> arenas_;
   std::map<int, Bound> bindings_;
-  uint64_t flush_bytes_ = 0;
-  std::vector<std::byte> flush_;  // made when it is first needed: a wrong candidate is never timed
 };
 
 }  // namespace
@@ -303,7 +341,10 @@ int bench_worker_main(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   base::Channel channel{base::UniqueFd(fd)};
   report_faults(fd);
-  BenchWorker worker;
+  const char* target = std::getenv("KERNELWRIGHT_BENCH_TARGET");
+  Result<std::unique_ptr<BenchDevice>> device =
+      target && *target ? cuda_bench_device(target) : host_bench_device();
+  BenchWorker worker(std::move(device));
   if (!channel.send(json{{"ok", true}, {"abi", kw_runtime_abi()}})) return 0;
   for (;;) {
     auto message = channel.receive(std::chrono::hours(24));
@@ -312,7 +353,12 @@ int bench_worker_main(int fd) {
     const json number = message->body.value("number", json(0));
     try {
       auto result = worker.serve(*message);
-      reply = result ? std::move(*result) : json{{"ok", false}, {"error", result.error().message}};
+      if (result) {
+        reply = std::move(*result);
+      } else {
+        reply = json{{"ok", false}, {"error", result.error().text()}};
+        if (worker.crashed()) reply["crashed"] = true;
+      }
     } catch (const std::exception& e) {
       reply = json{{"ok", false}, {"error", e.what()}};
     }

@@ -73,13 +73,6 @@ void load(const std::byte* values, DType dtype, int64_t begin, int64_t count, do
   }
 }
 
-// NaN, infinity and finite are three classes; an infinity also has a sign.
-bool same_class(double a, double b) {
-  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
-  if (std::isinf(a) || std::isinf(b)) return a == b;
-  return true;
-}
-
 struct Sums {
   double rho[kLanes] = {};
   double difference[kLanes] = {};
@@ -167,15 +160,12 @@ bool finite(const Sums& sums) {
          std::isfinite(total(sums.difference));
 }
 
-struct Wrong {
-  int64_t index = -1;
-  int64_t count = 0;
-};
-
-// Elements for which `bad(p, e, o, s)` holds.
-template <class Bad>
-Wrong find_wrong(const std::byte* values, const Answer& answer, Bad bad) {
+// Elements that break the rule.
+Wrong find_wrong(const std::byte* values, const Answer& answer, Rule rule, double limit) {
   Wrong wrong;
+  if (rule == Rule::kExactBits && !answer.mask &&
+      std::memcmp(values, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0)
+    return wrong;
   double p[kBlock], e[kBlock];
   const int64_t n = answer.type.elements();
   for (int64_t begin = 0; begin < n; begin += kBlock) {
@@ -184,26 +174,12 @@ Wrong find_wrong(const std::byte* values, const Answer& answer, Bad bad) {
     load(answer.eager, answer.type.dtype, begin, count, e);
     for (int64_t i = 0; i < count; ++i) {
       if (answer.mask && answer.mask[begin + i]) continue;
-      if (!bad(p[i], e[i], answer.oracle[begin + i], answer.scale[begin + i])) continue;
+      if (!breaks(rule, limit, p[i], e[i], answer.oracle[begin + i], answer.scale[begin + i]))
+        continue;
       if (wrong.count++ == 0) wrong.index = begin + i;
     }
   }
   return wrong;
-}
-
-std::string wrong_text(const std::byte* values, const Answer& answer, const Wrong& wrong,
-                       const std::string& rule, bool expect_eager) {
-  const double expected = expect_eager ? element(answer.eager, answer.type.dtype, wrong.index)
-                                       : answer.oracle[wrong.index];
-  return fmt::format("at {} expected {:.9g}, got {:.9g} ({} of {} elements wrong{}{})",
-                     position_text(answer.type.shape, wrong.index), expected,
-                     element(values, answer.type.dtype, wrong.index), wrong.count,
-                     answer.type.elements(), rule.empty() ? "" : "; ", rule);
-}
-
-// Equal by value; any NaN equals any NaN and the sign of zero is left open.
-bool same_value(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
 }
 
 struct Part {
@@ -268,16 +244,6 @@ double element(const std::byte* values, DType dtype, int64_t index) {
   return value;
 }
 
-std::string position_text(const graph::Shape& shape, int64_t index) {
-  std::string text;
-  for (size_t d = shape.size(); d-- > 0;) {
-    const int64_t extent = std::max<int64_t>(shape[d], 1);
-    text = fmt::format("{}{}{}", index % extent, text.empty() ? "" : ",", text);
-    index /= extent;
-  }
-  return "[" + text + "]";
-}
-
 Distance measure(const std::byte* values, const Answer& answer) {
   const int64_t n = answer.type.elements();
   const int64_t wanted = std::min<int64_t>(
@@ -318,79 +284,38 @@ Distance measure(const std::byte* values, const Answer& answer) {
   return distance;
 }
 
-Comparison compare(const std::byte* candidate, const Answer& answer, const Distance& eager) {
-  Comparison result;
-  result.eager = eager.figures;
-  const Distance distance = measure(candidate, answer);
-  result.candidate = distance.figures;
+namespace {
 
-  if (answer.index_output) {
-    const Wrong wrong = find_wrong(
-        candidate, answer, [](double p, double e, double o, double) { return p != e && p != o; });
-    result.accepted = wrong.count == 0;
-    if (!result.accepted) result.reason = wrong_text(candidate, answer, wrong, "index", true);
-    return result;
+class HostElements final : public Elements {
+ public:
+  explicit HostElements(const Answer& answer) : Elements(answer), answer_(answer) {}
+  Result<Distance> measure(const std::byte* values) const override {
+    return referee::measure(values, answer_);
   }
-  if (answer.exact_bits || !graph::is_float(answer.type.dtype)) {
-    if (!answer.mask &&
-        std::memcmp(candidate, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0) {
-      result.accepted = true;
-      return result;
-    }
-    const Wrong wrong = find_wrong(
-        candidate, answer, [](double p, double e, double, double) { return !same_value(p, e); });
-    result.accepted = wrong.count == 0;
-    if (!result.accepted)
-      result.reason = wrong_text(candidate, answer, wrong, "must equal eager exactly", true);
-    return result;
+  Result<Distance> measure_eager() const override {
+    return referee::measure(answer_.eager, answer_);
   }
-  if (distance.unmatched >= 0) {
-    const Wrong wrong = find_wrong(candidate, answer, [](double p, double e, double o, double) {
-      return !same_class(p, o) && !same_class(p, e);
-    });
-    result.reason = wrong_text(candidate, answer, wrong,
-                               "NaN and infinity must match eager or the oracle", false);
-    return result;
+  Result<Wrong> find(const std::byte* values, Rule rule, double limit) const override {
+    return find_wrong(values, answer_, rule, limit);
   }
-  // Where eager itself misses the integer (a low-precision policy), the draw is judged by noise.
-  const double exact = kTolerances.exact_difference;
-  if (answer.exact_draw && eager.largest_difference < exact && eager.unmatched < 0 &&
-      distance.largest_difference >= exact) {
-    const Wrong wrong = find_wrong(candidate, answer, [exact](double p, double, double o, double) {
-      return !(std::fabs(p - o) < exact) && std::isfinite(o);
-    });
-    result.reason =
-        wrong_text(candidate, answer, wrong, "on integers, where the result is exact", false);
-    return result;
+  Result<Element> at(const std::byte* values, int64_t index) const override {
+    return Element{element(values, answer_.type.dtype, index),
+                   element(answer_.eager, answer_.type.dtype, index), answer_.oracle[index]};
   }
-  const double few = eager.judged < kTolerances.few_elements ? kTolerances.few_factor : 1;
-  const double limit_rms =
-      kTolerances.rms_factor * eager.figures.rho_rms + kTolerances.rms_slack * few;
-  const double limit_max =
-      kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack * few;
-  if (distance.figures.rho_max > limit_max) {
-    const Wrong wrong =
-        find_wrong(candidate, answer, [limit_max](double p, double, double o, double s) {
-          return std::isfinite(p) && std::isfinite(o) &&
-                 std::fabs(p - o) / std::max(s, 1e-300) > limit_max;
-        });
-    result.reason = wrong_text(candidate, answer, wrong,
-                               fmt::format("error {:.3g} times the rounding noise, limit {:.3g}",
-                                           distance.figures.rho_max, limit_max),
-                               false);
-    return result;
-  }
-  if (distance.figures.rho_rms > limit_rms) {
-    result.reason = fmt::format(
-        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
-        "at {} expected {:.9g}, got {:.9g}",
-        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
-        position_text(answer.type.shape, distance.worst), answer.oracle[distance.worst],
-        element(candidate, answer.type.dtype, distance.worst));
-    return result;
-  }
-  result.accepted = true;
-  return result;
+
+ private:
+  Answer answer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Elements> host_elements(const Answer& answer) {
+  return std::make_unique<HostElements>(answer);
+}
+
+Comparison compare(const std::byte* candidate, const Answer& answer, const Distance& eager) {
+  // Host memory is always at hand: this cannot fail.
+  return judge_answer(candidate, HostElements(answer), eager).value();
 }
 
 }  // namespace kernelwright::referee

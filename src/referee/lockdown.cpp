@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "referee/lockdown.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -126,6 +127,40 @@ Status install(const Filter& filter) {
   return {};
 }
 
+constexpr uint64_t kLandlockWriteFile = 1ull << 1;
+// All ways to write, remove and make files: every access but execute, reading files and folders.
+constexpr uint64_t kLandlockWrites =
+    kLandlockAllFileAccess & ~(1ull << 0) & ~kLandlockReadFile & ~(1ull << 3);
+
+Status confine_writes() {
+  const LandlockRuleset attributes{kLandlockWrites};
+  base::UniqueFd ruleset(
+      static_cast<int>(syscall(kLandlockCreateRuleset, &attributes, sizeof attributes, 0)));
+  if (!ruleset) return {};
+  for (const char* path : {"/dev", "/proc"}) {
+    const base::UniqueFd folder(::open(path, O_PATH | O_CLOEXEC));
+    if (!folder) continue;
+    const LandlockPathBeneath rule{kLandlockWriteFile, folder.get()};
+    if (syscall(kLandlockAddRule, ruleset.get(), 1, &rule, 0) != 0)
+      return failed("Landlock refuses a rule");
+  }
+  if (syscall(kLandlockRestrictSelf, ruleset.get(), 0) != 0)
+    return failed("Landlock refuses to confine");
+  return {};
+}
+
+const int kNeverBesideDriver[] = {
+    SCMP_SYS(execve),        SCMP_SYS(execveat),         SCMP_SYS(fork),
+    SCMP_SYS(vfork),         SCMP_SYS(ptrace),           SCMP_SYS(process_vm_readv),
+    SCMP_SYS(connect),       SCMP_SYS(process_vm_writev), SCMP_SYS(bind),
+    SCMP_SYS(listen),        SCMP_SYS(accept),           SCMP_SYS(accept4),
+    SCMP_SYS(kill),          SCMP_SYS(tkill),            SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(setuid),        SCMP_SYS(setgid),           SCMP_SYS(mount),
+    SCMP_SYS(unshare),       SCMP_SYS(setns),            SCMP_SYS(bpf),
+    SCMP_SYS(keyctl),        SCMP_SYS(add_key),          SCMP_SYS(request_key),
+    SCMP_SYS(init_module),   SCMP_SYS(finit_module),     SCMP_SYS(kexec_load),
+    SCMP_SYS(io_uring_setup)};
+
 }  // namespace
 
 Status lock_before_loading(const std::vector<int>& object_fds) {
@@ -150,6 +185,24 @@ Status lock_before_running() {
     if (seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &not_executable) != 0) {
       return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
     }
+  }
+  return install(filter);
+}
+
+Status lock_beside_driver() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("cannot give up privileges");
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  KW_CHECK_OK(confine_writes());
+  Filter filter(seccomp_init(SCMP_ACT_ALLOW),
+                [](scmp_filter_ctx context) { seccomp_release(context); });
+  if (!filter) return fail(ErrorKind::kEnvironment, "cannot make a seccomp filter");
+  if (seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1) != 0)
+    return fail(ErrorKind::kEnvironment, "seccomp cannot bind all threads");
+  for (int call : kNeverBesideDriver) {
+    if (seccomp_rule_add(filter.get(), SCMP_ACT_KILL_PROCESS, call, 0) != 0)
+      return fail(ErrorKind::kEnvironment, "cannot add a seccomp rule");
   }
   return install(filter);
 }

@@ -18,4 +18,10 @@ Status lock_before_loading(const std::vector<int>& object_fds);
 // permission, futexes, clocks, and messages on open descriptors; nothing else. For all threads.
 Status lock_before_running();
 
+// For a worker whose kernels run on a GPU, once its context is made: the driver goes on opening
+// device files and making threads, so the filter names what is forbidden: new programs and
+// processes, sockets, tracing and signalling others, new privileges. Files can be written under
+// /dev and /proc alone. A kernel on a GPU has no system calls to begin with.
+Status lock_beside_driver();
+
 }  // namespace kernelwright::referee

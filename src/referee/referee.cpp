@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <thread>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "program/layout.h"
 #include "program/validate.h"
@@ -26,6 +28,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kRuntimeAlignment = 64;
+// Two of own content for timing, one of another kind, one to spare.
+constexpr int kDrawsAtPromotion = 4;
+// Under a checking tool a call takes up to hundreds of times as long.
+constexpr uint64_t kMostUnderTools = 256ull << 20;
+constexpr double kToolSeconds = 60;
 // Address space that a worker needs for itself: code, stacks of its threads, allocator arenas.
 constexpr uint64_t kOwnAddressSpace = 2ull << 30;
 
@@ -61,16 +68,21 @@ std::string speedup_text(const Timing& timing) {
                      timing.speedup_low, timing.speedup_high);
 }
 
+int64_t count_steps(const std::vector<program::Step>& steps,
+                    const std::map<std::string, int64_t>& params);
+std::set<std::string> kernels_of(const std::vector<program::Step>& steps);
+
 class RefereeImpl final : public Referee {
  public:
-  RefereeImpl(Subject subject, target::Target& target, std::unique_ptr<DrawSource> source,
-              RefereeOptions options)
+  RefereeImpl(Subject subject, target::Target& target, std::unique_ptr<Space> space,
+              std::unique_ptr<DrawSource> source, RefereeOptions options)
       : subject_(std::move(subject)),
         target_(target),
         source_(std::move(source)),
+        space_(std::move(space)),
         options_(std::move(options)),
-        bank_(*source_, subject_.interface, options_.seed) {
-    if (options_.flush_bytes == 0) options_.flush_bytes = default_flush_bytes();
+        bank_(*source_, *space_, subject_.interface, options_.seed) {
+    if (options_.flush_bytes == 0) options_.flush_bytes = space_->default_flush_bytes();
     timing_.flush_bytes = options_.flush_bytes;
     timing_.speed_of_light_s = options_.speed_of_light_s;
   }
@@ -92,13 +104,23 @@ class RefereeImpl final : public Referee {
   Reply<void> verify_on_bank(JudgedProgram& judged, double too_slow_ms, double* slow_ms);
   std::vector<const BankDraw*> timed_draws(const JudgedProgram& judged) const;
   Result<std::vector<std::string>> ready_baselines();
+  double launch_allowance(const Prepared& candidate) const {
+    const program::Program& program = candidate.candidate.program;
+    return space_->launch_allowance_ms(count_steps(program.run, program.params));
+  }
   void keep_baselines(const std::vector<Timing>& timings);
+  BenchOptions bench_options() const;
+  Trouble located(Trouble trouble, const Prepared& candidate,
+                  const std::vector<const BankDraw*>& draws);
+  Result<std::string> checked_by_tools(const Prepared& candidate, const BankDraw& draw,
+                                       std::string& notes);
   Result<Verdict> judge_right(const Prepared& candidate, const Prepared* incumbent, double time_s,
                               Session& session);
 
   Subject subject_;
   target::Target& target_;
   std::unique_ptr<DrawSource> source_;
+  std::unique_ptr<Space> space_;
   RefereeOptions options_;
   Bank bank_;
   TimingOptions timing_;
@@ -109,17 +131,55 @@ class RefereeImpl final : public Referee {
   std::map<std::string, double> known_ms_;  // medians of incumbents, by id
 };
 
-// Closes a verdict with a kind, a reason and what the judging has found out. Both must outlive it.
-auto finisher(Verdict& verdict, const JudgedProgram& judged) {
-  return [&](VerdictKind kind, std::string reason) {
-    verdict.kind = kind;
-    verdict.reason = std::move(reason);
-    verdict.candidate_error = judged.candidate_error();
-    verdict.eager_error = judged.eager_error();
-    verdict.prepare_ms = judged.prepare_ms();
-    verdict.draws = judged.draws();
-    return verdict;
-  };
+// Closes a verdict with what the judging has found out. Both must outlive it.
+class Finisher {
+ public:
+  Finisher(Verdict& verdict, const JudgedProgram& judged) : verdict_(verdict), judged_(judged) {}
+  Verdict operator()(VerdictKind kind, std::string reason) const {
+    verdict_.kind = kind;
+    verdict_.reason = std::move(reason);
+    verdict_.candidate_error = judged_.candidate_error();
+    verdict_.eager_error = judged_.eager_error();
+    verdict_.prepare_ms = judged_.prepare_ms();
+    verdict_.draws = judged_.draws();
+    return verdict_;
+  }
+  // A failure of our own is no verdict.
+  Result<Verdict> operator()(const Trouble& trouble) const {
+    if (trouble.ours) return fail(*trouble.ours);
+    return (*this)(trouble.kind, trouble.reason);
+  }
+
+ private:
+  Verdict& verdict_;
+  const JudgedProgram& judged_;
+};
+
+Result<Verdict> rejected(Tier tier, const Trouble& trouble) {
+  if (trouble.ours) return fail(*trouble.ours);
+  return rejected(tier, trouble.kind, trouble.reason);
+}
+
+// Launches, fills and copies of one call.
+int64_t count_steps(const std::vector<program::Step>& steps,
+                    const std::map<std::string, int64_t>& params) {
+  int64_t count = 0;
+  for (const program::Step& step : steps) {
+    const auto* repeat = std::get_if<program::Repeat>(&step.action);
+    count += repeat ? evaluate(repeat->count, params).value_or(1) * count_steps(repeat->body, params) : 1;
+  }
+  return count;
+}
+
+std::set<std::string> kernels_of(const std::vector<program::Step>& steps) {
+  std::set<std::string> kernels;
+  for (const program::Step& step : steps) {
+    if (const auto* launch = std::get_if<program::Launch>(&step.action))
+      kernels.insert(launch->kernel);
+    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
+      kernels.merge(kernels_of(repeat->body));
+  }
+  return kernels;
 }
 
 Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
@@ -191,23 +251,101 @@ uint64_t RefereeImpl::shared_bytes() const {
 Status RefereeImpl::fill_bank() {
   if (!bank_.draws().empty()) return {};
   const auto began = Clock::now();
-  KW_CHECK_OK(bank_.fill(options_.search_draws));
+  KW_CHECK_OK(bank_.fill(space_->most_draws(subject_.interface, options_.search_draws)));
   base::debug(fmt::format("referee: {} draws of {} in {:.2f} s", bank_.draws().size(),
                           subject_.region,
                           std::chrono::duration<double>(Clock::now() - began).count()));
   return {};
 }
 
-void RefereeImpl::make_pool() {
-  if (pool_) return;
+BenchOptions RefereeImpl::bench_options() const {
   BenchOptions options;
   options.executable = options_.bench_worker;
-  options.memory_bytes =
-      options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + shared_bytes();
+  options.environment = space_->worker_environment();
+  if (space_->bounds_memory())
+    options.memory_bytes =
+        options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes + shared_bytes();
 #if defined(__SANITIZE_ADDRESS__)
   options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
 #endif
-  pool_.emplace(options);
+  return options;
+}
+
+void RefereeImpl::make_pool() {
+  if (!pool_) pool_.emplace(bench_options(), space_->spare_workers());
+}
+
+// A GPU says that something crashed, not what. The only kernel of a program needs no search; among
+// several, a worker that waits for every launch tells.
+Trouble RefereeImpl::located(Trouble trouble, const Prepared& candidate,
+                             const std::vector<const BankDraw*>& draws) {
+  const std::vector<std::string> environment = space_->careful_environment();
+  if (trouble.kind != VerdictKind::kCrashed || trouble.ours || environment.empty() ||
+      trouble.reason.find("kernel: ") != std::string::npos)
+    return trouble;
+  const std::set<std::string> kernels = kernels_of(candidate.candidate.program.run);
+  if (kernels.size() == 1) {
+    trouble.reason = fmt::format("kernel '{}': {}", *kernels.begin(), trouble.reason);
+    return trouble;
+  }
+  BenchOptions options = bench_options();
+  options.environment = environment;
+  auto client = BenchClient::start(options);
+  if (!client) return trouble;
+  Session session(std::move(*client));
+  session.client().set_deadline(after(options_.deadline_s));
+  int os_error = 0;
+  if (!load(session, {&candidate}, &os_error)) return trouble;
+  auto judged = JudgedProgram::create(session, *space_, 0, subject_.interface, bank_.random());
+  if (!judged) return trouble;
+  for (const BankDraw* draw : draws) {
+    auto call = judged->verify(*draw, 0xff);
+    if (call) continue;
+    if (call.error().kind == VerdictKind::kCrashed && !call.error().ours) return call.error();
+    break;
+  }
+  return trouble;
+}
+
+// Runs one call under each tool. The first finding that refuses, or "".
+Result<std::string> RefereeImpl::checked_by_tools(const Prepared& candidate, const BankDraw& draw,
+                                                  std::string& notes) {
+  if (shared_bytes() / static_cast<uint64_t>(options_.search_draws + 8) > kMostUnderTools) {
+    if (!space_->check_tools().empty()) notes += "too large to run under compute-sanitizer\n";
+    return "";
+  }
+  for (const CheckTool& tool : space_->check_tools()) {
+    KW_TRY(const base::TempDir folder, base::TempDir::create("kw-check"));
+    const std::filesystem::path log = folder.path() / "log";
+    BenchOptions options = bench_options();
+    options.environment.emplace_back("KERNELWRIGHT_BENCH_UNDER_TOOL=1");
+    options.command = tool.command;
+    for (std::string& word : options.command) {
+      if (word == "{log}") word = log.string();
+    }
+    KW_TRY(BenchClient client, BenchClient::start(options));
+    Session session(std::move(client));
+    session.client().set_deadline(after(kToolSeconds));
+    int os_error = 0;
+    auto loaded = load(session, {&candidate}, &os_error);
+    if (loaded) {
+      KW_TRY(JudgedProgram judged,
+             JudgedProgram::create(session, *space_, 0, subject_.interface, bank_.random()));
+      // Right or wrong was judged without the tool.
+      auto call = judged.verify(draw, 0xff);
+      static_cast<void>(call);
+    }
+    session.client().finish(std::chrono::seconds(10));
+    const auto text = base::read_file(log);
+    const auto finding = text ? tool.first_finding(*text) : std::nullopt;
+    if (!finding) {
+      notes += fmt::format("{}: no result\n", tool.name);
+    } else if (!finding->empty()) {
+      if (tool.refuses) return fmt::format("{}: {}", tool.name, *finding);
+      notes += fmt::format("{}: {}\n", tool.name, *finding);
+    }
+  }
+  return "";
 }
 
 Result<Session> RefereeImpl::start_session() {
@@ -292,22 +430,24 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   if (os_error != 0)
     return fail(ErrorKind::kEnvironment,
                 fmt::format("cannot open a built object: {}", std::strerror(os_error)));
-  if (!loaded) return rejected(Tier::kSearch, loaded.error().kind, loaded.error().reason);
+  if (!loaded) return rejected(Tier::kSearch, loaded.error());
 
   KW_TRY(JudgedProgram judged,
-         JudgedProgram::create(session, 0, subject_.interface, bank_.random()));
+         JudgedProgram::create(session, *space_, 0, subject_.interface, bank_.random()));
   Verdict verdict;
   verdict.tier = Tier::kSearch;
   verdict.build_s = candidate.object->seconds;
   verdict.kernels = candidate.object->kernels;
-  const auto finish = finisher(verdict, judged);
+  const Finisher finish(verdict, judged);
   double known = 0;
   if (incumbent) {
     if (auto it = known_ms_.find(incumbent->id); it != known_ms_.end()) known = it->second;
   }
   double slow_ms = 0;
   if (auto verified = verify_on_bank(judged, known > 0 ? known * 8 + 2 : 0, &slow_ms); !verified) {
-    return finish(verified.error().kind, verified.error().reason);
+    std::vector<const BankDraw*> draws;
+    for (const auto& draw : bank_.draws()) draws.push_back(draw.get());
+    return finish(located(verified.error(), candidate, draws));
   }
   if (slow_ms > 0) {
     Timing timing;
@@ -325,14 +465,17 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
 
   std::optional<JudgedProgram> other;
   if (incumbent) {
-    KW_TRY(other, JudgedProgram::create(session, 1, subject_.interface, bank_.random()));
+    KW_TRY(other, JudgedProgram::create(session, *space_, 1, subject_.interface, bank_.random()));
   }
   timing_.bound_s = time_s > 0 ? time_s : options_.search_time_s;
+  timing_.launch_allowance_ms = launch_allowance(candidate);
+  space_->watch();
   auto timing = time_in_worker(session, judged, other ? &*other : nullptr, timed_draws(judged),
                                timing_, bank_.random());
-  if (!timing) return finish(timing.error().kind, timing.error().reason);
+  if (!timing) return finish(timing.error());
   if (incumbent) timing->reference = incumbent->id;
   verdict.timing = *timing;
+  verdict.conditions = space_->watched();
   known_ms_[candidate.id] = timing->ms;
   if (!incumbent)
     return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
@@ -395,8 +538,9 @@ Result<Baselines> RefereeImpl::baselines() {
   for (int round = 0; round < 12 && (round < 3 || Clock::now() < began + std::chrono::seconds(3));
        ++round) {
     for (size_t i = 0; i < names.size(); ++i) {
-      KW_TRY(std::vector<double> times, source_->time_baseline(names[i], 2, options_.flush_bytes));
-      ms[i].insert(ms[i].end(), times.begin(), times.end());
+      KW_TRY(const torch::Samples times,
+             source_->time_baseline(names[i], 2, options_.flush_bytes));
+      ms[i].insert(ms[i].end(), times.ms.begin(), times.ms.end());
     }
   }
   std::vector<Timing> timings(names.size());
@@ -431,29 +575,34 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   }
 
   KW_TRY(std::vector<std::string> names, ready_baselines());
-  Bank fresh(*source_, subject_.interface, options_.seed == 0 ? 0 : bank_.random() | 1);
+  // Of a region that fills the memory, one draw is held at a time: the bank makes room, and the
+  // draw for timing comes last.
+  const bool roomy = space_->most_draws(subject_.interface, kDrawsAtPromotion) == kDrawsAtPromotion;
+  if (!roomy) bank_.clear();
+  Bank fresh(*source_, *space_, subject_.interface, options_.seed == 0 ? 0 : bank_.random() | 1);
   KW_TRY(Session session, start_session());
   int os_error = 0;
   auto loaded = load(session, {&rebuilt}, &os_error);
   if (os_error != 0)
     return fail(ErrorKind::kEnvironment,
                 fmt::format("cannot open a built object: {}", std::strerror(os_error)));
-  if (!loaded) return rejected(Tier::kPromotion, loaded.error().kind, loaded.error().reason);
+  if (!loaded) return rejected(Tier::kPromotion, loaded.error());
   KW_TRY(JudgedProgram judged,
-         JudgedProgram::create(session, 0, subject_.interface, fresh.random()));
+         JudgedProgram::create(session, *space_, 0, subject_.interface, fresh.random()));
 
   Verdict verdict;
   verdict.tier = Tier::kPromotion;
   verdict.build_s = rebuilt.object->seconds;
   verdict.kernels = rebuilt.object->kernels;
-  const auto finish = finisher(verdict, judged);
+  const Finisher finish(verdict, judged);
 
   // Own content first: those draws are kept for timing. All others come one by one, since the
   // expected results of a large region fill the memory.
   std::vector<std::unique_ptr<BankDraw>> own;
-  std::vector<torch::DrawKind> kinds = {torch::DrawKind::kOwn};
-  kinds.insert(kinds.end(), all_draw_kinds().begin(), all_draw_kinds().end());
-  for (torch::DrawKind kind : kinds) {
+  std::vector<torch::DrawKind> kinds = all_draw_kinds();
+  kinds.insert(roomy ? kinds.begin() : kinds.end(), torch::DrawKind::kOwn);
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    const torch::DrawKind kind = kinds[k];
     KW_TRY(std::unique_ptr<BankDraw> draw, fresh.draw(kind));
     if (!draw) continue;
     if (draw->ill_conditioned)
@@ -467,16 +616,21 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
     const int poison = static_cast<int>(fresh.random() % 2) == 0 ? 0xff : 0x7b;
     for (size_t i = 0; i < order.size(); ++i) {
       auto call = judged.verify(*order[i], i + 1 == order.size() ? -1 : poison);
-      if (!call) return finish(call.error().kind, call.error().reason);
+      if (!call) return finish(located(call.error(), rebuilt, {draw.get()}));
     }
-    if (kind == torch::DrawKind::kOwn) {
+    if (kind == torch::DrawKind::kOwn && (roomy || k + 1 == kinds.size())) {
       own.push_back(std::move(draw));
       continue;
     }
     judged.forget(*draw);
     auto dropped = session.forget(*draw->given);
     if (dropped && draw->weights.use_count() == 1) dropped = session.forget(*draw->weights);
-    if (!dropped) return finish(dropped.error().kind, dropped.error().reason);
+    if (!dropped) return finish(dropped.error());
+  }
+
+  if (!own.empty()) {
+    KW_TRY(const std::string finding, checked_by_tools(rebuilt, *own.back(), verdict.detail));
+    if (!finding.empty()) return finish(VerdictKind::kRefused, finding);
   }
 
   if (own.empty())
@@ -486,10 +640,13 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
   for (const auto& draw : own) timed.push_back(draw.get());
   session.client().set_deadline(after(options_.deadline_s + 10 * options_.promotion_time_s));
   timing_.bound_s = options_.promotion_time_s;
+  timing_.launch_allowance_ms = launch_allowance(rebuilt);
+  space_->watch();
   KW_TRY(auto timings,
          time_against_baselines(session, judged, *source_, names, timed, timing_, fresh.random()));
-  if (!timings) return finish(timings.error().kind, timings.error().reason);
+  if (!timings) return finish(timings.error());
   verdict.baselines = *timings;
+  verdict.conditions = space_->watched();
   keep_baselines(*timings);
   for (const Timing& timing : *timings) {
     if (timing.reference == baselines_->best_name) verdict.timing = timing;
@@ -519,7 +676,7 @@ program::Interface interface_of(const graph::Graph& graph, const graph::Region& 
 
 Result<std::unique_ptr<Referee>> Referee::open(Subject subject, target::Target& target,
                                                torch::Worker& torch, RefereeOptions options) {
-  auto source = torch_draw_source(torch, subject.region);
+  auto source = torch_draw_source(torch, subject.region, target.name() != "cpu");
   return open_with(std::move(subject), target, std::move(source), std::move(options));
 }
 
@@ -532,8 +689,9 @@ Result<std::unique_ptr<Referee>> Referee::open_with(Subject subject, target::Tar
     return fail(ErrorKind::kUsage, fmt::format("target {} does not support policy {}",
                                                target.name(), target::policy_name(subject.policy)));
   }
-  return std::unique_ptr<Referee>(
-      new RefereeImpl(std::move(subject), target, std::move(source), std::move(options)));
+  KW_TRY(auto space, open_space(target.name()));
+  return std::unique_ptr<Referee>(new RefereeImpl(std::move(subject), target, std::move(space),
+                                                  std::move(source), std::move(options)));
 }
 
 }  // namespace kernelwright::referee

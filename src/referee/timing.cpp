@@ -2,7 +2,6 @@
 #include "referee/timing.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -27,13 +26,15 @@ std::optional<Trouble> claims_too_much(double claimed_ms, double wall_ms) {
   if (claimed_ms <= wall_ms * 1.02 + 0.5) return std::nullopt;
   return Trouble{
       VerdictKind::kCheated,
-      fmt::format("claims {:.3f} ms of calls within {:.3f} ms of our clock", claimed_ms, wall_ms)};
+      fmt::format("claims {:.3f} ms of calls within {:.3f} ms of our clock", claimed_ms, wall_ms),
+      {}};
 }
 
 // One batch of a worker, with its claims checked and the last outputs of the first contender
 // verified; an incumbent has been judged before.
 struct Batch {
-  std::vector<std::vector<double>> ms;
+  std::vector<std::vector<double>> ms;  // per contender
+  std::vector<double> latency_ms;
 };
 Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& contenders,
                        const std::vector<const BankDraw*>& draws, int rounds, int start) {
@@ -47,7 +48,7 @@ Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& cont
       if (!binding) return tl::unexpected(binding.error());
       bindings.push_back(*binding);
     }
-    program->poison_outputs(0xff);
+    KW_CHECK_OK(program->poison_outputs(0xff));
   }
   auto timed = session.client().time(request);
   if (!timed) return tl::unexpected(timed.error());
@@ -60,36 +61,37 @@ Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& cont
   const size_t last = static_cast<size_t>(start + rounds - 1) % draws.size();
   if (auto left = contenders[0]->verify_left(*draws[last]); !left)
     return tl::unexpected(left.error());
-  return Batch{std::move(timed->ms)};
+  return Batch{std::move(timed->ms), std::move(timed->latency_ms)};
 }
 
 // A cold call is never much faster than a warm one, and warm calls back to back fill a span that
 // our own clock bounds: whoever shortens the claimed times falls short of that. A busy machine only
 // ever lengthens the span: what threads waited for a processor is taken off, and the shortest of a
-// few counts.
-std::optional<Trouble> audit(Session& session, JudgedProgram& program, const BankDraw& draw,
-                             double claimed_ms) {
-  auto binding = program.binding(draw);
-  if (!binding) return binding.error();
+// few counts. What launching alone costs on a GPU is allowed for.
+Reply<void> audit(Session& session, JudgedProgram& program, const BankDraw& draw,
+                  double claimed_ms, double launch_allowance_ms) {
+  KW_TRY(const int binding, program.binding(draw));
   const int calls = static_cast<int>(std::clamp(2.0 / std::max(claimed_ms, 1e-4), 1.0, 2000.0));
   double shortest = 0;
   for (int attempt = 0; attempt < kAuditAttempts; ++attempt) {
-    program.poison_outputs(0xff);
+    KW_CHECK_OK(program.poison_outputs(0xff));
     const double waited_before = session.client().waited_ms();
-    auto repeated = session.client().repeat({*binding, calls});
-    if (!repeated) return repeated.error();
+    KW_TRY(const bench::Repeated repeated, session.client().repeat({binding, calls}));
     const double wall = session.client().wall_ms();
     const double waited = session.client().waited_ms() - waited_before;
-    if (auto left = program.verify_left(draw); !left) return left.error();
-    if (auto trouble = claims_too_much(repeated->ms, wall)) return trouble;
+    KW_CHECK_OK(program.verify_left(draw));
+    if (auto trouble = claims_too_much(repeated.ms, wall)) return tl::unexpected(*trouble);
     const double span = wall - waited;
     shortest = attempt == 0 ? span : std::min(shortest, span);
     // Messages and scheduling cost us up to a millisecond or two that are not the candidate's.
-    if (claimed_ms >= kTolerances.audit_share * (shortest - 2.0) / calls) return std::nullopt;
+    if (claimed_ms + launch_allowance_ms >= kTolerances.audit_share * (shortest - 2.0) / calls)
+      return {};
   }
-  return Trouble{VerdictKind::kCheated,
-                 fmt::format("claims {:.4f} ms a call, but {} calls took {:.2f} ms by our clock",
-                             claimed_ms, calls, shortest)};
+  return tl::unexpected(
+      Trouble{VerdictKind::kCheated,
+              fmt::format("claims {:.4f} ms a call, but {} calls took {:.2f} ms by our clock",
+                          claimed_ms, calls, shortest),
+              {}});
 }
 
 std::optional<Trouble> too_fast(double ms, const TimingOptions& options) {
@@ -98,23 +100,18 @@ std::optional<Trouble> too_fast(double ms, const TimingOptions& options) {
   return Trouble{VerdictKind::kCheated,
                  fmt::format("{:.4f} ms is faster than this machine can be ({:.4f} ms): a cheat, "
                              "or a fault of the referee",
-                             ms, light_ms)};
+                             ms, light_ms),
+                 {}};
 }
 
 }  // namespace
-
-uint64_t default_flush_bytes() {
-  const long last = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  const uint64_t bytes = last > 0 ? static_cast<uint64_t>(last) * 2 : 64ull << 20;
-  return std::clamp<uint64_t>(bytes, 8ull << 20, 256ull << 20);
-}
 
 Timing summarize(const PairedComparison& comparison, const std::string& reference) {
   Timing timing;
   timing.ms = median(comparison.candidate());
   timing.latency_ms = timing.ms;
   timing.spread = relative_spread(comparison.candidate());
-  timing.reference_ms = median(comparison.reference());
+  timing.reference_ms = timing.reference_latency_ms = median(comparison.reference());
   timing.reference = reference;
   timing.speedup = comparison.interval().median;
   timing.speedup_low = comparison.interval().low;
@@ -137,6 +134,12 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   start += 2;
   const double round_s = seconds_since(began) / 2;
   Timing timing;
+  std::vector<double> latency_ms, reference_latency_ms;
+  auto keep_latency = [&](const Batch& batch) {
+    latency_ms.push_back(batch.latency_ms[0]);
+    if (incumbent) reference_latency_ms.push_back(batch.latency_ms[1]);
+  };
+  keep_latency(*warm);
   if (incumbent) {
     PairedComparison comparison(plan_looks(round_s, options.bound_s));
     const StopRule stop = any_of({stop_when_decided(kTolerances.noticeable),
@@ -159,6 +162,7 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
       const int rounds = 1 + static_cast<int>(generator() % static_cast<uint64_t>(most));
       auto batch = run_batch(session, contenders, draws, rounds, start);
       if (!batch) return tl::unexpected(batch.error());
+      keep_latency(*batch);
       start += rounds;
       for (size_t i = 0; i < static_cast<size_t>(rounds); ++i)
         comparison.add(batch->ms[1][i], batch->ms[0][i]);
@@ -178,17 +182,19 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
       const int rounds = 1 + static_cast<int>(generator() % 3);
       auto batch = run_batch(session, contenders, draws, rounds, start);
       if (!batch) return tl::unexpected(batch.error());
+      keep_latency(*batch);
       start += rounds;
       samples.insert(samples.end(), batch->ms[0].begin(), batch->ms[0].end());
     }
-    timing.ms = timing.latency_ms = median(samples);
+    timing.ms = median(samples);
     timing.spread = relative_spread(samples);
     timing.rounds = static_cast<int>(samples.size());
   }
+  timing.latency_ms = median(latency_ms);
+  if (incumbent) timing.reference_latency_ms = median(reference_latency_ms);
   if (auto trouble = too_fast(timing.ms, options)) return tl::unexpected(*trouble);
-  if (auto trouble =
-          audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()], timing.ms))
-    return tl::unexpected(*trouble);
+  KW_CHECK_OK(audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()],
+                    timing.ms, options.launch_allowance_ms));
   return timing;
 }
 
@@ -201,12 +207,15 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
   // Contender 0 is the candidate, the rest are the baselines.
   Reply<std::vector<Timing>> troubled = tl::unexpected(Trouble{});
   bool in_trouble = false;
+  std::vector<std::vector<double>> latency_ms(names.size() + 1);
   auto sample = [&](size_t who, int calls) -> Result<double> {
     if (who > 0) {
-      KW_TRY(std::vector<double> times,
+      KW_TRY(torch::Samples times,
              source.time_baseline(names[who - 1], calls, options.flush_bytes));
-      if (times.empty()) return fail(ErrorKind::kInternal, "a baseline gave no times");
-      return median(std::move(times));
+      if (times.ms.empty()) return fail(ErrorKind::kInternal, "a baseline gave no times");
+      latency_ms[who].insert(latency_ms[who].end(), times.latency_ms.begin(),
+                             times.latency_ms.end());
+      return median(std::move(times.ms));
     }
     auto batch = run_batch(session, {&candidate}, draws, calls, start);
     start += calls;
@@ -215,6 +224,7 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
       in_trouble = true;
       return 0.0;
     }
+    latency_ms[0].push_back(batch->latency_ms[0]);
     return median(batch->ms[0]);
   };
 
@@ -265,12 +275,20 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
   }
   std::vector<Timing> timings;
   timings.reserve(names.size());
-  for (size_t i = 0; i < names.size(); ++i) timings.push_back(summarize(comparisons[i], names[i]));
+  for (size_t i = 0; i < names.size(); ++i) {
+    Timing timing = summarize(comparisons[i], names[i]);
+    timing.latency_ms = median(latency_ms[0]);
+    // Baselines on a CPU have one figure for both.
+    if (!latency_ms[i + 1].empty()) timing.reference_latency_ms = median(latency_ms[i + 1]);
+    timings.push_back(timing);
+  }
   if (!timings.empty()) {
     if (auto trouble = too_fast(timings[0].ms, options))
       return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
-    if (auto trouble = audit(session, candidate, *draws[0], timings[0].ms))
-      return Reply<std::vector<Timing>>(tl::unexpected(*trouble));
+    if (auto honest =
+            audit(session, candidate, *draws[0], timings[0].ms, options.launch_allowance_ms);
+        !honest)
+      return Reply<std::vector<Timing>>(tl::unexpected(honest.error()));
   }
   return Reply<std::vector<Timing>>(std::move(timings));
 }

@@ -13,10 +13,8 @@ struct TimingOptions {
   double bound_s = 0.4;         // soft bound of one comparison
   double speed_of_light_s = 0;  // 0: unknown
   uint64_t flush_bytes = 0;
+  double launch_allowance_ms = 0;  // Space::launch_allowance_ms of the candidate's plan
 };
-
-// Twice the last-level cache, within 8 to 256 MiB.
-uint64_t default_flush_bytes();
 
 // Median, spread and paired ratio of a comparison.
 Timing summarize(const PairedComparison& comparison, const std::string& reference);

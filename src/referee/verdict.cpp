@@ -50,6 +50,7 @@ json timing_json(const Timing& timing) {
           {"speedup_low", number(timing.speedup_low)},
           {"speedup_high", number(timing.speedup_high)},
           {"latency_ms", number(timing.latency_ms)},
+          {"reference_latency_ms", number(timing.reference_latency_ms)},
           {"rounds", timing.rounds}};
 }
 
@@ -63,6 +64,8 @@ Timing timing_from(const json& object) {
   timing.speedup_low = number_from(object, "speedup_low", 1);
   timing.speedup_high = number_from(object, "speedup_high", 1);
   timing.latency_ms = number_from(object, "latency_ms");
+  timing.reference_latency_ms =
+      number_from(object, "reference_latency_ms", timing.reference_ms);
   timing.rounds = object.value("rounds", 0);
   return timing;
 }
@@ -93,6 +96,12 @@ nlohmann::json verdict_json(const Verdict& verdict) {
   if (verdict.timing) out["timing"] = timing_json(*verdict.timing);
   if (!verdict.kernels.empty())
     out["kernels"] = json::parse(target::resources_json(verdict.kernels));
+  if (verdict.conditions) {
+    out["conditions"] = {{"core_mhz", verdict.conditions->core_mhz},
+                         {"memory_mhz", verdict.conditions->memory_mhz},
+                         {"throttled", verdict.conditions->throttled},
+                         {"busy", verdict.conditions->busy}};
+  }
   if (!verdict.baselines.empty()) {
     out["baselines"] = json::array();
     for (const Timing& timing : verdict.baselines) out["baselines"].push_back(timing_json(timing));
@@ -126,6 +135,9 @@ Result<Verdict> parse_verdict(const nlohmann::json& value) {
       verdict.timing = timing_from(*timing);
     if (auto kernels = value.find("kernels"); kernels != value.end())
       verdict.kernels = target::parse_resources(kernels->dump());
+    if (auto seen = value.find("conditions"); seen != value.end())
+      verdict.conditions = Conditions{seen->value("core_mhz", 0), seen->value("memory_mhz", 0),
+                                      seen->value("throttled", ""), seen->value("busy", "")};
     if (auto all = value.find("baselines"); all != value.end()) {
       for (const json& timing : *all) verdict.baselines.push_back(timing_from(timing));
     }

@@ -43,8 +43,16 @@ struct Timing {
   double reference_ms = 0;  // incumbent or baseline, median
   std::string reference;    // "eager", "compile", or the incumbent's id
   double speedup = 1, speedup_low = 1, speedup_high = 1;  // median of paired ratios, 95 % bounds
-  double latency_ms = 0;                                  // launch included (equal to ms on a CPU)
+  double latency_ms = 0;                                  // launch included
+  double reference_latency_ms = 0;                        // likewise
   int rounds = 0;
+};
+
+// Clocks of a device during a timing, and what held it back.
+struct Conditions {
+  int core_mhz = 0, memory_mhz = 0;  // 0: not known
+  std::string throttled;             // "power cap, thermal"; empty: not at all, or not known
+  std::string busy;                  // who else used the device; empty: nobody known
 };
 
 struct Verdict {
@@ -56,6 +64,7 @@ struct Verdict {
   std::optional<ErrorFigures> eager_error;
   std::optional<Timing> timing;   // against the reference of the tier
   std::vector<Timing> baselines;  // promotion: every baseline
+  std::optional<Conditions> conditions;  // of a GPU, during the timing
   double prepare_ms = 0;
   double build_s = 0;
   std::vector<target::KernelResources> kernels;  // what the compiler made of each; GPU

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
-
 namespace kernelwright::referee {
 namespace {
 
@@ -39,7 +37,7 @@ Reply<void> Session::forget(const Arena& arena) {
   return client_.unmap(id);
 }
 
-Result<JudgedProgram> JudgedProgram::create(Session& session, int program,
+Result<JudgedProgram> JudgedProgram::create(Session& session, Space& space, int program,
                                             const program::Interface& interface, uint64_t seed) {
   std::vector<uint64_t> sizes;
   sizes.reserve(interface.outputs.size() + interface.states.size());
@@ -47,13 +45,14 @@ Result<JudgedProgram> JudgedProgram::create(Session& session, int program,
     sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
   for (const auto& slot : interface.states)
     sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
-  KW_TRY(Arena outputs, Arena::create("kw-outputs", sizes, Flush::kEnd, seed));
+  KW_TRY(std::shared_ptr<Arena> outputs,
+         space.allocate("kw-outputs", sizes, Flush::kEnd, seed));
   std::vector<std::string> labels;
   labels.reserve(sizes.size());
   for (size_t i = 0; i < interface.outputs.size(); ++i)
     labels.push_back(fmt::format("output {}", i));
   for (const auto& slot : interface.states) labels.push_back("state '" + slot.name + "'");
-  outputs.set_labels(std::move(labels));
+  outputs->set_labels(std::move(labels));
   return JudgedProgram(session, program, interface, std::move(outputs));
 }
 
@@ -99,97 +98,107 @@ void JudgedProgram::forget(const BankDraw& draw) {
   forgotten_ += static_cast<int>(hashes_.erase(&draw));
 }
 
-void JudgedProgram::poison_outputs(int byte) {
-  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region)
-    outputs_->fill(region, byte);
+Reply<void> JudgedProgram::poison_outputs(int byte) {
+  for (int region = 0; region < outputs_->count(); ++region)
+    KW_CHECK_OK(as_reply(outputs_->fill(region, byte)));
+  return {};
 }
 
-std::optional<Trouble> JudgedProgram::check_bands() const {
-  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
-    if (auto damage = outputs_->damage(region)) {
-      return Trouble{VerdictKind::kWrong,
-                     fmt::format("wrote out of bounds: {}, {}",
-                                 outputs_->labels()[static_cast<size_t>(region)], *damage)};
-    }
+Reply<void> JudgedProgram::check_bands() const {
+  for (int region = 0; region < outputs_->count(); ++region) {
+    KW_TRY(const std::optional<std::string> damage, as_reply(outputs_->damage(region)));
+    if (!damage) continue;
+    return tl::unexpected(
+        Trouble{VerdictKind::kWrong,
+                fmt::format("wrote out of bounds: {}, {}",
+                            outputs_->labels()[static_cast<size_t>(region)], *damage),
+                {}});
   }
-  return std::nullopt;
+  return {};
 }
 
-std::optional<Trouble> JudgedProgram::check_answers(const BankDraw& draw) {
+Reply<void> JudgedProgram::check_answers(const BankDraw& draw) {
   for (const BankDraw::Expected& expected : draw.answers) {
     const int region = region_of(expected);
-    if (region < 0 ||
-        outputs_->tensor_bytes(region) != static_cast<uint64_t>(expected.answer.type.bytes())) {
-      return Trouble{VerdictKind::kWrong,
-                     expected.label() + " has another size than the reference gives"};
+    if (region < 0 || outputs_->tensor_bytes(region) !=
+                          static_cast<uint64_t>(expected.elements->rules().type.bytes())) {
+      return tl::unexpected(
+          Trouble{VerdictKind::kWrong,
+                  expected.label() + " has another size than the reference gives",
+                  {}});
     }
-    const Comparison comparison =
-        compare(outputs_->tensor(region), expected.answer, expected.eager);
+    KW_TRY(const Comparison comparison,
+           as_reply(judge_answer(outputs_->tensor(region), *expected.elements, expected.eager)));
     keep_worst(candidate_error_, comparison.candidate);
     keep_worst(eager_error_, comparison.eager);
     if (!comparison.accepted) {
-      return Trouble{VerdictKind::kWrong,
-                     fmt::format("{} on the {} draw: {}", expected.label(),
-                                 torch::draw_kind_name(draw.kind), comparison.reason)};
+      return tl::unexpected(
+          Trouble{VerdictKind::kWrong,
+                  fmt::format("{} on the {} draw: {}", expected.label(),
+                              torch::draw_kind_name(draw.kind), comparison.reason),
+                  {}});
     }
   }
-  return std::nullopt;
+  return {};
 }
 
-uint64_t JudgedProgram::hash() const {
+Reply<uint64_t> JudgedProgram::hash() const {
   uint64_t all = 0;
-  for (int region = 0; region < static_cast<int>(outputs_->layout().regions.size()); ++region) {
-    all = all * 0x9e3779b97f4a7c15ull +
-          base::fast_hash({outputs_->tensor(region), outputs_->tensor_bytes(region)});
+  for (int region = 0; region < outputs_->count(); ++region) {
+    KW_TRY(const uint64_t one, as_reply(outputs_->hash(region)));
+    all = all * 0x9e3779b97f4a7c15ull + one;
   }
   return all;
 }
 
 Reply<JudgedProgram::Call> JudgedProgram::verify(const BankDraw& draw, int poison) {
-  auto bound = binding(draw);
-  if (!bound) return tl::unexpected(bound.error());
+  KW_TRY(const int bound, binding(draw));
   // Unlike the scratch, so that one cannot be taken for the other.
-  poison_outputs((poison < 0 ? 0xff : poison) ^ 0x3c);
-  auto ran = session_->client().run({*bound, poison});
-  if (!ran) return tl::unexpected(ran.error());
-  if (ran->prepared) prepare_ms_ = std::max(prepare_ms_, ran->prepare_ms);
-  if (auto trouble = check_bands()) return tl::unexpected(*trouble);
-  if (!ran->sync_is_zero)
+  KW_CHECK_OK(poison_outputs((poison < 0 ? 0xff : poison) ^ 0x3c));
+  KW_TRY(const bench::Ran ran, session_->client().run({bound, poison}));
+  if (ran.prepared) prepare_ms_ = std::max(prepare_ms_, ran.prepare_ms);
+  KW_CHECK_OK(check_bands());
+  if (!ran.sync_is_zero)
     return tl::unexpected(
-        Trouble{VerdictKind::kWrong, "a sync buffer is not zero again after the call"});
-  Call call{ran->ms, hash()};
+        Trouble{VerdictKind::kWrong, "a sync buffer is not zero again after the call", {}});
+  Call call;
+  call.ms = ran.ms;
+  KW_TRY(call.hash, hash());
   auto before = hashes_.find(&draw);
   if (before != hashes_.end() && before->second == call.hash) return call;
-  if (auto trouble = check_answers(draw)) {
+  if (auto right = check_answers(draw); !right) {
+    Trouble& trouble = right.error();
     if (before != hashes_.end())
-      trouble->reason =
+      trouble.reason =
           "right at first, then wrong on the same draw (a race, or state kept between calls): " +
-          trouble->reason;
-    return tl::unexpected(*trouble);
+          trouble.reason;
+    return tl::unexpected(trouble);
   }
   if (before != hashes_.end()) {
     return tl::unexpected(Trouble{
         VerdictKind::kWrong,
         fmt::format("two calls on the same {} draw differ (a race, or state kept between calls)",
-                    torch::draw_kind_name(draw.kind))});
+                    torch::draw_kind_name(draw.kind)),
+        {}});
   }
   hashes_[&draw] = call.hash;
   return call;
 }
 
 Reply<void> JudgedProgram::verify_left(const BankDraw& draw) {
-  if (auto trouble = check_bands()) return tl::unexpected(*trouble);
+  KW_CHECK_OK(check_bands());
   auto before = hashes_.find(&draw);
-  const uint64_t now = hash();
+  KW_TRY(const uint64_t now, hash());
   if (before != hashes_.end() && before->second == now) return {};
-  if (auto trouble = check_answers(draw)) {
-    trouble->reason = "a timed call was wrong: " + trouble->reason;
-    return tl::unexpected(*trouble);
+  if (auto right = check_answers(draw); !right) {
+    right.error().reason = "a timed call was wrong: " + right.error().reason;
+    return right;
   }
   if (before != hashes_.end())
     return tl::unexpected(Trouble{VerdictKind::kWrong,
                                   "a timed call differs from a judged call on the same draw (a "
-                                  "race, or state kept between calls)"});
+                                  "race, or state kept between calls)",
+                                  {}});
   hashes_[&draw] = now;
   return {};
 }

@@ -29,7 +29,7 @@ class Session {
 // coordinator's side of the shared memory.
 class JudgedProgram {
  public:
-  static Result<JudgedProgram> create(Session& session, int program,
+  static Result<JudgedProgram> create(Session& session, Space& space, int program,
                                       const program::Interface& interface, uint64_t seed);
 
   struct Call {
@@ -43,7 +43,7 @@ class JudgedProgram {
   // What a timed call left in the outputs must be what a verified call on that draw gave.
   Reply<void> verify_left(const BankDraw& draw);
   // Overwrites outputs, so that nothing old can pass for new.
-  void poison_outputs(int byte);
+  Reply<void> poison_outputs(int byte);
   // Binding of this program to a draw, made on first use.
   Reply<int> binding(const BankDraw& draw);
   void forget(const BankDraw& draw);
@@ -55,20 +55,21 @@ class JudgedProgram {
   int draws() const { return static_cast<int>(hashes_.size()) + forgotten_; }
 
  private:
-  JudgedProgram(Session& session, int program, program::Interface interface, Arena outputs)
+  JudgedProgram(Session& session, int program, program::Interface interface,
+                std::shared_ptr<Arena> outputs)
       : session_(&session),
         program_(program),
         interface_(std::move(interface)),
-        outputs_(std::make_unique<Arena>(std::move(outputs))) {}
-  std::optional<Trouble> check_bands() const;
-  std::optional<Trouble> check_answers(const BankDraw& draw);
+        outputs_(std::move(outputs)) {}
+  Reply<void> check_bands() const;
+  Reply<void> check_answers(const BankDraw& draw);
   int region_of(const BankDraw::Expected& expected) const;
-  uint64_t hash() const;
+  Reply<uint64_t> hash() const;
 
   Session* session_;
   int program_;
   program::Interface interface_;
-  std::unique_ptr<Arena> outputs_;  // outputs by index, then states
+  std::shared_ptr<Arena> outputs_;  // outputs by index, then states
   std::map<const BankDraw*, int> bindings_;
   std::map<const BankDraw*, uint64_t> hashes_;
   std::optional<ErrorFigures> candidate_error_, eager_error_;

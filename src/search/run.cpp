@@ -390,7 +390,7 @@ class Run {
     if (regions_.size() == 1 && regions_[0].result.region.whole) return regions_[0].result.eager_ms;
     if (!whole_eager_ms_) {
       auto times = session_.torch->time_baseline("whole", "eager", 7, flush_bytes(session_.model));
-      whole_eager_ms_ = times && !times->empty() ? (*times)[times->size() / 2] : 0;
+      whole_eager_ms_ = times && !times->ms.empty() ? times->ms[times->ms.size() / 2] : 0;
     }
     return *whole_eager_ms_;
   }

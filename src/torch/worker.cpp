@@ -32,6 +32,7 @@ bool may_pass(std::string_view name) {
       "PATH",         "HOME",        "LANG",  "LANGUAGE",   "TZ",         "TMPDIR",
       "USER",         "LOGNAME",     "SHELL", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH",
       "LD_PRELOAD",   "VIRTUAL_ENV", "CC",    "CXX",        "CUDA_HOME",  "CUDA_VISIBLE_DEVICES",
+      "CUDA_DEVICE_ORDER",
       "ASAN_OPTIONS", "NO_COLOR"};
   constexpr std::array kPrefixes = {"LC_",   "XDG_",      "OMP_",  "MKL_",  "KMP_",
                                     "GOMP_", "OPENBLAS_", "DNNL_", "TORCH", "KERNELWRIGHT_"};
@@ -154,6 +155,39 @@ Json tensor_json(const Draw::Tensor& tensor) {
   return {{"dtype", graph::dtype_name(tensor.type.dtype)},
           {"shape", tensor.type.shape},
           {"offset", tensor.offset}};
+}
+
+Json place_json(const DevicePlace& place) {
+  return {place.memory, place.segment, place.offset};
+}
+
+Json places_json(const DevicePlaces& places, bool drop_in) {
+  const auto named = [](const std::vector<std::pair<std::string, DevicePlace>>& list) {
+    Json out = Json::object();
+    for (const auto& [name, place] : list) out[name] = place_json(place);
+    return out;
+  };
+  Json inputs = Json::array(), answers = Json::array();
+  for (const DevicePlace& place : places.inputs) inputs.push_back(place_json(place));
+  for (const DevicePlaces::Answer& answer : places.answers) {
+    Json item;
+    if (answer.name.empty())
+      item["index"] = answer.index;
+    else
+      item["name"] = answer.name;
+    if (drop_in) {
+      item["out"] = place_json(answer.out);
+    } else {
+      item["eager"] = place_json(answer.eager);
+      item["delta"] = place_json(answer.delta);
+      item["scale"] = place_json(answer.scale);
+    }
+    answers.push_back(std::move(item));
+  }
+  return {{"inputs", std::move(inputs)},
+          {"weights", places.write_weights ? named(places.weights) : Json()},
+          {"states", named(places.states)},
+          {"answers", std::move(answers)}};
 }
 
 using Named = std::vector<std::pair<std::string, Draw::Tensor>>;
@@ -378,6 +412,68 @@ Result<std::optional<Draw>> Worker::draw(const std::string& region, DrawKind kin
   });
 }
 
+Status Worker::map_memory(const DeviceMemory& memory, const std::vector<int>& fds) {
+  Json request = {{"id", memory.id}, {"device", memory.device}, {"segments", memory.segments}};
+  KW_TRY([[maybe_unused]] auto reply,
+         Caller::call(*this, "map", std::move(request), kShortS, fds));
+  return {};
+}
+
+Status Worker::unmap_memory(const std::vector<int>& ids) {
+  KW_TRY([[maybe_unused]] auto reply, Caller::call(*this, "unmap", {{"ids", ids}}, kShortS));
+  return {};
+}
+
+Status Worker::release_memory() {
+  KW_TRY([[maybe_unused]] auto reply, Caller::call(*this, "release", Json::object(), kShortS));
+  return {};
+}
+
+Result<std::optional<DeviceDraw>> Worker::draw_on(const std::string& region, DrawKind kind,
+                                                  uint64_t seed, const DevicePlaces& places) {
+  Json request = {{"region", region},
+                  {"kind", draw_kind_name(kind)},
+                  {"seed", seed},
+                  {"places", places_json(places, false)}};
+  KW_TRY(auto reply, Caller::call(*this, "draw", std::move(request), kDrawS));
+  if (reply.body.contains("skipped")) return std::optional<DeviceDraw>();
+  return guarded("draw", [&]() -> Result<std::optional<DeviceDraw>> {
+    const Json& json = reply.body.at("draw");
+    DeviceDraw draw;
+    draw.exact = json.at("exact").get<bool>();
+    draw.ill_conditioned = json.at("ill_conditioned").get<bool>();
+    draw.median_relative_noise = json.at("median_relative_noise").get<double>();
+    draw.scalars = json.at("scalars").get<std::vector<double>>();
+    const Json& answers = json.at("answers");
+    if (answers.size() != places.answers.size())
+      return malformed("draw", "wrong count of answers");
+    for (size_t i = 0; i < answers.size(); ++i) {
+      Draw::Answer answer;
+      answer.name = answers.at(i).value("name", "");
+      answer.index = answers.at(i).value("index", -1);
+      if (answer.name != places.answers[i].name ||
+          (answer.name.empty() && answer.index != places.answers[i].index))
+        return malformed("draw", "answers in another order than asked for");
+      answer.exact_bits = answers.at(i).at("exact_bits").get<bool>();
+      answer.index_output = answers.at(i).at("index_output").get<bool>();
+      draw.answers.push_back(std::move(answer));
+    }
+    return std::optional<DeviceDraw>(std::move(draw));
+  });
+}
+
+Status Worker::run_artifact_on(DrawKind kind, uint64_t seed, const std::vector<double>& scalars,
+                               const DevicePlaces& places) {
+  Json request = {{"draw",
+                   {{"kind", draw_kind_name(kind)},
+                    {"seed", seed},
+                    {"scalars", scalars},
+                    {"places", places_json(places, true)}}}};
+  KW_TRY([[maybe_unused]] auto reply,
+         Caller::call(*this, "artifact_run", std::move(request), kDrawS));
+  return {};
+}
+
 Result<Worker::BaselineReady> Worker::prepare_baseline(const std::string& region,
                                                        const std::string& name) {
   KW_TRY(auto reply,
@@ -389,17 +485,18 @@ Result<Worker::BaselineReady> Worker::prepare_baseline(const std::string& region
   });
 }
 
-Result<std::vector<double>> Worker::time_baseline(const std::string& region,
-                                                  const std::string& name, int calls,
-                                                  size_t flush_bytes) {
+Result<Samples> Worker::time_baseline(const std::string& region, const std::string& name,
+                                      int calls, size_t flush_bytes) {
   Json request = {
       {"region", region}, {"name", name}, {"calls", calls}, {"flush_bytes", flush_bytes}};
   KW_TRY(auto reply, Caller::call(*this, "time", std::move(request), kTimeS));
-  return guarded("time", [&]() -> Result<std::vector<double>> {
-    auto ms = reply.body.at("ms").get<std::vector<double>>();
-    if (ms.size() != static_cast<size_t>(std::max(0, calls)))
+  return guarded("time", [&]() -> Result<Samples> {
+    Samples samples;
+    samples.ms = reply.body.at("ms").get<std::vector<double>>();
+    samples.latency_ms = reply.body.value("latency_ms", std::vector<double>());
+    if (samples.ms.size() != static_cast<size_t>(std::max(0, calls)))
       return malformed("time", "wrong count of samples");
-    return ms;
+    return samples;
   });
 }
 
@@ -460,7 +557,9 @@ Result<Worker::ArtifactTimes> Worker::time_artifact(double seconds, size_t flush
   KW_TRY(auto reply,
          Caller::call(*this, "artifact_time", std::move(request), kArtifactS + 3 * seconds));
   return guarded("artifact_time", [&]() -> Result<ArtifactTimes> {
-    return ArtifactTimes{reply.body.at("ms").get<std::map<std::string, std::vector<double>>>()};
+    using Times = std::map<std::string, std::vector<double>>;
+    return ArtifactTimes{reply.body.at("ms").get<Times>(),
+                         reply.body.value("latency_ms", Times())};
   });
 }
 

@@ -68,6 +68,43 @@ struct Draw {
   base::SharedMemory expected;
 };
 
+// Memory of a GPU that the coordinator owns: allocations of their own, exported as descriptors.
+struct DeviceMemory {
+  int id = 0;
+  int device = 0;
+  std::vector<uint64_t> segments;  // bytes
+};
+struct DevicePlace {
+  int memory = 0, segment = 0;
+  uint64_t offset = 0;
+};
+// Where the parts of a draw, or of the drop-in's answers, lie in such memory.
+struct DevicePlaces {
+  struct Answer {
+    std::string name;  // state name; empty for an output
+    int index = -1;
+    DevicePlace eager, delta, scale;  // draws: docs/torch-worker.md
+    DevicePlace out;                  // the drop-in's answers
+  };
+  std::vector<DevicePlace> inputs;
+  bool write_weights = true;  // false: they lie there already, from an earlier draw
+  std::vector<std::pair<std::string, DevicePlace>> weights, states;
+  std::vector<Answer> answers;
+};
+// What a draw in device memory says beside its content; answers in the order of the places.
+struct DeviceDraw {
+  bool exact = false, ill_conditioned = false;
+  double median_relative_noise = 0;
+  std::vector<double> scalars;
+  std::vector<Draw::Answer> answers;  // name, index, exact_bits and index_output alone
+};
+
+// Milliseconds per call. On a GPU `ms` is device time, and `latency_ms` a few calls with the launch;
+// on a CPU it is empty.
+struct Samples {
+  std::vector<double> ms, latency_ms;
+};
+
 // The drop-in's outputs and mutated states, in the order of the draw's answers.
 struct ArtifactOutputs {
   base::SharedMemory memory;
@@ -104,9 +141,20 @@ class Worker {
     double seconds = 0;  // compile time
   };
   Result<BaselineReady> prepare_baseline(const std::string& region, const std::string& name);
-  // Milliseconds of `calls` calls over fresh content, each after a cold flush of `flush_bytes`.
-  Result<std::vector<double>> time_baseline(const std::string& region, const std::string& name,
-                                            int calls, size_t flush_bytes);
+  // `calls` calls over fresh content, each after a cold flush of `flush_bytes`.
+  Result<Samples> time_baseline(const std::string& region, const std::string& name, int calls,
+                                size_t flush_bytes);
+
+  // Draws on a GPU. Memory is mapped under its id until it is unmapped; at most 48 segments.
+  Status map_memory(const DeviceMemory& memory, const std::vector<int>& fds);
+  Status unmap_memory(const std::vector<int>& ids);
+  // Gives memory that PyTorch only keeps back to the device.
+  Status release_memory();
+  Result<std::optional<DeviceDraw>> draw_on(const std::string& region, DrawKind kind, uint64_t seed,
+                                            const DevicePlaces& places);
+  // The drop-in's answers on a draw in device memory, written to the answers' `out`.
+  Status run_artifact_on(DrawKind kind, uint64_t seed, const std::vector<double>& scalars,
+                         const DevicePlaces& places);
 
   // The final check, in a worker of its own: original and drop-in of one artifact side by side.
   struct ArtifactOpened {
@@ -121,6 +169,7 @@ class Worker {
   // "dropin".
   struct ArtifactTimes {
     std::map<std::string, std::vector<double>> ms;
+    std::map<std::string, std::vector<double>> latency_ms;  // on a GPU
   };
   Result<ArtifactTimes> time_artifact(double seconds, size_t flush_bytes, bool fresh_memory,
                                       bool with_compile);

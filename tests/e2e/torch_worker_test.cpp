@@ -135,8 +135,8 @@ TEST_F(TorchWorker, ReluGoesAllTheWay) {
   EXPECT_TRUE(ready->available);
   auto ms = worker_->time_baseline("r0", "eager", 5, 1 << 16);
   ASSERT_TRUE(ms) << ms.error().text();
-  EXPECT_EQ(ms->size(), 5u);
-  for (double sample : *ms) EXPECT_GT(sample, 0.0);
+  EXPECT_EQ(ms->ms.size(), 5u);
+  for (double sample : ms->ms) EXPECT_GT(sample, 0.0);
   auto unknown = worker_->prepare_baseline("r0", "no-such");
   ASSERT_TRUE(unknown) << unknown.error().text();
   EXPECT_FALSE(unknown->available);

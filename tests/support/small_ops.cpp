@@ -421,8 +421,8 @@ class SmallOpSource final : public referee::DrawSource {
     if (!ready.available) ready.note = "no compiler in this test";
     return ready;
   }
-  Result<std::vector<double>> time_baseline(const std::string&, int calls, size_t) override {
-    return std::vector<double>(static_cast<size_t>(calls), baseline_ms_);
+  Result<torch::Samples> time_baseline(const std::string&, int calls, size_t) override {
+    return torch::Samples{std::vector<double>(static_cast<size_t>(calls), baseline_ms_), {}};
   }
 
  private:

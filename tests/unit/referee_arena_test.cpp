@@ -9,6 +9,10 @@
 namespace kernelwright::referee {
 namespace {
 
+std::optional<std::string> damage(const Arena& arena, int region) {
+  return arena.damage(region).value();
+}
+
 TEST(RefereeArena, TensorsTouchTheirGuardPages) {
   const ArenaLayout end = lay_out_arena({1, 64, 4096, 5000, 0}, Flush::kEnd);
   for (const ArenaRegion& region : end.regions) {
@@ -24,26 +28,28 @@ TEST(RefereeArena, TensorsTouchTheirGuardPages) {
 
 TEST(RefereeArena, FindsStrayWrites) {
   for (Flush flush : {Flush::kEnd, Flush::kStart}) {
-    auto arena = Arena::create("kw-test", {100, 7, 4096}, flush, 5);
-    ASSERT_TRUE(arena);
+    auto created = HostArena::create("kw-test", {100, 7, 4096}, flush, 5);
+    ASSERT_TRUE(created);
+  auto& arena = *created;
     for (int region = 0; region < 3; ++region) {
-      arena->fill(region, 0xff);
-      EXPECT_FALSE(arena->damage(region)) << *arena->damage(region);
+      ASSERT_TRUE(arena->fill(region, 0xff));
+      EXPECT_FALSE(damage(*arena, region)) << *damage(*arena, region);
     }
     auto view = ArenaView::map(arena->fd(), arena->layout(), true);
     ASSERT_TRUE(view);
     view->tensor(0)[flush == Flush::kEnd ? -3 : 102] ^= std::byte{1};
-    EXPECT_EQ(arena->damage(0),
+    EXPECT_EQ(damage(*arena, 0),
               flush == Flush::kEnd ? "3 byte(s) before its start" : "3 byte(s) past its end");
-    EXPECT_FALSE(arena->damage(1));
+    EXPECT_FALSE(damage(*arena, 1));
     view->tensor(1)[7] ^= std::byte{0x80};
-    EXPECT_EQ(arena->damage(1), "1 byte(s) past its end");
+    EXPECT_EQ(damage(*arena, 1), "1 byte(s) past its end");
   }
 }
 
 TEST(RefereeArena, FrozenMemoryCannotBeMappedForWriting) {
-  auto arena = Arena::create("kw-test", {100}, Flush::kEnd, 5);
-  ASSERT_TRUE(arena);
+  auto created = HostArena::create("kw-test", {100}, Flush::kEnd, 5);
+  ASSERT_TRUE(created);
+  auto& arena = *created;
   ASSERT_TRUE(arena->freeze());
   EXPECT_FALSE(ArenaView::map(arena->fd(), arena->layout(), true));
   auto view = ArenaView::map(arena->fd(), arena->layout(), false);
@@ -56,8 +62,9 @@ TEST(RefereeArena, FrozenMemoryCannotBeMappedForWriting) {
 }
 
 TEST(RefereeArenaDeathTest, GuardPagesAreOutOfReach) {
-  auto arena = Arena::create("kw-test", {64, 64}, Flush::kEnd, 5);
-  ASSERT_TRUE(arena);
+  auto created = HostArena::create("kw-test", {64, 64}, Flush::kEnd, 5);
+  ASSERT_TRUE(created);
+  auto& arena = *created;
   auto view = ArenaView::map(arena->fd(), arena->layout(), true);
   ASSERT_TRUE(view);
   EXPECT_DEATH(view->tensor(0)[64] = std::byte{1}, "");

@@ -34,7 +34,7 @@ TEST(RefereeProtocol, MessagesSurviveTheWire) {
   round_trip(Time{{{1, 2}, {3}}, 5, 7});
   round_trip(Repeat{1, 100});
   round_trip(Ran{1.5, 2, true, false});
-  round_trip(Timed{{{1, 2}, {3, 4}}, {1, 3}});
+  round_trip(Timed{{{1, 2}, {3, 4}}, {5, 6}, {1, 3}});
 }
 
 // The judged process may say anything.
