@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo      sets up what is missing, then optimizes a real workload on the CPU and shows the result
 # make test      sets up what is missing, then builds and passes every test
+# make test-cuda  what needs an NVIDIA GPU: attacks, honest programs, a program against itself (docs/referee.md)
 # make portable  a release in dist/ that needs nothing but libc (docs/portable.md)
 JOBS ?= $(shell nproc)
 STAGE := scripts/stage
@@ -12,7 +13,7 @@ TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_
             KERNELWRIGHT_PYTHON=$(PYTHON) KERNELWRIGHT_CONFIG=
 CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
-.PHONY: demo test test-full lint format build release portable asan tsan setup clean
+.PHONY: demo test test-cuda test-full lint format build release portable asan tsan setup clean
 
 demo: release
 	build/release/bin/kernelwright optimize $(DEMO) --target cpu --budget 60s
@@ -27,7 +28,7 @@ release: setup
 	@$(STAGE) "build (release)" scripts/build release
 
 portable: setup
-	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime
+	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime kw_judge
 	@$(STAGE) "release" scripts/portable
 
 asan: setup
@@ -42,6 +43,9 @@ test: build asan
 	@$(STAGE) "unit, cases under ASan+UBSan" $(CTEST) build/asan -j$(JOBS) -L '^(unit|cases)$$'
 	@$(STAGE) "adversarial, honest, e2e" $(CTEST) build/dev -L '^(adversarial|honest|e2e)$$'
 	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs -m 'not full' tests/python
+
+test-cuda: portable
+	@$(STAGE) "GPU" env $(TEST_ENV) scripts/test-cuda
 
 # Adds what takes long: thread sanitizer, the portable release, and the tests marked `full`.
 test-full: test tsan portable

@@ -154,6 +154,21 @@ function(kw_executable)
   endif()
 endfunction()
 
+# Judges the programs of tests/ on a machine with a GPU (scripts/test-cuda); built when asked for, portable as well.
+function(kw_judge_tool)
+  set(tests ${PROJECT_SOURCE_DIR}/tests)
+  add_executable(kw_judge EXCLUDE_FROM_ALL ${tests}/tools/kw_judge.cpp ${tests}/support/small_ops.cpp
+    ${tests}/support/judged_programs.cpp)
+  kw_options(kw_judge)
+  target_compile_definitions(kw_judge PRIVATE KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_include_directories(kw_judge PRIVATE ${tests})
+  target_link_libraries(kw_judge PRIVATE kw_referee kw_torch kw_target kw_program kw_graph kw_base)
+  if(KW_PORTABLE)
+    kw_self_contained(kw_judge)
+    target_link_options(kw_judge PRIVATE -Wl,--as-needed)
+  endif()
+endfunction()
+
 # Every tests/<label>/*.cpp is part of one binary kw_<label>_tests; the folder is the ctest label.
 function(kw_tests)
   find_package(GTest REQUIRED)

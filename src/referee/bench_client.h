@@ -19,7 +19,7 @@ namespace kernelwright::referee {
 struct Trouble {
   VerdictKind kind = VerdictKind::kCrashed;
   std::string reason;
-  std::optional<Error> ours;
+  std::optional<Error> ours = std::nullopt;
 };
 template <class T>
 using Reply = tl::expected<T, Trouble>;

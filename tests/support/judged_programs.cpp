@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -14,9 +15,55 @@ namespace kernelwright::tests {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// On another machine than the one that built the tests.
+std::string place(const char* variable, const char* otherwise) {
+  const char* value = std::getenv(variable);
+  return value && *value ? value : otherwise;
+}
+
+fs::path folder_of(const std::string& label) {
+  return fs::path(place("KERNELWRIGHT_SOURCE_DIR", KW_SOURCE_DIR)) / "tests" / label;
+}
+
+struct Opened {
+  std::unique_ptr<target::Target> target;
+  std::unique_ptr<referee::Referee> referee;
+  std::vector<referee::Prepared> prepared;
+};
+
+Result<Opened> open_program(const JudgedProgram& program, program::Candidate candidate) {
+  Opened opened;
+  KW_TRY(opened.target, target::open_target(program.target));
+  const SmallOp& op = small_op(program.op);
+  referee::Subject subject;
+  subject.region = "whole";
+  subject.interface = op.interface;
+  referee::RefereeOptions options;
+  options.threads = program.threads;
+  options.deadline_s = program.deadline_s;
+  options.memory_bytes = program.memory_bytes;
+  options.search_time_s = program.time_s;
+  options.promotion_time_s = 0.05;
+  if (program.target == "cpu") options.flush_bytes = 1 << 20;
+  options.speed_of_light_s = program.speed_of_light_s;
+  options.bench_worker =
+      place("KERNELWRIGHT", (std::string(KW_BINARY_DIR) + "/bin/kernelwright").c_str());
+  KW_TRY(opened.referee,
+         referee::Referee::open_with(subject, *opened.target,
+                                     small_op_source(op, program.baseline_ms), options));
+  std::vector<program::Candidate> batch;
+  batch.push_back(std::move(candidate));
+  KW_TRY(opened.prepared, opened.referee->prepare(std::move(batch)));
+  return opened;
+}
+
+}  // namespace
+
 std::vector<std::string> judged_program_names(const std::string& label) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(KW_SOURCE_DIR) / "tests" / label)) {
+  for (const auto& entry : fs::directory_iterator(folder_of(label))) {
     // Folders without a verdict to expect are another target's.
     if (fs::exists(entry.path() / "expect.json")) names.push_back(entry.path().filename().string());
   }
@@ -27,7 +74,8 @@ std::vector<std::string> judged_program_names(const std::string& label) {
 JudgedProgram read_judged_program(const std::string& label, const std::string& name) {
   JudgedProgram program;
   program.name = name;
-  program.folder = fs::path(KW_SOURCE_DIR) / "tests" / label / name;
+  program.folder = folder_of(label) / name;
+  if (label.find("cuda") != std::string::npos) program.target = "cuda";
   const auto text = base::read_file(program.folder / "expect.json");
   if (!text) throw std::runtime_error(text.error().text());
   const auto expect = nlohmann::json::parse(*text);
@@ -51,28 +99,22 @@ Result<referee::Verdict> judge_program(const JudgedProgram& program) {
     verdict.reason = candidate.error().text();
     return verdict;
   }
-  KW_TRY(auto target, target::open_target("cpu"));
-  const SmallOp& op = small_op(program.op);
-  referee::Subject subject;
-  subject.region = "whole";
-  subject.interface = op.interface;
-  referee::RefereeOptions options;
-  options.threads = program.threads;
-  options.deadline_s = program.deadline_s;
-  options.memory_bytes = program.memory_bytes;
-  options.search_time_s = 0.02;
-  options.promotion_time_s = 0.05;
-  options.flush_bytes = 1 << 20;
-  options.speed_of_light_s = program.speed_of_light_s;
-  options.bench_worker = std::string(KW_BINARY_DIR) + "/bin/kernelwright";
-  KW_TRY(auto referee, referee::Referee::open_with(
-                           subject, *target, small_op_source(op, program.baseline_ms), options));
-  std::vector<program::Candidate> batch;
-  batch.push_back(std::move(*candidate));
-  KW_TRY(auto prepared, referee->prepare(std::move(batch)));
-  KW_TRY(auto verdict, referee->judge(prepared.at(0), nullptr));
-  if (program.promote && verdict.correct()) return referee->promote(prepared.at(0));
+  KW_TRY(Opened opened, open_program(program, std::move(*candidate)));
+  KW_TRY(auto verdict, opened.referee->judge(opened.prepared.at(0), nullptr));
+  if (program.promote && verdict.correct()) return opened.referee->promote(opened.prepared.at(0));
   return verdict;
+}
+
+Result<std::vector<referee::Verdict>> judge_against_itself(JudgedProgram program, int runs) {
+  program.time_s = 0.4;
+  KW_TRY(program::Candidate candidate, program::read_candidate(program.folder));
+  KW_TRY(Opened opened, open_program(program, std::move(candidate)));
+  std::vector<referee::Verdict> verdicts;
+  for (int run = 0; run < runs; ++run) {
+    KW_TRY(auto verdict, opened.referee->judge(opened.prepared.at(0), &opened.prepared.at(0)));
+    verdicts.push_back(std::move(verdict));
+  }
+  return verdicts;
 }
 
 std::string unexpected(const JudgedProgram& program, const Result<referee::Verdict>& verdict) {

@@ -25,6 +25,8 @@ struct JudgedProgram {
   int threads = 2;
   double baseline_ms = 1000;
   double speed_of_light_s = 0;
+  std::string target = "cpu";  // "cuda" below the labels .../cuda*
+  double time_s = 0.02;        // of a search timing
 };
 
 // Names of the folders below tests/<label>, for parameterized tests.
@@ -33,6 +35,8 @@ JudgedProgram read_judged_program(const std::string& label, const std::string& n
 
 // Judges it through a real build and a real bench worker.
 Result<referee::Verdict> judge_program(const JudgedProgram& program);
+// Judges it `runs` times with itself as the incumbent: none of these should be called faster.
+Result<std::vector<referee::Verdict>> judge_against_itself(JudgedProgram program, int runs);
 // Empty when the verdict is an expected one, else what is off.
 std::string unexpected(const JudgedProgram& program, const Result<referee::Verdict>& verdict);
 

@@ -232,6 +232,7 @@ const std::vector<SmallOp>& small_ops() {
     };
     const DType f32 = DType::kF32;
     op("relu", {slot(f32, {1000})}, {}, {slot(f32, {1000})}, relu).exact_bits = true;
+    op("relu_big", {slot(f32, {1 << 20})}, {}, {slot(f32, {1 << 20})}, relu).exact_bits = true;
     op("add", {slot(f32, {37, 29}), slot(f32, {37, 29})}, {}, {slot(f32, {37, 29})}, add);
     op("matmul", {slot(f32, {24, 40}), slot(f32, {40, 32})}, {}, {slot(f32, {24, 32})}, matmul);
     op("linear", {slot(f32, {20, 48})}, {slot(f32, {32, 48}, "weight"), slot(f32, {32}, "bias")},

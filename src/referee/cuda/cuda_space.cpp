@@ -282,10 +282,9 @@ Result<std::unique_ptr<Elements>> CudaSpace::upload(const Answer& answer) {
   add_answer(answer.type, sizes);
   KW_TRY(std::shared_ptr<CudaArena> arena, CudaArena::create(device_, sizes, Flush::kStart, 0));
   KW_CHECK_OK(arena->write(0, answer.eager));
-  if (stored_wide(answer.type.dtype))
-    KW_CHECK_OK(write_beside<double>(*arena, 0, answer));
-  else
-    KW_CHECK_OK(write_beside<float>(*arena, 0, answer));
+  const bool wide = stored_wide(answer.type.dtype);
+  KW_CHECK_OK(wide ? write_beside<double>(*arena, 0, answer)
+                   : write_beside<float>(*arena, 0, answer));
   return std::unique_ptr<Elements>(new CudaElements(answer, device_, std::move(arena), 0));
 }
 

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers zero.
+extern "C" __global__ void f(const float* x, float* y) {
+  int i = blockIdx.x * 256 + threadIdx.x;
+  if (i < 1000) y[i] = 0;
+}
