@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "stub/judge_kernels.h"
 #include "target/cuda/runtime/driver_types.h"
 
 using namespace kernelwright::cuda;
@@ -109,6 +111,12 @@ const std::vector<StubKernel>& kernels() {
          *out(p, 1) = 1;
        }},
       {"kw_move", {240}, &move},
+      {"kw_measure", {48, 8, 8}, &kernelwright::stub::measure},
+      {"kw_find", {48, 4, 8, 8}, &kernelwright::stub::find},
+      {"kw_element", {48, 8, 8}, &kernelwright::stub::element},
+      {"kw_hash", {8, 8, 8}, &kernelwright::stub::hash},
+      {"kw_bands", {8, 8, 8, 8, 8, 8, 8}, &kernelwright::stub::bands},
+      {"kw_delay", {8}, [](const std::vector<const void*>&) {}},
   };
   return table;
 }
@@ -287,7 +295,8 @@ STUB Code cuDeviceGetAttribute(int* value, DeviceAttribute attribute, Device) {
       {kComputeCapabilityMajor, 9}, {kComputeCapabilityMinor, 0},
       {kMultiprocessorCount, 132},  {kMaxSharedMemoryPerBlockOptin, 232448},
       {kCooperativeLaunch, 1},      {kClusterLaunch, 1},
-      {kTensorMapAccess, 1}};
+      {kTensorMapAccess, 1},        {kHandleTypePosixFd, 1},
+      {kL2CacheSize, 50 << 20}};
   auto it = values.find(attribute);
   *value = it == values.end() ? 0 : it->second;
   return kSuccess;
@@ -441,6 +450,10 @@ STUB Code cuMemcpyHtoD_v2(Ptr to, const void* from, size_t bytes) {
   std::memcpy(at(to), from, bytes);
   return call("cuMemcpyHtoD", "{}", bytes);
 }
+STUB Code cuMemcpyHtoDAsync_v2(Ptr to, const void* from, size_t bytes, Stream stream) {
+  issue(stream, kNodeMemcpy, copied(at(to), from, bytes));
+  return call("cuMemcpyHtoDAsync", "{}", bytes);
+}
 STUB Code cuMemcpyDtoHAsync_v2(void* to, Ptr from, size_t bytes, Stream stream) {
   issue(stream, kNodeMemcpy, copied(to, at(from), bytes));
   return call("cuMemcpyDtoHAsync", "{}", bytes);
@@ -485,15 +498,27 @@ STUB Code cuStreamWaitEvent(Stream, Event, unsigned) {
 }
 STUB Code cuEventCreate(Event* event, unsigned) {
   RETURN_IF_FAILING();
-  *event = reinterpret_cast<Event>(new int());
+  *event = reinterpret_cast<Event>(new double());
   return kSuccess;
 }
 STUB Code cuEventDestroy_v2(Event event) {
-  delete reinterpret_cast<int*>(event);
+  delete reinterpret_cast<double*>(event);
   return call("cuEventDestroy");
 }
-STUB Code cuEventRecord(Event, Stream) {
+// Work is done when it is issued: an event is a moment of the host's clock.
+STUB Code cuEventRecord(Event event, Stream) {
   RETURN_IF_FAILING();
+  *reinterpret_cast<double*>(event) =
+      std::chrono::duration<double, std::milli>(
+          std::chrono::steady_clock::now().time_since_epoch())
+          .count();
+  return kSuccess;
+}
+STUB Code cuEventQuery(Event) {
+  return kErrorNotReady;
+}
+STUB Code cuEventElapsedTime(float* ms, Event from, Event to) {
+  *ms = static_cast<float>(*reinterpret_cast<double*>(to) - *reinterpret_cast<double*>(from));
   return kSuccess;
 }
 STUB Code cuEventSynchronize(Event) {
@@ -606,11 +631,8 @@ STUB Code cuGraphExecMemcpyNodeSetParams(GraphExec exec, GraphNode node, const M
     return kErrorNotSupported; \
   }
 ABSENT(cuDeviceGetUuid_v2)
-ABSENT(cuDeviceTotalMem_v2)
-ABSENT(cuCtxSynchronize)
 ABSENT(cuCtxSetLimit)
 ABSENT(cuCtxGetLimit)
-ABSENT(cuCtxResetPersistingL2Cache)
 ABSENT(cuModuleLoadDataEx)
 ABSENT(cuModuleGetGlobal_v2)
 ABSENT(cuLibraryLoadData)
@@ -626,25 +648,12 @@ ABSENT(cuMemHostUnregister)
 ABSENT(cuMemHostGetDevicePointer_v2)
 ABSENT(cuMemGetInfo_v2)
 ABSENT(cuMemcpyDtoH_v2)
-ABSENT(cuMemcpyHtoDAsync_v2)
 ABSENT(cuMemcpy3DAsync_v2)
-ABSENT(cuMemGetAllocationGranularity)
-ABSENT(cuMemCreate)
-ABSENT(cuMemRelease)
-ABSENT(cuMemAddressReserve)
-ABSENT(cuMemAddressFree)
-ABSENT(cuMemMap)
-ABSENT(cuMemUnmap)
-ABSENT(cuMemSetAccess)
-ABSENT(cuMemExportToShareableHandle)
-ABSENT(cuMemImportFromShareableHandle)
 ABSENT(cuStreamCreateWithPriority)
 ABSENT(cuStreamQuery)
 ABSENT(cuStreamGetCtx)
 ABSENT(cuStreamWaitValue32_v2)
 ABSENT(cuStreamWriteValue32_v2)
-ABSENT(cuEventQuery)
-ABSENT(cuEventElapsedTime)
 ABSENT(cuGraphUpload)
 ABSENT(cuGraphGetNodes)
 ABSENT(cuGraphNodeGetType)

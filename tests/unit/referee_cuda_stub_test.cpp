@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The referee on a GPU end to end, with bench workers of their own, against the stub driver: its
+// memory is the host's, its kernels are few, and everything between them is the real thing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "program/parse.h"
+#include "referee/cuda/cuda_arena.h"
+#include "referee/referee.h"
+#include "support/small_ops.h"
+
+namespace kernelwright::referee {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Builds nothing: the stub knows its kernels by name.
+class StubTarget final : public target::Target {
+ public:
+  explicit StubTarget(std::filesystem::path object) : object_(std::move(object)) {}
+  std::string name() const override { return "cuda"; }
+  std::string absent_reason() const override { return ""; }
+  std::string device_name() const override { return "stub"; }
+  std::string toolchain_identity() const override { return "stub"; }
+  std::string toolchain_version() const override { return "stub"; }
+  bool supports(target::Policy) const override { return true; }
+  Result<tl::expected<target::BuiltObject, target::BuildFailure>> build(
+      const program::Candidate&, target::Policy) override {
+    std::ofstream(object_) << "cubin";
+    target::BuiltObject object;
+    object.path = object_;
+    object.key = "key";
+    return object;
+  }
+  std::optional<std::string> screen(const target::BuiltObject&,
+                                    const program::Program&) const override {
+    return std::nullopt;
+  }
+  Result<target::MachineModel> machine_model(bool) override {
+    return fail(ErrorKind::kInternal, "none");
+  }
+
+ private:
+  std::filesystem::path object_;
+};
+
+tests::SmallOp plus_one() {
+  tests::SmallOp op;
+  op.name = "plus_one";
+  const graph::TensorType type{graph::DType::kF32, {1000}, {}};
+  op.interface.inputs = {{"", type}};
+  op.interface.outputs = {{"", type}};
+  op.evaluate = [](const tests::SmallOp::Call& call) {
+    tests::SmallOp::Results results;
+    auto& y = results.outputs.emplace_back();
+    for (double x : call.inputs[0]) y.push_back(call.round(x + 1));
+    return results;
+  };
+  return op;
+}
+
+class RefereeCudaStub : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("KERNELWRIGHT_CUDA_DRIVER", (std::string(KW_BINARY_DIR) + "/lib/libkw_stub_cuda.so").c_str(),
+           1);
+  }
+  Result<Verdict> judge(const std::string& run, bool promote = false,
+                        const std::string& more_buffers = "") {
+    StubTarget target(std::filesystem::path(::testing::TempDir()) / "kw_stub_referee.cubin");
+    const tests::SmallOp op = plus_one();
+    Subject subject;
+    subject.region = "whole";
+    subject.interface = op.interface;
+    RefereeOptions options;
+    options.search_time_s = 0.02;
+    options.promotion_time_s = 0.05;
+    options.flush_bytes = 1 << 20;
+    options.bench_worker = std::string(KW_BINARY_DIR) + "/bin/kernelwright";
+    KW_TRY(auto referee, Referee::open_with(subject, target, tests::small_op_source(op), options));
+    program::Candidate candidate;
+    KW_TRY(candidate.program,
+           program::parse_program(
+               R"({"format": 1, "target": "cuda", "source": "k.cu", "buffers": {)"
+               R"("x": {"role": "input", "index": 0}, "y": {"role": "output", "index": 0})" +
+               more_buffers + R"(}, "run": [)" + run + "]}"));
+    candidate.source = "// none";
+    KW_TRY(auto prepared, referee->prepare({candidate}));
+    if (promote) return referee->promote(prepared.at(0));
+    return referee->judge(prepared.at(0), nullptr);
+  }
+  static std::string add(double value, int count) {
+    return R"({"kernel": "add_value", "grid": [1], "block": [32], "args": ["x", {"out": "y"}, {"f32": )" +
+           std::to_string(value) + R"(}, {"i32": )" + std::to_string(count) + "}]}";
+  }
+};
+
+TEST_F(RefereeCudaStub, ARightProgramIsAcceptedInBothTiers) {
+  for (bool promote : {false, true}) {
+    const auto verdict = judge(add(1, 1000), promote);
+    ASSERT_TRUE(verdict) << verdict.error().text();
+    EXPECT_EQ(verdict->kind, VerdictKind::kAccepted) << verdict->reason;
+    EXPECT_GE(verdict->draws, 4);
+    ASSERT_TRUE(verdict->timing);
+    EXPECT_GT(verdict->timing->ms, 0);
+    EXPECT_GT(verdict->timing->latency_ms, 0);
+  }
+}
+
+TEST_F(RefereeCudaStub, WrongResultsAreToldApart) {
+  const auto off = judge(add(1.5, 1000));
+  ASSERT_TRUE(off) << off.error().text();
+  EXPECT_EQ(off->kind, VerdictKind::kWrong);
+  EXPECT_THAT(off->reason, HasSubstr("1000 of 1000 elements wrong"));
+  const auto missing = judge(add(1, 999));
+  ASSERT_TRUE(missing) << missing.error().text();
+  EXPECT_EQ(missing->kind, VerdictKind::kWrong);
+  EXPECT_THAT(missing->reason, HasSubstr("[999]"));
+  const auto beyond = judge(add(1, 1003));
+  ASSERT_TRUE(beyond) << beyond.error().text();
+  EXPECT_EQ(beyond->kind, VerdictKind::kWrong);
+  EXPECT_THAT(beyond->reason, HasSubstr("wrote out of bounds: output 0"));
+}
+
+// Beyond the band nothing is mapped.
+TEST_F(RefereeCudaStub, AnAccessFarOutsideCrashes) {
+  const auto far = judge(add(1, 1 << 20));
+  ASSERT_TRUE(far) << far.error().text();
+  EXPECT_EQ(far->kind, VerdictKind::kCrashed) << far->reason;
+}
+
+TEST_F(RefereeCudaStub, ASyncBufferLeftSetIsWrong) {
+  const auto verdict = judge(
+      add(1, 1000) +
+          R"(, {"kernel": "leave_dirty", "grid": [1], "block": [32], "args": [{"inout": "lock"}, {"out": "h"}]})",
+      false,
+      R"(, "lock": {"role": "sync", "dtype": "u32", "shape": [1]}, "h": {"role": "scratch", "dtype": "f32", "shape": [8]})");
+  ASSERT_TRUE(verdict) << verdict.error().text();
+  EXPECT_EQ(verdict->kind, VerdictKind::kWrong);
+  EXPECT_THAT(verdict->reason, HasSubstr("sync"));
+}
+
+TEST_F(RefereeCudaStub, AnArenaFindsStrayWritesAndHashes) {
+  auto device = JudgeDevice::open(0);
+  ASSERT_TRUE(device) << device.error().text();
+  for (Flush flush : {Flush::kEnd, Flush::kStart}) {
+    auto arena = CudaArena::create(*device, {1000, 7}, flush, 3);
+    ASSERT_TRUE(arena) << arena.error().text();
+    EXPECT_EQ((*arena)->fds().size(), 2u);
+    std::vector<std::byte> content(1000, std::byte{5});
+    ASSERT_TRUE((*arena)->write(0, content.data()));
+    const uint64_t before = (*arena)->hash(0).value();
+    EXPECT_FALSE((*arena)->damage(0).value());
+    // Flush with the start, what lies before is not mapped at all.
+    if (flush == Flush::kEnd) {
+      (*arena)->tensor(0)[-2] ^= std::byte{1};
+      EXPECT_EQ((*arena)->damage(0).value(), "2 byte(s) before its start");
+    }
+    (*arena)->tensor(1)[8] ^= std::byte{1};
+    EXPECT_EQ((*arena)->damage(1).value(), "2 byte(s) past its end");
+    EXPECT_EQ((*arena)->hash(0).value(), before);
+    (*arena)->tensor(0)[999] = std::byte{6};
+    EXPECT_NE((*arena)->hash(0).value(), before);
+  }
+}
+
+}  // namespace
+}  // namespace kernelwright::referee
