@@ -53,7 +53,8 @@ class Arena {
   virtual Result<std::optional<std::string>> damage(int region) const = 0;
   virtual Status fill(int region, int byte) = 0;
   virtual Result<uint64_t> hash(int region) const = 0;
-  virtual Status write(int region, const std::byte* from) = 0;  // the whole tensor, from host memory
+  virtual Status write(int region,
+                       const std::byte* from) = 0;  // the whole tensor, from host memory
 
  protected:
   ArenaLayout layout_;

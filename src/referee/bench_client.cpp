@@ -103,7 +103,8 @@ tl::expected<json, Trouble> BenchClient::receive() {
   if (message.error().message.find("timed out") != std::string::npos) {
     process_.kill();
     channel_.close();
-    return tl::unexpected(Trouble{VerdictKind::kTimedOut, "did not answer before the deadline", {}});
+    return tl::unexpected(
+        Trouble{VerdictKind::kTimedOut, "did not answer before the deadline", {}});
   }
   if (message.error().message.find("closed") != std::string::npos) return tl::unexpected(died());
   process_.kill();
@@ -141,7 +142,7 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
   auto answer = receive();
   wall_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (!answer) return answer;
-  bool ok = false, crashed = false;
+  bool ok = false, crashed = false, unable = false;
   std::string error = "no reason given";
   try {
     if (auto fault = answer->find("fault"); fault != answer->end() && fault->is_string()) {
@@ -157,10 +158,17 @@ tl::expected<json, Trouble> BenchClient::ask(const json& request, const std::vec
     ok = answer->value("ok", false);
     if (!ok) error = answer->value("error", error);
     crashed = answer->value("crashed", false);
+    unable = answer->value("unable", false);
   } catch (const json::exception&) {
     return tl::unexpected(Trouble{VerdictKind::kCheated, "the judged process answered nonsense"});
   }
   if (ok) return answer;
+  // Before a candidate is loaded the process is ours, and so is its failure.
+  if (unable && request.value("op", "") == "load") {
+    Error error_of_ours{
+        ErrorKind::kEnvironment, "a bench worker cannot start: " + excerpt(error), {}};
+    return tl::unexpected(Trouble{VerdictKind::kCrashed, error_of_ours.message, error_of_ours});
+  }
   // The process lives, its device context does not.
   if (crashed) {
     process_.kill();
@@ -223,8 +231,8 @@ Reply<bench::Timed> BenchClient::time(const bench::Time& request) {
   for (const auto& times : reply->ms)
     complete = complete && times.size() == static_cast<size_t>(request.rounds);
   if (!complete)
-    return tl::unexpected(Trouble{VerdictKind::kCheated,
-                                  "the judged process answered nonsense: times are missing", {}});
+    return tl::unexpected(Trouble{
+        VerdictKind::kCheated, "the judged process answered nonsense: times are missing", {}});
   return reply;
 }
 

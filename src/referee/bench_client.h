@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +36,8 @@ inline Reply<void> as_reply(Status status) {
 }
 
 struct BenchOptions {
-  std::string executable;     // has the `bench-worker` command; empty: our own
-  uint64_t memory_bytes = 0;  // address space; 0: unbounded
+  std::string executable;                // has the `bench-worker` command; empty: our own
+  uint64_t memory_bytes = 0;             // address space; 0: unbounded
   std::vector<std::string> environment;  // "K=V", beside the little that every worker gets
   std::vector<std::string> command;      // a tool that runs the worker: its words come first
 };

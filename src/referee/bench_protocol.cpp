@@ -69,9 +69,8 @@ Status decode(const json& value, Loaded& message) {
 json encode(const Map& message) {
   json regions = json::array();
   for (const ArenaRegion& region : message.layout.regions) {
-    regions.push_back(
-        {region.file_offset, region.file_bytes, region.tensor_offset, region.tensor_bytes,
-         region.segment});
+    regions.push_back({region.file_offset, region.file_bytes, region.tensor_offset,
+                       region.tensor_bytes, region.segment});
   }
   return {{"op", "map"},
           {"id", message.id},
@@ -87,8 +86,8 @@ Status decode(const json& value, Map& message) {
     message.layout.segments = value.at("segments").get<std::vector<uint64_t>>();
     for (const json& region : value.at("regions")) {
       message.layout.regions.push_back({region.at(0).get<uint64_t>(), region.at(1).get<uint64_t>(),
-                                        region.at(2).get<uint64_t>(),
-                                        region.at(3).get<uint64_t>(), region.at(4).get<int>()});
+                                        region.at(2).get<uint64_t>(), region.at(3).get<uint64_t>(),
+                                        region.at(4).get<int>()});
     }
     message.labels = value.at("labels").get<std::vector<std::string>>();
   });
@@ -173,7 +172,8 @@ Status decode(const json& value, Time& message) {
 }
 
 json encode(const Timed& message) {
-  return {{"ok", true}, {"ms", message.ms}, {"latency_ms", message.latency_ms}, {"last", message.last}};
+  return {
+      {"ok", true}, {"ms", message.ms}, {"latency_ms", message.latency_ms}, {"last", message.last}};
 }
 Status decode(const json& value, Timed& message) {
   return guarded([&] {
@@ -183,8 +183,8 @@ Status decode(const json& value, Timed& message) {
     }
     for (const json& ms : value.at("latency_ms")) message.latency_ms.push_back(milliseconds(ms));
     message.last = value.at("last").get<std::vector<int>>();
-    if (message.last.size() != message.ms.size() ||
-        message.latency_ms.size() != message.ms.size()) throw std::out_of_range("counts differ");
+    if (message.last.size() != message.ms.size() || message.latency_ms.size() != message.ms.size())
+      throw std::out_of_range("counts differ");
   });
 }
 

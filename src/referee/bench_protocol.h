@@ -13,8 +13,9 @@
 namespace kernelwright::referee::bench {
 
 // Between the coordinator and a bench worker, over base::Channel: one request, one reply {"ok":
-// true, ...} or {"ok": false, "error": one line, "crashed"?: true}; the reply carries the request's "number". A
-// worker serves one judgement: `load` once, then it locks itself in, then any of the others.
+// true, ...} or {"ok": false, "error": one line} with "crashed" when the device's context is lost
+// and "unable" when the worker has no device; the reply carries the request's "number". A worker
+// serves one judgement: `load` once, then it locks itself in, then any of the others.
 
 struct Load {  // descriptors: one built object per program
   struct Program {

@@ -70,6 +70,8 @@ class BenchWorker {
     else
       no_device_ = device.error().text();
   }
+  // No candidate was ever at work here: the machine is at fault.
+  bool unable() const { return !device_; }
   // After a failed request: the device is of no use any more, by the candidate's doing.
   bool crashed() { return device_ && device_->lost(); }
 
@@ -238,10 +240,9 @@ class BenchWorker {
 
   BenchDevice::Call call(Bound& bound) {
     return [this, &bound]() -> Status {
-      const kw_status status =
-          kw_run_on(program_of(bound), bound.inputs.data(), bound.outputs.data(),
-                    bound.states.data(), bound.scalars.empty() ? nullptr : bound.scalars.data(),
-                    device_->stream());
+      const kw_status status = kw_run_on(
+          program_of(bound), bound.inputs.data(), bound.outputs.data(), bound.states.data(),
+          bound.scalars.empty() ? nullptr : bound.scalars.data(), device_->stream());
       if (status != 0) return fail(runtime_error("run"));
       return {};
     };
@@ -358,6 +359,7 @@ int bench_worker_main(int fd) {
       } else {
         reply = json{{"ok", false}, {"error", result.error().text()}};
         if (worker.crashed()) reply["crashed"] = true;
+        if (worker.unable()) reply["unable"] = true;
       }
     } catch (const std::exception& e) {
       reply = json{{"ok", false}, {"error", e.what()}};

@@ -33,7 +33,8 @@ Result<const T*> locate_array(const torch::Draw::Tensor& tensor, const base::Sha
   return reinterpret_cast<const T*>(data);
 }
 
-Status take_weights(Space& space, const torch::Draw& draw, const DrawRequest& request, BankDraw& out) {
+Status take_weights(Space& space, const torch::Draw& draw, const DrawRequest& request,
+                    BankDraw& out) {
   std::map<std::string, int> regions;
   std::vector<uint64_t> sizes;
   std::vector<const std::byte*> data;
@@ -54,8 +55,7 @@ Status take_weights(Space& space, const torch::Draw& draw, const DrawRequest& re
   KW_TRY(auto arena,
          space.allocate("kw-weights", sizes, request.usual_weights ? Flush::kStart : Flush::kEnd,
                         request.band_seed ^ 1));
-  for (size_t i = 0; i < sizes.size(); ++i)
-    KW_CHECK_OK(arena->write(static_cast<int>(i), data[i]));
+  for (size_t i = 0; i < sizes.size(); ++i) KW_CHECK_OK(arena->write(static_cast<int>(i), data[i]));
   bool same = request.usual_weights && request.usual_regions == regions;
   for (int i = 0; same && i < arena->count(); ++i) {
     KW_TRY(const uint64_t usual, request.usual_weights->hash(i));
@@ -85,8 +85,7 @@ Result<Answer> host_answer(const torch::Draw::Answer& from, const base::SharedMe
   answer.index_output = from.index_output;
   const int64_t n = answer.type.elements();
   KW_TRY(answer.eager, locate(from.eager, memory, "eager result"));
-  KW_TRY(answer.oracle,
-         locate_array<double>(from.oracle, memory, n, graph::DType::kF64, "oracle"));
+  KW_TRY(answer.oracle, locate_array<double>(from.oracle, memory, n, graph::DType::kF64, "oracle"));
   KW_TRY(answer.scale, locate_array<double>(from.scale, memory, n, graph::DType::kF64, "scale"));
   KW_TRY(answer.mask, locate_array<uint8_t>(from.mask, memory, n, graph::DType::kU8, "mask"));
   return answer;
@@ -132,8 +131,7 @@ Result<std::unique_ptr<BankDraw>> draw_from_host(
     data.push_back(from);
   }
   KW_TRY(auto arena, space.allocate("kw-draw", sizes, request.flush, request.band_seed));
-  for (size_t i = 0; i < sizes.size(); ++i)
-    KW_CHECK_OK(arena->write(static_cast<int>(i), data[i]));
+  for (size_t i = 0; i < sizes.size(); ++i) KW_CHECK_OK(arena->write(static_cast<int>(i), data[i]));
   KW_CHECK_OK(arena->freeze());
   arena->set_labels(given_labels(interface));
   out->given = std::move(arena);

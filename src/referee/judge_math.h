@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The arithmetic of a comparison, for the host and for the referee's own GPU kernels alike (compiled
-// by nvcc as well: no library).
+// The arithmetic of a comparison, for the host and for the referee's own GPU kernels alike
+// (compiled by nvcc as well: no library).
 
 #if defined(__CUDACC__)
 #define KW_BOTH __host__ __device__ inline
@@ -24,9 +24,15 @@ enum class Rule : int {
 constexpr double kLeastScale = 1e-300;
 constexpr double kMostRho = 1e150;  // its square is finite
 
-KW_BOTH bool is_nan(double x) { return x != x; }
-KW_BOTH bool is_finite(double x) { return x - x == 0; }
-KW_BOTH double magnitude(double x) { return x < 0 ? -x : x; }
+KW_BOTH bool is_nan(double x) {
+  return x != x;
+}
+KW_BOTH bool is_finite(double x) {
+  return x - x == 0;
+}
+KW_BOTH double magnitude(double x) {
+  return x < 0 ? -x : x;
+}
 
 // NaN, infinity and finite are three classes; an infinity also has a sign.
 KW_BOTH bool same_class(double a, double b) {
@@ -115,8 +121,8 @@ KW_BOTH double oracle_beside(double eager, double delta) {
   return is_finite(eager) ? eager + delta : delta;
 }
 
-// Byte `position` of a guard band: NaN as two floats, huge as a double, and unpredictable, so that a
-// result that used it shows.
+// Byte `position` of a guard band: NaN as two floats, huge as a double, and unpredictable, so that
+// a result that used it shows.
 KW_BOTH unsigned long long band_word(unsigned long long seed, unsigned long long position) {
   unsigned long long x = seed + position * 0x9e3779b97f4a7c15ull;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;

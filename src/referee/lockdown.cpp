@@ -149,17 +149,20 @@ Status confine_writes() {
   return {};
 }
 
-const int kNeverBesideDriver[] = {
-    SCMP_SYS(execve),        SCMP_SYS(execveat),         SCMP_SYS(fork),
-    SCMP_SYS(vfork),         SCMP_SYS(ptrace),           SCMP_SYS(process_vm_readv),
-    SCMP_SYS(connect),       SCMP_SYS(process_vm_writev), SCMP_SYS(bind),
-    SCMP_SYS(listen),        SCMP_SYS(accept),           SCMP_SYS(accept4),
-    SCMP_SYS(kill),          SCMP_SYS(tkill),            SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(setuid),        SCMP_SYS(setgid),           SCMP_SYS(mount),
-    SCMP_SYS(unshare),       SCMP_SYS(setns),            SCMP_SYS(bpf),
-    SCMP_SYS(keyctl),        SCMP_SYS(add_key),          SCMP_SYS(request_key),
-    SCMP_SYS(init_module),   SCMP_SYS(finit_module),     SCMP_SYS(kexec_load),
-    SCMP_SYS(io_uring_setup)};
+const int kNeverBesideDriver[] = {SCMP_SYS(execve),      SCMP_SYS(execveat),
+                                  SCMP_SYS(fork),        SCMP_SYS(vfork),
+                                  SCMP_SYS(ptrace),      SCMP_SYS(process_vm_readv),
+                                  SCMP_SYS(connect),     SCMP_SYS(process_vm_writev),
+                                  SCMP_SYS(bind),        SCMP_SYS(listen),
+                                  SCMP_SYS(accept),      SCMP_SYS(accept4),
+                                  SCMP_SYS(kill),        SCMP_SYS(tkill),
+                                  SCMP_SYS(pidfd_getfd), SCMP_SYS(setuid),
+                                  SCMP_SYS(setgid),      SCMP_SYS(mount),
+                                  SCMP_SYS(unshare),     SCMP_SYS(setns),
+                                  SCMP_SYS(bpf),         SCMP_SYS(keyctl),
+                                  SCMP_SYS(add_key),     SCMP_SYS(request_key),
+                                  SCMP_SYS(init_module), SCMP_SYS(finit_module),
+                                  SCMP_SYS(kexec_load),  SCMP_SYS(io_uring_setup)};
 
 }  // namespace
 

@@ -166,7 +166,9 @@ int64_t count_steps(const std::vector<program::Step>& steps,
   int64_t count = 0;
   for (const program::Step& step : steps) {
     const auto* repeat = std::get_if<program::Repeat>(&step.action);
-    count += repeat ? evaluate(repeat->count, params).value_or(1) * count_steps(repeat->body, params) : 1;
+    count += repeat
+                 ? evaluate(repeat->count, params).value_or(1) * count_steps(repeat->body, params)
+                 : 1;
   }
   return count;
 }
@@ -538,8 +540,7 @@ Result<Baselines> RefereeImpl::baselines() {
   for (int round = 0; round < 12 && (round < 3 || Clock::now() < began + std::chrono::seconds(3));
        ++round) {
     for (size_t i = 0; i < names.size(); ++i) {
-      KW_TRY(const torch::Samples times,
-             source_->time_baseline(names[i], 2, options_.flush_bytes));
+      KW_TRY(const torch::Samples times, source_->time_baseline(names[i], 2, options_.flush_bytes));
       ms[i].insert(ms[i].end(), times.ms.begin(), times.ms.end());
     }
   }

@@ -49,7 +49,8 @@ struct DrawRequest {
   std::map<std::string, int> usual_regions;
 };
 
-// A tool that runs a bench worker and finds faults which leave the right answer (compute-sanitizer).
+// A tool that runs a bench worker and finds faults which leave the right answer
+// (compute-sanitizer).
 struct CheckTool {
   std::string name;                  // "memcheck"
   std::vector<std::string> command;  // what comes before the worker's; "{log}" is a file's path

@@ -68,8 +68,8 @@ Reply<Batch> run_batch(Session& session, const std::vector<JudgedProgram*>& cont
 // our own clock bounds: whoever shortens the claimed times falls short of that. A busy machine only
 // ever lengthens the span: what threads waited for a processor is taken off, and the shortest of a
 // few counts. What launching alone costs on a GPU is allowed for.
-Reply<void> audit(Session& session, JudgedProgram& program, const BankDraw& draw,
-                  double claimed_ms, double launch_allowance_ms) {
+Reply<void> audit(Session& session, JudgedProgram& program, const BankDraw& draw, double claimed_ms,
+                  double launch_allowance_ms) {
   KW_TRY(const int binding, program.binding(draw));
   const int calls = static_cast<int>(std::clamp(2.0 / std::max(claimed_ms, 1e-4), 1.0, 2000.0));
   double shortest = 0;

@@ -64,8 +64,7 @@ Timing timing_from(const json& object) {
   timing.speedup_low = number_from(object, "speedup_low", 1);
   timing.speedup_high = number_from(object, "speedup_high", 1);
   timing.latency_ms = number_from(object, "latency_ms");
-  timing.reference_latency_ms =
-      number_from(object, "reference_latency_ms", timing.reference_ms);
+  timing.reference_latency_ms = number_from(object, "reference_latency_ms", timing.reference_ms);
   timing.rounds = object.value("rounds", 0);
   return timing;
 }

@@ -62,8 +62,8 @@ struct Verdict {
   std::string detail;  // more lines: compiler message, first wrong elements
   std::optional<ErrorFigures> candidate_error;
   std::optional<ErrorFigures> eager_error;
-  std::optional<Timing> timing;   // against the reference of the tier
-  std::vector<Timing> baselines;  // promotion: every baseline
+  std::optional<Timing> timing;          // against the reference of the tier
+  std::vector<Timing> baselines;         // promotion: every baseline
   std::optional<Conditions> conditions;  // of a GPU, during the timing
   double prepare_ms = 0;
   double build_s = 0;

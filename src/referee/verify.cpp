@@ -45,8 +45,7 @@ Result<JudgedProgram> JudgedProgram::create(Session& session, Space& space, int 
     sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
   for (const auto& slot : interface.states)
     sizes.push_back(static_cast<uint64_t>(slot.type.bytes()));
-  KW_TRY(std::shared_ptr<Arena> outputs,
-         space.allocate("kw-outputs", sizes, Flush::kEnd, seed));
+  KW_TRY(std::shared_ptr<Arena> outputs, space.allocate("kw-outputs", sizes, Flush::kEnd, seed));
   std::vector<std::string> labels;
   labels.reserve(sizes.size());
   for (size_t i = 0; i < interface.outputs.size(); ++i)
@@ -122,10 +121,9 @@ Reply<void> JudgedProgram::check_answers(const BankDraw& draw) {
     const int region = region_of(expected);
     if (region < 0 || outputs_->tensor_bytes(region) !=
                           static_cast<uint64_t>(expected.elements->rules().type.bytes())) {
-      return tl::unexpected(
-          Trouble{VerdictKind::kWrong,
-                  expected.label() + " has another size than the reference gives",
-                  {}});
+      return tl::unexpected(Trouble{VerdictKind::kWrong,
+                                    expected.label() + " has another size than the reference gives",
+                                    {}});
     }
     KW_TRY(const Comparison comparison,
            as_reply(judge_answer(outputs_->tensor(region), *expected.elements, expected.eager)));

@@ -28,12 +28,27 @@ constexpr int kChildFd = 3;
 
 // What the child may know of our surroundings: no keys, no tokens.
 bool may_pass(std::string_view name) {
-  constexpr std::array kNames = {
-      "PATH",         "HOME",        "LANG",  "LANGUAGE",   "TZ",         "TMPDIR",
-      "USER",         "LOGNAME",     "SHELL", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH",
-      "LD_PRELOAD",   "VIRTUAL_ENV", "CC",    "CXX",        "CUDA_HOME",  "CUDA_VISIBLE_DEVICES",
-      "CUDA_DEVICE_ORDER",
-      "ASAN_OPTIONS", "NO_COLOR"};
+  constexpr std::array kNames = {"PATH",
+                                 "HOME",
+                                 "LANG",
+                                 "LANGUAGE",
+                                 "TZ",
+                                 "TMPDIR",
+                                 "USER",
+                                 "LOGNAME",
+                                 "SHELL",
+                                 "PYTHONPATH",
+                                 "PYTHONHOME",
+                                 "LD_LIBRARY_PATH",
+                                 "LD_PRELOAD",
+                                 "VIRTUAL_ENV",
+                                 "CC",
+                                 "CXX",
+                                 "CUDA_HOME",
+                                 "CUDA_VISIBLE_DEVICES",
+                                 "CUDA_DEVICE_ORDER",
+                                 "ASAN_OPTIONS",
+                                 "NO_COLOR"};
   constexpr std::array kPrefixes = {"LC_",   "XDG_",      "OMP_",  "MKL_",  "KMP_",
                                     "GOMP_", "OPENBLAS_", "DNNL_", "TORCH", "KERNELWRIGHT_"};
   for (const char* secret : {"KEY", "TOKEN", "SECRET", "PASSWORD"})
@@ -414,8 +429,7 @@ Result<std::optional<Draw>> Worker::draw(const std::string& region, DrawKind kin
 
 Status Worker::map_memory(const DeviceMemory& memory, const std::vector<int>& fds) {
   Json request = {{"id", memory.id}, {"device", memory.device}, {"segments", memory.segments}};
-  KW_TRY([[maybe_unused]] auto reply,
-         Caller::call(*this, "map", std::move(request), kShortS, fds));
+  KW_TRY([[maybe_unused]] auto reply, Caller::call(*this, "map", std::move(request), kShortS, fds));
   return {};
 }
 
@@ -445,8 +459,7 @@ Result<std::optional<DeviceDraw>> Worker::draw_on(const std::string& region, Dra
     draw.median_relative_noise = json.at("median_relative_noise").get<double>();
     draw.scalars = json.at("scalars").get<std::vector<double>>();
     const Json& answers = json.at("answers");
-    if (answers.size() != places.answers.size())
-      return malformed("draw", "wrong count of answers");
+    if (answers.size() != places.answers.size()) return malformed("draw", "wrong count of answers");
     for (size_t i = 0; i < answers.size(); ++i) {
       Draw::Answer answer;
       answer.name = answers.at(i).value("name", "");
@@ -485,8 +498,8 @@ Result<Worker::BaselineReady> Worker::prepare_baseline(const std::string& region
   });
 }
 
-Result<Samples> Worker::time_baseline(const std::string& region, const std::string& name,
-                                      int calls, size_t flush_bytes) {
+Result<Samples> Worker::time_baseline(const std::string& region, const std::string& name, int calls,
+                                      size_t flush_bytes) {
   Json request = {
       {"region", region}, {"name", name}, {"calls", calls}, {"flush_bytes", flush_bytes}};
   KW_TRY(auto reply, Caller::call(*this, "time", std::move(request), kTimeS));
@@ -558,8 +571,7 @@ Result<Worker::ArtifactTimes> Worker::time_artifact(double seconds, size_t flush
          Caller::call(*this, "artifact_time", std::move(request), kArtifactS + 3 * seconds));
   return guarded("artifact_time", [&]() -> Result<ArtifactTimes> {
     using Times = std::map<std::string, std::vector<double>>;
-    return ArtifactTimes{reply.body.at("ms").get<Times>(),
-                         reply.body.value("latency_ms", Times())};
+    return ArtifactTimes{reply.body.at("ms").get<Times>(), reply.body.value("latency_ms", Times())};
   });
 }
 

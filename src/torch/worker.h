@@ -99,8 +99,8 @@ struct DeviceDraw {
   std::vector<Draw::Answer> answers;  // name, index, exact_bits and index_output alone
 };
 
-// Milliseconds per call. On a GPU `ms` is device time, and `latency_ms` a few calls with the launch;
-// on a CPU it is empty.
+// Milliseconds per call. On a GPU `ms` is device time, and `latency_ms` a few calls with the
+// launch; on a CPU it is empty.
 struct Samples {
   std::vector<double> ms, latency_ms;
 };

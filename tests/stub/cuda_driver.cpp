@@ -509,8 +509,7 @@ STUB Code cuEventDestroy_v2(Event event) {
 STUB Code cuEventRecord(Event event, Stream) {
   RETURN_IF_FAILING();
   *reinterpret_cast<double*>(event) =
-      std::chrono::duration<double, std::milli>(
-          std::chrono::steady_clock::now().time_since_epoch())
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
           .count();
   return kSuccess;
 }

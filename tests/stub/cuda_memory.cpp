@@ -81,7 +81,6 @@ STUB Code cuMemUnmap(Ptr address, size_t bytes) {
 }
 STUB Code cuMemSetAccess(Ptr address, size_t bytes, const MemAccessDesc* access, size_t count) {
   if (count != 1) return kErrorInvalidValue;
-  const int protection =
-      access->access == kMemAccessReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  const int protection = access->access == kMemAccessReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
   return mprotect(at(address), bytes, protection) == 0 ? kSuccess : kErrorInvalidValue;
 }

@@ -80,8 +80,8 @@ void hash(const Params& params) {
 void bands(const Params& params) {
   auto* region = get<unsigned char*>(params, 0);
   const auto begin = get<unsigned long long>(params, 1), end = get<unsigned long long>(params, 2),
-             bytes = get<unsigned long long>(params, 3), origin = get<unsigned long long>(params, 4),
-             seed = get<unsigned long long>(params, 5);
+             bytes = get<unsigned long long>(params, 3),
+             origin = get<unsigned long long>(params, 4), seed = get<unsigned long long>(params, 5);
   auto* out = get<unsigned long long*>(params, 6);
   for (unsigned long long at = 0; at < bytes; ++at) {
     if (at >= begin && at < end) continue;

@@ -42,8 +42,8 @@ int judge_all(const std::string& label, std::vector<std::string> names) {
                seconds_since(start), off.empty() ? reason.substr(0, 100) : off);
     std::fflush(stdout);
   }
-  fmt::print("{}: {} of {} as expected, {:.0f} s\n", label, names.size() - static_cast<size_t>(wrong),
-             names.size(), seconds_since(began));
+  fmt::print("{}: {} of {} as expected, {:.0f} s\n", label,
+             names.size() - static_cast<size_t>(wrong), names.size(), seconds_since(began));
   return wrong == 0 ? 0 : 1;
 }
 

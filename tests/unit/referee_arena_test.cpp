@@ -30,7 +30,7 @@ TEST(RefereeArena, FindsStrayWrites) {
   for (Flush flush : {Flush::kEnd, Flush::kStart}) {
     auto created = HostArena::create("kw-test", {100, 7, 4096}, flush, 5);
     ASSERT_TRUE(created);
-  auto& arena = *created;
+    auto& arena = *created;
     for (int region = 0; region < 3; ++region) {
       ASSERT_TRUE(arena->fill(region, 0xff));
       EXPECT_FALSE(damage(*arena, region)) << *damage(*arena, region);

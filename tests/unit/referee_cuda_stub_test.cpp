@@ -27,8 +27,8 @@ class StubTarget final : public target::Target {
   std::string toolchain_identity() const override { return "stub"; }
   std::string toolchain_version() const override { return "stub"; }
   bool supports(target::Policy) const override { return true; }
-  Result<tl::expected<target::BuiltObject, target::BuildFailure>> build(
-      const program::Candidate&, target::Policy) override {
+  Result<tl::expected<target::BuiltObject, target::BuildFailure>> build(const program::Candidate&,
+                                                                        target::Policy) override {
     std::ofstream(object_) << "cubin";
     target::BuiltObject object;
     object.path = object_;
@@ -65,8 +65,8 @@ tests::SmallOp plus_one() {
 class RefereeCudaStub : public ::testing::Test {
  protected:
   void SetUp() override {
-    setenv("KERNELWRIGHT_CUDA_DRIVER", (std::string(KW_BINARY_DIR) + "/lib/libkw_stub_cuda.so").c_str(),
-           1);
+    setenv("KERNELWRIGHT_CUDA_DRIVER",
+           (std::string(KW_BINARY_DIR) + "/lib/libkw_stub_cuda.so").c_str(), 1);
   }
   Result<Verdict> judge(const std::string& run, bool promote = false,
                         const std::string& more_buffers = "") {

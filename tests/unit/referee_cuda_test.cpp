@@ -118,8 +118,11 @@ TEST(RefereeCudaMath, RulesFindTheSameElements) {
   both.candidate[17] += 1;
   both.candidate[2000] = std::nanf("");
   const auto elements = host_elements(both.answer);
-  for (auto [rule, limit] : {std::pair{Rule::kIndex, 0.0}, {Rule::kExactBits, 0.0},
-                             {Rule::kClass, 0.0}, {Rule::kInteger, 0.25}, {Rule::kNoise, 1e6}}) {
+  for (auto [rule, limit] : {std::pair{Rule::kIndex, 0.0},
+                             {Rule::kExactBits, 0.0},
+                             {Rule::kClass, 0.0},
+                             {Rule::kInteger, 0.25},
+                             {Rule::kNoise, 1e6}}) {
     const Wrong host = elements->find(both.values(), rule, limit).value();
     Wrong device;
     for (size_t i = 0; i < both.eager.size(); ++i) {

@@ -115,8 +115,8 @@ Result<std::unique_ptr<CudaArena>> CudaArena::create(std::shared_ptr<JudgeDevice
     KW_CHECK_OK(driver.mem_export_to_shareable_handle(&fd, handle, kMemHandlePosixFd, 0));
     arena->fds_.emplace_back(fd);
   }
-  KW_TRY(arena->mapping_, CudaMapping::map(driver, owner.ordinal(), arena->handles_,
-                                           arena->layout_, owner.granularity(), true));
+  KW_TRY(arena->mapping_, CudaMapping::map(driver, owner.ordinal(), arena->handles_, arena->layout_,
+                                           owner.granularity(), true));
   for (int i = 0; i < arena->count(); ++i) {
     const ArenaRegion& region = arena->layout_.regions[static_cast<size_t>(i)];
     KW_CHECK_OK(owner.write_bands(reinterpret_cast<Ptr>(arena->mapping_->region(i)),

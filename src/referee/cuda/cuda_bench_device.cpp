@@ -93,8 +93,7 @@ class CudaBench final : public BenchDevice {
     }
     KW_TRY(auto mapping,
            CudaMapping::map(*driver_, ordinal_, handles, layout, granularity_, writable));
-    return std::unique_ptr<View>(
-        new CudaView(*driver_, std::move(handles), std::move(mapping)));
+    return std::unique_ptr<View>(new CudaView(*driver_, std::move(handles), std::move(mapping)));
   }
   void* stream() const override { return stream_; }
   Status copy(std::byte* to, const std::byte* from, size_t bytes) override {

@@ -155,8 +155,7 @@ Result<std::shared_ptr<CudaArena>> CudaSpace::shared_arena(DrawSource& source,
                                                            Flush flush, uint64_t seed, int& id) {
   KW_TRY(std::shared_ptr<CudaArena> arena, CudaArena::create(device_, sizes, flush, seed));
   id = next_memory_++;
-  KW_CHECK_OK(
-      source.map_memory({id, device_->ordinal(), arena->layout().segments}, arena->fds()));
+  KW_CHECK_OK(source.map_memory({id, device_->ordinal(), arena->layout().segments}, arena->fds()));
   // A source that is gone holds nothing any more.
   arena->on_release([&source, memory = id] { (void)source.unmap_memory({memory}); });
   return arena;
@@ -240,9 +239,8 @@ Result<std::unique_ptr<BankDraw>> CudaSpace::draw_on_device(DrawSource& source,
   out->scalars = drawn->scalars;
   for (size_t i = 0; i < out->answers.size(); ++i) {
     AnswerRules rules;
-    rules.type = i < interface.outputs.size()
-                     ? interface.outputs[i].type
-                     : interface.states[i - interface.outputs.size()].type;
+    rules.type = i < interface.outputs.size() ? interface.outputs[i].type
+                                              : interface.states[i - interface.outputs.size()].type;
     rules.exact_draw = drawn->exact;
     rules.exact_bits = drawn->answers.at(i).exact_bits;
     rules.index_output = drawn->answers.at(i).index_output;
@@ -268,8 +266,7 @@ Status write_beside(CudaArena& arena, int region, const Answer& answer) {
   for (int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
     const double eager = element(answer.eager, answer.type.dtype, i);
-    delta[at] =
-        static_cast<T>(std::isfinite(eager) ? answer.oracle[i] - eager : answer.oracle[i]);
+    delta[at] = static_cast<T>(std::isfinite(eager) ? answer.oracle[i] - eager : answer.oracle[i]);
     scale[at] = answer.mask && answer.mask[i] ? std::numeric_limits<T>::infinity()
                                               : static_cast<T>(answer.scale[i]);
   }

@@ -19,10 +19,10 @@ Result<int> cuda_ordinal(const std::string& target);
 // How many draws of a region a GPU can hold at a time, at least 1: beside the outputs of two
 // programs, the working memory of the oracle, flush buffer and contexts.
 struct MemoryPlan {
-  uint64_t draw_bytes = 0;      // inputs, states, eager, delta, scale
-  uint64_t weight_bytes = 0;    // of a draw that has weights of its own
-  uint64_t output_bytes = 0;    // of one program
-  uint64_t oracle_bytes = 0;    // what making a draw takes beside it
+  uint64_t draw_bytes = 0;    // inputs, states, eager, delta, scale
+  uint64_t weight_bytes = 0;  // of a draw that has weights of its own
+  uint64_t output_bytes = 0;  // of one program
+  uint64_t oracle_bytes = 0;  // what making a draw takes beside it
   int most_draws(uint64_t device_bytes, int wanted) const;
 };
 MemoryPlan plan_memory(const program::Interface& interface);

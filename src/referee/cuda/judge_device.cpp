@@ -48,8 +48,7 @@ Status JudgeKernels::launch(const char* kernel, unsigned blocks, unsigned thread
   config.grid_x = blocks;
   config.block_x = threads;
   config.stream = stream;
-  auto status =
-      driver_->launch_kernel(&config, functions_.at(kernel), params.data(), nullptr);
+  auto status = driver_->launch_kernel(&config, functions_.at(kernel), params.data(), nullptr);
   if (!status) return fail(std::move(status.error()).with("kernel", kernel));
   return {};
 }
@@ -86,15 +85,13 @@ Status JudgeDevice::load(int ordinal) {
   MemAllocationProp prop;
   prop.handle_types = kMemHandlePosixFd;
   prop.location.id = device;
-  KW_CHECK_OK(
-      driver_->mem_get_allocation_granularity(&granularity, &prop, kMemGranularityMinimum));
+  KW_CHECK_OK(driver_->mem_get_allocation_granularity(&granularity, &prop, kMemGranularityMinimum));
   granularity_ = std::max<size_t>(granularity, 4096);
   KW_CHECK_OK(driver_->primary_ctx_retain(&context_, device));
   KW_TRY(ContextScope scope, enter());
   KW_CHECK_OK(driver_->stream_create(&stream_, kStreamNonBlocking));
   KW_TRY(kernels_, JudgeKernels::load(*driver_));
-  KW_TRY(room_, DeviceMemory::create(*driver_,
-                                     static_cast<int64_t>(kMostBlocks * sizeof(Tally))));
+  KW_TRY(room_, DeviceMemory::create(*driver_, static_cast<int64_t>(kMostBlocks * sizeof(Tally))));
   return {};
 }
 
@@ -119,13 +116,13 @@ std::string JudgeDevice::pci_bus_id() const {
 
 unsigned JudgeDevice::blocks_for(uint64_t work) const {
   const uint64_t wanted = (work + kThreads - 1) / kThreads;
-  const uint64_t most = std::min<uint64_t>(kMostBlocks, static_cast<uint64_t>(multiprocessors_) * 4);
+  const uint64_t most =
+      std::min<uint64_t>(kMostBlocks, static_cast<uint64_t>(multiprocessors_) * 4);
   return static_cast<unsigned>(std::clamp<uint64_t>(wanted, 1, most));
 }
 
 Status JudgeDevice::run(const char* kernel, uint64_t work, std::vector<void*> params) const {
-  KW_CHECK_OK(
-      kernels_.launch(kernel, blocks_for(work), kThreads, stream_, std::move(params)));
+  KW_CHECK_OK(kernels_.launch(kernel, blocks_for(work), kThreads, stream_, std::move(params)));
   if (auto status = driver_->stream_synchronize(stream_); !status)
     return fail(std::move(status.error()).with("kernel", kernel));
   return {};
@@ -134,8 +131,7 @@ Status JudgeDevice::run(const char* kernel, uint64_t work, std::vector<void*> pa
 Status JudgeDevice::fill(Ptr to, int byte, uint64_t bytes) const {
   if (bytes == 0) return {};
   KW_TRY(ContextScope scope, enter());
-  KW_CHECK_OK(
-      driver_->memset_d8_async(to, static_cast<unsigned char>(byte), bytes, stream_));
+  KW_CHECK_OK(driver_->memset_d8_async(to, static_cast<unsigned char>(byte), bytes, stream_));
   return driver_->stream_synchronize(stream_);
 }
 

@@ -65,9 +65,7 @@ class JudgeDevice {
   uint64_t l2_bytes() const { return l2_bytes_; }
   uint64_t granularity() const { return granularity_; }
   std::string pci_bus_id() const;  // "0000:3b:00.0"
-  Result<cuda::ContextScope> enter() const {
-    return cuda::ContextScope::enter(*driver_, context_);
-  }
+  Result<cuda::ContextScope> enter() const { return cuda::ContextScope::enter(*driver_, context_); }
 
   Status fill(cuda::Ptr to, int byte, uint64_t bytes) const;
   Status write(cuda::Ptr to, const void* from, uint64_t bytes) const;
