@@ -109,6 +109,7 @@ class RefereeImpl final : public Referee {
     return space_->launch_allowance_ms(count_steps(program.run, program.params));
   }
   void keep_baselines(const std::vector<Timing>& timings);
+  void note_conditions(Verdict& verdict);
   BenchOptions bench_options() const;
   Trouble located(Trouble trouble, const Prepared& candidate,
                   const std::vector<const BankDraw*>& draws);
@@ -128,6 +129,7 @@ class RefereeImpl final : public Referee {
   std::optional<Baselines> baselines_;
   std::optional<std::vector<std::string>> ready_;
   std::vector<std::string> notes_;
+  bool said_busy_ = false;
   std::map<std::string, double> known_ms_;  // medians of incumbents, by id
 };
 
@@ -258,6 +260,18 @@ Status RefereeImpl::fill_bank() {
                           subject_.region,
                           std::chrono::duration<double>(Clock::now() - began).count()));
   return {};
+}
+
+void RefereeImpl::note_conditions(Verdict& verdict) {
+  verdict.conditions = space_->watched();
+  if (!verdict.conditions) return;
+  if (const std::string& busy = verdict.conditions->busy; !busy.empty()) {
+    verdict.detail += fmt::format("the device is used by others as well: {}\n", busy);
+    if (!said_busy_) base::warn(fmt::format("the device is busy ({}): times may be off", busy));
+    said_busy_ = true;
+  }
+  if (const std::string& held = verdict.conditions->throttled; !held.empty())
+    verdict.detail += fmt::format("the device was throttled during the timing: {}\n", held);
 }
 
 BenchOptions RefereeImpl::bench_options() const {
@@ -477,7 +491,7 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   if (!timing) return finish(timing.error());
   if (incumbent) timing->reference = incumbent->id;
   verdict.timing = *timing;
-  verdict.conditions = space_->watched();
+  note_conditions(verdict);
   known_ms_[candidate.id] = timing->ms;
   if (!incumbent)
     return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
@@ -647,7 +661,7 @@ Result<Verdict> RefereeImpl::promote(const Prepared& candidate) {
          time_against_baselines(session, judged, *source_, names, timed, timing_, fresh.random()));
   if (!timings) return finish(timings.error());
   verdict.baselines = *timings;
-  verdict.conditions = space_->watched();
+  note_conditions(verdict);
   keep_baselines(*timings);
   for (const Timing& timing : *timings) {
     if (timing.reference == baselines_->best_name) verdict.timing = timing;
