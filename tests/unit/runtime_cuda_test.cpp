@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -55,10 +57,14 @@ class RuntimeCuda : public ::testing::Test {
     unsetenv("KERNELWRIGHT_CUDA_GRAPHS");
     ASSERT_TRUE(stub<void()>("kw_stub_reset")) << dlerror();
     stub<void()>("kw_stub_reset")();
-    object_ = ::testing::TempDir() + "/kw_stub.cubin";
+    // Of this process alone: tests run side by side.
+    object_ = ::testing::TempDir() + "/kw_stub." + std::to_string(getpid()) + ".cubin";
     std::ofstream(object_) << "cubin";
   }
-  void TearDown() override { kw_close(program_); }
+  void TearDown() override {
+    kw_close(program_);
+    std::remove(object_.c_str());
+  }
 
   static std::string text(const std::string& buffers, const std::string& run,
                           const std::string& more) {
