@@ -6,7 +6,7 @@
 JOBS ?= $(shell nproc)
 STAGE := scripts/stage
 PYTHON := $(CURDIR)/.venv/bin/python
-DEMO ?= workloads/fused/conv_softmax_bias_scale_sigmoid.py
+DEMO ?= workloads/model/lenet.py
 
 # Tests leave the user's own cache and archive alone; the folder stays, so that a second run is quick.
 TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_DIR=$(CURDIR)/build/test-data \
