@@ -48,9 +48,9 @@ def on(device):
     return torch.device(device) if torch.device(device).type != "cpu" else contextlib.nullcontext()
 
 
-def random_devices() -> range:
-    """Indices for torch.random.fork_rng."""
-    return range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
+def random_devices() -> list:
+    """Indices for torch.random.fork_rng: the GPU in use, if one is. It must not wake the others."""
+    return [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
 
 
 def trim(device) -> None:

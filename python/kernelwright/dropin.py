@@ -148,7 +148,8 @@ class Artifact:
 
     @property
     def on_gpu(self):
-        return self.result.get("spec", {}).get("target", "cpu").startswith("cuda")
+        target = self.result.get("target") or self.result.get("spec", {}).get("target", "cpu")
+        return target.startswith("cuda")
 
     def _check_machine(self):
         remedy = "`kernelwright verify` rebuilds it here"

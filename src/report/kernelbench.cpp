@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "report/kernelbench_template.h"
 #include "report/launcher_source.h"
 
@@ -139,13 +138,13 @@ Result<std::string> kernelbench_file(const fs::path& artifact, const program::Ca
     KW_TRY(constants, base::read_file(artifact / "constants.safetensors", kMostConstants));
   }
   const size_t colon = where.find(':');
-  const json facts = {
-      {"class", colon == std::string::npos ? "Model" : where.substr(colon + 1)},
-      {"size", spec.value("size", "cpu")},
-      {"policy", spec.value("policy", "strict")},
-      {"target", spec.value("target", "cpu").substr(0, spec.value("target", "cpu").find(':'))},
-      {"workload", result.value("workload", "")},
-      {"device", result.value("device", "")}};
+  const std::string target = result.value("target", spec.value("target", "cpu"));
+  const json facts = {{"class", colon == std::string::npos ? "Model" : where.substr(colon + 1)},
+                      {"size", spec.value("size", "cpu")},
+                      {"policy", spec.value("policy", "strict")},
+                      {"target", target.substr(0, target.find(':'))},
+                      {"workload", result.value("workload", "")},
+                      {"device", result.value("device", "")}};
 
   std::string out =
       fmt::format("# SPDX-License-Identifier: Apache-2.0\n# {} for {}: made by kernelwright.\n",

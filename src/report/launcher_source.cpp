@@ -471,7 +471,7 @@ class Writer {
 
   void write_flags() {
     if (cuda_) {
-      out_.flags = {"-std=c++17", "-O3"};
+      out_.flags = {"-std=c++20", "-O3", "-diag-suppress=177"};
       if (!program_.arch.empty()) {
         const std::string digits = program_.arch.substr(program_.arch.find('_') + 1);
         out_.flags.push_back(fmt::format("-gencode=arch=compute_{0},code=sm_{0}", digits));
