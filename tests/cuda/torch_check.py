@@ -9,10 +9,12 @@ in every way that PyTorch has; then memory before and after N calls (100,000), K
 --large adds a draw of 6.4 GB in and 6.4 GB out."""
 
 import argparse
+import functools
 import gc
 import json
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from pathlib import Path
 import torch
 from torch_check_worker import check_large, check_worker
 
-from kernelwright import call_spec, export, native, workload
+from kernelwright import call_spec, export, native, subjects, workload
 from kernelwright.dropin import load_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,40 +341,80 @@ def check_backend(folder):
     return f"{times[0]:.1f} s, then from the cache {times[1]:.1f} s" + (f"; {notes[0]}" if notes else "")
 
 
-def check_kernelbench(artifact, folder):
-    """The hand-made artifact as a run of an archive of its own."""
+def exported_file(artifact, folder):
+    """The artifact as a run of an archive of its own, through `archive export`, as a namespace."""
     from kernelwright.optimizing import find_program
 
-    environment = {**os.environ, "KERNELWRIGHT_DATA_DIR": str(folder / "data")}
+    data = folder / f"data-{artifact.name}"
+    environment = {**os.environ, "KERNELWRIGHT_DATA_DIR": str(data)}
 
     def run(*words):
         done = subprocess.run([find_program(), *words], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     run("archive", "list")
-    with sqlite3.connect(next((folder / "data").rglob("archive.sqlite"))) as connection:
+    with sqlite3.connect(next(data.rglob("archive.sqlite"))) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(run)")]
         values = {"id": "check", "workload": "check", "out_dir": str(artifact), "status": "improved"}
         row = [values.get(column, "") for column in columns]
         connection.execute(f"INSERT INTO run VALUES ({','.join('?' * len(columns))})", row)
-    out = folder / "bench.py"
+    out = folder / f"{artifact.name}.py"
     run("archive", "export", "check", "--format", "kernelbench", "--out", str(out))
     space = {}
-    begin = time.perf_counter()
     exec(compile(out.read_text(), "<string>", "exec"), space)
+    return space
+
+
+def both(space):
+    """(ModelNew, Model) with the same weights."""
     made = []
     for name in ("ModelNew", "Model"):
         torch.manual_seed(5)
-        made.append(space[name](*space["get_init_inputs"]()).cuda())
+        made.append(space[name](*space["get_init_inputs"]()).cuda().eval())
+    return made
+
+
+def check_kernelbench(artifact, folder):
+    begin = time.perf_counter()
+    new, old = both(exported_file(artifact, folder))
     took = time.perf_counter() - begin
-    new, old = made
     x = torch.randn(ROWS, COLS, device="cuda")
     with torch.no_grad():
         torch.testing.assert_close(new(x), old(x), rtol=1e-6, atol=1e-6)
-        for module in made:
+        for module in (new, old):
             module.scale.mul_(2.0)
         torch.testing.assert_close(new(x), old(x), rtol=1e-6, atol=1e-6)
     return f"built in {took:.0f} s"
+
+
+def check_proof_program(name, folder):
+    """A program of tests/honest/cuda as the whole of an artifact, in KernelBench's form."""
+    source = ROOT / "tests" / "honest" / "cuda" / name
+    artifact = folder / name
+    shutil.copytree(source, artifact / "programs" / "whole")
+    shutil.copy(source / "workload.py", artifact / "original.py")
+    loaded = workload.load(str(artifact / "original.py"), device="cuda:0", size="gpu")
+    exported = export.export(loaded)
+    call_spec.add_to(exported)
+    export.write(exported, artifact)
+    call_spec.write_constants(exported, artifact, loaded.module)
+    region = {**subjects.whole_region(exported.graph), "accepted": True, "program": "programs/whole"}
+    spec = {"path": "original.py", "init": "", "inputs": "", "size": "gpu", "policy": "strict", "target": "cuda"}
+    result = {"format": 1, "abi": native.ABI, "policy": "strict", "workload": name, "regions": [region], "spec": spec}
+    (artifact / "result.json").write_text(json.dumps(result))
+    begin = time.perf_counter()
+    space = exported_file(artifact, folder)
+    new, old = both(space)
+    took = time.perf_counter() - begin
+    with torch.no_grad():
+        inputs = [t.cuda() for t in space["get_inputs"]()]
+        plan = new.__dict__["_plan"]
+        assert plan.inputs(inputs, {}) is not None, "the call went to the original"
+        for _ in range(2):  # sync buffers are zero again
+            results = zip(torch.utils._pytree.tree_leaves(new(*inputs)), torch.utils._pytree.tree_leaves(old(*inputs)))
+            worst = max(float((a.double() - b.double()).abs().max() / b.double().abs().max()) for a, b in results)
+            assert worst < 1e-2, f"differs by {worst:.2g} of the largest element"
+    return f"built in {took:.0f} s, differs by {worst:.1g} of the largest element"
 
 
 def main():
@@ -412,17 +454,21 @@ def main():
             "drop-in: another device": of_dropin(check_device),
             "drop-in: many calls": of_dropin(check_many, options.calls),
             "KernelBench's form": lambda: check_kernelbench(artifact(), folder),
+            **{
+                f"KernelBench's form, {name}": functools.partial(check_proof_program, name, folder)
+                for name in ("gemm_cluster", "conv_im2col", "recurrence_repeat", "mlp_dependent", "gemm_stream_k")
+            },
             "torch.compile backend": lambda: check_backend(folder),
         }
         for title, check in checks.items():
             if options.only not in title:
                 continue
             try:
-                print(f"{title:30} ok    {check()}", flush=True)
+                print(f"{title:40} ok    {check()}", flush=True)
             except Exception as error:
                 failed += 1
                 traceback.print_exc()
-                print(f"{title:30} FAIL  {type(error).__name__}: {' '.join(str(error).split())[:160]}", flush=True)
+                print(f"{title:40} FAIL  {type(error).__name__}: {' '.join(str(error).split())[:160]}", flush=True)
     print(f"{failed} failed" if failed else "all passed")
     return 1 if failed else 0
 
