@@ -323,45 +323,63 @@ Trouble RefereeImpl::located(Trouble trouble, const Prepared& candidate,
   return trouble;
 }
 
-// Runs one call under each tool. The first finding that refuses, or "".
+// Runs one call under each tool, side by side: nothing is timed. The first finding that refuses, or
+// "". Right or wrong was judged without the tools.
 Result<std::string> RefereeImpl::checked_by_tools(const Prepared& candidate, const BankDraw& draw,
                                                   std::string& notes) {
+  const std::vector<CheckTool> tools = space_->check_tools();
+  if (tools.empty()) return "";
   if (shared_bytes() / static_cast<uint64_t>(options_.search_draws + 8) > kMostUnderTools) {
-    if (!space_->check_tools().empty()) notes += "too large to run under compute-sanitizer\n";
+    notes += "too large to run under the checking tools\n";
     return "";
   }
-  for (const CheckTool& tool : space_->check_tools()) {
-    KW_TRY(const base::TempDir folder, base::TempDir::create("kw-check"));
-    const std::filesystem::path log = folder.path() / "log";
+  struct Check {
+    base::TempDir folder;
+    Session session;
+    std::optional<JudgedProgram> judged;
+  };
+  std::vector<std::unique_ptr<Check>> checks;
+  for (const CheckTool& tool : tools) {
+    KW_TRY(base::TempDir folder, base::TempDir::create("kw-check"));
     BenchOptions options = bench_options();
     options.environment.emplace_back("KERNELWRIGHT_BENCH_UNDER_TOOL=1");
     options.command = tool.command;
     for (std::string& word : options.command) {
-      if (word == "{log}") word = log.string();
+      if (word == "{log}") word = (folder.path() / "log").string();
     }
     KW_TRY(BenchClient client, BenchClient::start(options));
-    Session session(std::move(client));
-    session.client().set_deadline(after(kToolSeconds));
-    int os_error = 0;
-    auto loaded = load(session, {&candidate}, &os_error);
-    if (loaded) {
-      KW_TRY(JudgedProgram judged,
-             JudgedProgram::create(session, *space_, 0, subject_.interface, bank_.random()));
-      // Right or wrong was judged without the tool.
-      auto call = judged.verify(draw, 0xff);
-      static_cast<void>(call);
-    }
-    session.client().finish(std::chrono::seconds(10));
-    const auto text = base::read_file(log);
-    const auto finding = text ? tool.first_finding(*text) : std::nullopt;
-    if (!finding) {
-      notes += fmt::format("{}: no result\n", tool.name);
-    } else if (!finding->empty()) {
-      if (tool.refuses) return fmt::format("{}: {}", tool.name, *finding);
-      notes += fmt::format("{}: {}\n", tool.name, *finding);
-    }
+    auto check = std::unique_ptr<Check>(
+        new Check{std::move(folder), Session(std::move(client)), std::nullopt});
+    check->session.client().set_deadline(after(kToolSeconds));
+    KW_TRY(check->judged,
+           JudgedProgram::create(check->session, *space_, 0, subject_.interface, bank_.random()));
+    checks.push_back(std::move(check));
   }
-  return "";
+  std::vector<std::thread> threads;
+  threads.reserve(checks.size());
+  for (const auto& check : checks) {
+    threads.emplace_back([&, one = check.get()] {
+      int os_error = 0;
+      if (load(one->session, {&candidate}, &os_error)) {
+        if (auto bound = one->judged->binding(draw))
+          static_cast<void>(one->session.client().run({*bound, 0xff}));
+      }
+      one->session.client().finish(std::chrono::seconds(10));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::string refusal;
+  for (size_t i = 0; i < tools.size(); ++i) {
+    const auto text = base::read_file(checks[i]->folder.path() / "log");
+    const auto finding = text ? tools[i].first_finding(*text) : std::nullopt;
+    if (finding && finding->empty()) continue;
+    const std::string line = fmt::format("{}: {}", tools[i].name, finding.value_or("no result"));
+    if (finding && tools[i].refuses && refusal.empty())
+      refusal = line;
+    else
+      notes += line + "\n";
+  }
+  return refusal;
 }
 
 Result<Session> RefereeImpl::start_session() {

@@ -208,6 +208,12 @@ TEST(RefereeCudaSanitizer, TellsTheFirstFinding) {
   EXPECT_EQ(sanitizer_finding("========= COMPUTE-SANITIZER\n========= RACECHECK SUMMARY: 0 hazards "
                               "displayed (0 errors, 0 warnings)\n"),
             "");
+  EXPECT_EQ(sanitizer_finding("========= Warning: Race reported\n========= RACECHECK SUMMARY: 2 "
+                              "hazards displayed (0 errors, 2 warnings)\n"),
+            "");
+  EXPECT_EQ(sanitizer_finding("========= Error: Race reported\n========= RACECHECK SUMMARY: 10 "
+                              "hazards displayed (10 errors, 0 warnings)\n"),
+            "Error: Race reported");
   EXPECT_FALSE(sanitizer_finding("compute-sanitizer: cannot attach"));
 }
 

@@ -55,7 +55,7 @@ class CudaBench final : public BenchDevice {
     KW_CHECK_OK(driver_->stream_create(&stream_, kStreamNonBlocking));
     KW_CHECK_OK(driver_->event_create(&start_, kEventDefault));
     KW_CHECK_OK(driver_->event_create(&end_, kEventDefault));
-    KW_TRY(kernels_, JudgeKernels::load(*driver_));
+    KW_TRY(kernels_, JudgeKernels::load_delay(*driver_));
     MemAllocationProp prop;
     prop.handle_types = kMemHandlePosixFd;
     prop.location.id = device;

@@ -144,12 +144,3 @@ extern "C" __global__ void __launch_bounds__(kThreads)
     }
   }
 }
-
-// Keeps a stream busy for so many nanoseconds.
-extern "C" __global__ void kw_delay(unsigned long long nanoseconds) {
-  unsigned long long start, now;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
-  do {
-    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
-  } while (now - start < nanoseconds);
-}

@@ -25,12 +25,20 @@ Result<int> attribute(const Driver& driver, DeviceAttribute which, Device device
 }  // namespace
 
 Result<JudgeKernels> JudgeKernels::load(const Driver& driver) {
+  return load(driver, kJudgePtx, {"kw_measure", "kw_find", "kw_element", "kw_hash", "kw_bands"});
+}
+
+Result<JudgeKernels> JudgeKernels::load_delay(const Driver& driver) {
+  return load(driver, kDelayPtx, {"kw_delay"});
+}
+
+Result<JudgeKernels> JudgeKernels::load(const Driver& driver, const char* ptx,
+                                        const std::vector<const char*>& names) {
   JudgeKernels kernels;
   kernels.driver_ = &driver;
-  if (auto status = driver.module_load_data(&kernels.module_, kJudgePtx); !status)
+  if (auto status = driver.module_load_data(&kernels.module_, ptx); !status)
     return fail(std::move(status.error()).with("module", "the referee's own kernels"));
-  for (const char* name :
-       {"kw_measure", "kw_find", "kw_element", "kw_hash", "kw_bands", "kw_delay"}) {
+  for (const char* name : names) {
     if (auto status = driver.module_get_function(&kernels.functions_[name], kernels.module_, name);
         !status)
       return fail(std::move(status.error()).with("kernel", name));

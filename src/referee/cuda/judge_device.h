@@ -15,10 +15,12 @@
 
 namespace kernelwright::referee {
 
-// The referee's own kernels (judge.cu) in the current context.
+// The referee's own kernels in the current context: those of judge.cu, or kw_delay alone, which
+// compiles in no time.
 class JudgeKernels {
  public:
   static Result<JudgeKernels> load(const cuda::Driver& driver);
+  static Result<JudgeKernels> load_delay(const cuda::Driver& driver);
   JudgeKernels() = default;
   JudgeKernels(JudgeKernels&& other) noexcept { *this = std::move(other); }
   JudgeKernels& operator=(JudgeKernels&& other) noexcept {
@@ -34,6 +36,8 @@ class JudgeKernels {
                 std::vector<void*> params) const;
 
  private:
+  static Result<JudgeKernels> load(const cuda::Driver& driver, const char* ptx,
+                                   const std::vector<const char*>& names);
   const cuda::Driver* driver_ = nullptr;
   cuda::Module module_ = nullptr;
   std::map<std::string, cuda::Function> functions_;

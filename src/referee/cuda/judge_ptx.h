@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Written by scripts/judge-ptx from judge.cu.
+// Written by scripts/judge-ptx from judge.cu and delay.cu.
 #pragma once
 
 namespace kernelwright::referee {
@@ -1551,6 +1551,14 @@ $L__BB4_10:
 	ret;
 
 }
+
+)ptx";
+inline constexpr char kDelayPtx[] = R"ptx(
+
+.version 7.0
+.target sm_75
+.address_size 64
+
 .visible .entry kw_delay(
 	.param .u64 kw_delay_param_0
 )
@@ -1561,11 +1569,11 @@ $L__BB4_10:
 	ld.param.u64 	%rd2, [kw_delay_param_0];
 	mov.u64 %rd3, %globaltimer;
 
-$L__BB5_1:
+$L__BB0_1:
 	mov.u64 %rd4, %globaltimer;
 	sub.s64 	%rd5, %rd4, %rd3;
 	setp.lt.u64 	%p1, %rd5, %rd2;
-	@%p1 bra 	$L__BB5_1;
+	@%p1 bra 	$L__BB0_1;
 
 	ret;
 

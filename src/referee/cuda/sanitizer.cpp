@@ -21,6 +21,12 @@ std::string find_sanitizer() {
 
 constexpr char kMark[] = "========= ";
 
+// "ERROR SUMMARY: 0 errors", "RACECHECK SUMMARY: 2 hazards displayed (0 errors, 2 warnings)".
+bool counts_none(const std::string& summary) {
+  const size_t at = summary.find("0 error");
+  return at != std::string::npos && (at == 0 || summary[at - 1] < '0' || summary[at - 1] > '9');
+}
+
 }  // namespace
 
 std::vector<CheckTool> sanitizer_tools() {
