@@ -54,8 +54,7 @@ std::optional<std::string> sanitizer_finding(const std::string& log) {
     const std::string text = line.substr(mark + sizeof kMark - 1);
     if (text.find("SUMMARY") != std::string::npos) {
       summary = true;
-      clean =
-          text.find(" 0 error") != std::string::npos || text.find(" 0 hazard") != std::string::npos;
+      clean = counts_none(text);
       continue;
     }
     if (!first.empty() || text.empty() || text[0] == ' ' ||
