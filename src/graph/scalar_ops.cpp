@@ -209,10 +209,11 @@ bool is_comparison(ExprOp op) {
 const char* op_name(ExprOp op) {
   // In the order of the enumeration.
   static constexpr std::array kNames = {
-      "const", "axis", "load", "reduced", "cast", "select", "neg", "abs", "exp", "expm1", "log",
-      "log1p", "log2", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "erf", "floor", "ceil",
-      "round", "trunc", "isnan", "+", "-", "*", "/", "floordiv", "mod", "fmod", "pow", "atan2",
-      "min", "max", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "not",
+      "const", "axis", "load",     "reduced", "cast",  "select", "neg",   "abs", "exp",
+      "expm1", "log",  "log1p",    "log2",    "sqrt",  "rsqrt",  "sin",   "cos", "tan",
+      "tanh",  "erf",  "floor",    "ceil",    "round", "trunc",  "isnan", "+",   "-",
+      "*",     "/",    "floordiv", "mod",     "fmod",  "pow",    "atan2", "min", "max",
+      "<",     "<=",   ">",        ">=",      "==",    "!=",     "&&",    "||",  "not",
   };
   static_assert(kNames.size() == static_cast<size_t>(ExprOp::kNot) + 1);
   return kNames.at(static_cast<size_t>(op));

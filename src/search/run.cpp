@@ -161,7 +161,8 @@ class Run {
                                    result_.device, result_.policy, region_ops(graph, region)}));
       const auto work = graph::count_work(run.stages);
       const auto dtype = compute_dtype(run.stages);
-      const auto light = graph::speed_of_light(work, session_.model.ceilings(dtype, session_.policy));
+      const auto light =
+          graph::speed_of_light(work, session_.model.ceilings(dtype, session_.policy));
       run.result.speed_of_light_s = light.seconds;
       run.result.bound = light.bound;
       if (light.seconds >= longest_s) {

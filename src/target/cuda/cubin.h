@@ -45,7 +45,7 @@ struct Cubin {
   std::vector<Section> sections;
   std::vector<Symbol> symbols;
   std::vector<uint32_t> relocated;  // symbols whose address some relocation asks for, by index
-  std::vector<Kernel> kernels;  // entry points, by name
+  std::vector<Kernel> kernels;      // entry points, by name
 
   const Kernel* find(const std::string& name) const;
 };
