@@ -134,7 +134,7 @@ void share_loads(RowGroup& group) {
   std::vector<RowGroup::Member> made;
   for (size_t i = 0; i < all.size(); ++i) {
     if (readers[i] < 2) continue;
-    const Expr load = all[i];
+    const Expr& load = all[i];
     RowGroup::Member member;
     member.nest = pattern;
     member.nest.outer = pattern.rank();

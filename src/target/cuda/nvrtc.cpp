@@ -74,7 +74,8 @@ Result<Nvrtc> Nvrtc::open(const std::string& name) {
   Nvrtc nvrtc;
   nvrtc.table_ = &table;
   link_map* map = nullptr;
-  if (::dlinfo(library, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr && map->l_name != nullptr)
+  if (::dlinfo(library, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 && map != nullptr &&
+      map->l_name != nullptr)
     nvrtc.path_ = map->l_name;
   if (const int code = table.version(&nvrtc.major_, &nvrtc.minor_); code != 0)
     return environment(nvrtc.error_text("nvrtcVersion", code));

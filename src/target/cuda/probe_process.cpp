@@ -38,7 +38,7 @@ struct RateRow {
   int64_t shared;
 };
 // A product of m x n x k counts 2 m n k; eight warps, or two warpgroups, per block.
-constexpr double kWarps = kMathThreads / 32, kGroups = kMathThreads / 128;
+constexpr double kWarps = kMathThreads / 32.0, kGroups = kMathThreads / 128.0;
 constexpr double mma(double k) {
   return kWarps * 8 * 2 * 16 * 8 * k;
 }

@@ -8,7 +8,7 @@
 
 namespace kernelwright::expert::cuda {
 
-void KernelText::launch(std::vector<int64_t> grid) {
+void KernelText::launch(const std::vector<int64_t>& grid) {
   std::string text = fmt::format("extern \"C\" __global__ void __launch_bounds__({}, {})\n{}(",
                                  block, resident, name_);
   program::Launch launch;

@@ -18,7 +18,7 @@ class KernelText : public KernelArguments {
   int resident = 1;          // blocks that a multiprocessor should hold; bounds the registers
   int64_t shared_bytes = 0;  // dynamic; the body finds it at kw_dynamic_shared()
   // Adds the source and a launch of so many blocks (x, y, z).
-  void launch(std::vector<int64_t> grid);
+  void launch(const std::vector<int64_t>& grid);
 };
 
 // "const int point = ..." (or int64_t): the flat number of a thread in a one-dimensional grid.

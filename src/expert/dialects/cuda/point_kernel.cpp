@@ -104,7 +104,6 @@ class Emitter {
     ExprPrinter p = printer(loads != nullptr ? "v" : "t", "i");
     std::string element, before, after;
     if (loads != nullptr) element += loads->elements(p, real_, kElement, "s", 10);
-    const std::string inner = fmt::format("i{}", group_.inner());
     ExprPrinter where = printer("o", "b");
     std::string updates;
     for (size_t j = 0; j < bodies.size(); ++j) {

@@ -109,7 +109,8 @@ Result<TensorMapSpec> read_tensor_map(const runtime::StepReader& reader,
 
 Status encode_tensor_map(const Driver& driver, const TensorMapSpec& spec, Ptr address,
                          TensorMapBlob& out) {
-  void* global = reinterpret_cast<void*>(address);
+  // Device addresses are numbers to the driver, but for this call.
+  void* global = reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
   Status status =
       spec.im2col
           ? driver.tensor_map_encode_im2col(
