@@ -75,6 +75,7 @@ Result<std::unique_ptr<CudaMapping>> CudaMapping::map(const Driver& driver, int 
 
 std::byte* CudaMapping::region(int region) const {
   const ArenaRegion& place = layout_.regions.at(static_cast<size_t>(region));
+  // A device address, never followed here. NOLINTNEXTLINE(performance-no-int-to-ptr)
   return reinterpret_cast<std::byte*>(segments_.at(static_cast<size_t>(place.segment)).first +
                                       place.file_offset);
 }

@@ -86,8 +86,8 @@ class CudaBench final : public BenchDevice {
     std::vector<Handle> handles;
     for (const base::UniqueFd& fd : fds) {
       Handle handle = 0;
-      // The descriptor itself, in a pointer's clothes.
       KW_CHECK_OK(driver_->mem_import_from_shareable_handle(
+          // The driver takes the descriptor as a pointer. NOLINTNEXTLINE(performance-no-int-to-ptr)
           &handle, reinterpret_cast<void*>(static_cast<intptr_t>(fd.get())), kMemHandlePosixFd));
       handles.push_back(handle);
     }

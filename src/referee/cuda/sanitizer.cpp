@@ -37,6 +37,12 @@ std::vector<CheckTool> sanitizer_tools() {
     CheckTool tool;
     tool.name = name;
     tool.command = {program, "--tool", name, "--log-file", "{log}", "--print-limit", "3"};
+    // The runtime checks every driver call itself, and learns from an error where a kernel's
+    // parameters end.
+    if (tool.name == "memcheck") {
+      tool.command.emplace_back("--report-api-errors");
+      tool.command.emplace_back("no");
+    }
     tool.refuses = tool.name != "initcheck";
     tool.first_finding = &sanitizer_finding;
     tools.push_back(std::move(tool));
