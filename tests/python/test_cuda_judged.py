@@ -3,11 +3,11 @@
 meant to be judged by what they do (no GPU needed). scripts/test-cuda judges them where there is one."""
 
 import ctypes
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from nvrtc_library import nvrtc
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADERS = sorted((ROOT / "src" / "target" / "cuda" / "device").glob("*.h"))
@@ -23,20 +23,6 @@ def runs(folder):
     """Whether the program gets as far as a launch."""
     verdicts = json.loads((folder / "expect.json").read_text(encoding="utf-8"))["verdicts"]
     return not {"build_failed", "refused"} & set(verdicts)
-
-
-def nvrtc():
-    """The NVRTC library of the nvidia-cuda-nvrtc package or of the system; None where there is none."""
-    candidates = ["libnvrtc.so.13", "libnvrtc.so.12"]
-    found = importlib.util.find_spec("nvidia")
-    for place in found.submodule_search_locations if found else []:
-        candidates[:0] = [str(path) for path in Path(place).glob("*/lib/libnvrtc.so.1[23]")]
-    for path in candidates:
-        try:
-            return ctypes.CDLL(path)
-        except OSError:
-            continue
-    return None
 
 
 def compile_log(lib, source: bytes) -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nvrtc_library import nvrtc
 import torch
 
 FOLDER = Path(__file__).resolve().parents[1] / "honest" / "cuda"
@@ -52,20 +53,6 @@ def test_buffers_agree_with_the_workload(name):
             assert (buffer["dtype"], extents(buffer, program)) == (DTYPES[found.dtype], list(found.shape)), key
     used = {buffer.get("name") for buffer in program["buffers"].values()}
     assert set(weights) <= used
-
-
-def nvrtc():
-    """The NVRTC library of the nvidia-cuda-nvrtc package or of the system; None where there is none."""
-    candidates = ["libnvrtc.so.13", "libnvrtc.so.12"]
-    found = importlib.util.find_spec("nvidia")
-    for place in found.submodule_search_locations if found else []:
-        candidates[:0] = [str(path) for path in Path(place).glob("*/lib/libnvrtc.so.1[23]")]
-    for path in candidates:
-        try:
-            return ctypes.CDLL(path)
-        except OSError:
-            continue
-    return None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,6 @@ medians with a cold L2, GB/s counts inputs, weights and outputs once. Without a 
 
 import argparse
 import ctypes
-import importlib.util
 import json
 import subprocess
 import sys
@@ -19,6 +18,9 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "python"))
+from nvrtc_library import nvrtc  # noqa: E402
+
 DEVICE = ROOT / "src/target/cuda/device"
 
 
@@ -106,20 +108,6 @@ def propose(tool, name, entry, folder, count):
         raise RuntimeError(f"{name}: {done.stderr.strip()}")
     made = [folder / "naive", *(folder / str(i) for i in range(count))]
     return [path for path in made if path.exists()], exported.weights
-
-
-def nvrtc():
-    """The NVRTC library of the nvidia-cuda-nvrtc package or of the system; None where there is none."""
-    libraries = ["libnvrtc.so.13", "libnvrtc.so.12"]
-    found = importlib.util.find_spec("nvidia")
-    for place in found.submodule_search_locations if found else []:
-        libraries[:0] = [str(path) for path in Path(place).glob("*/lib/libnvrtc.so.1[23]")]
-    for path in libraries:
-        try:
-            return ctypes.CDLL(path)
-        except OSError:
-            continue
-    return None
 
 
 def compile_source(lib, source, arch):
