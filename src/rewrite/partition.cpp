@@ -58,7 +58,8 @@ Region region_of(const Graph& graph, std::vector<int> nodes, const std::string& 
   return region;
 }
 
-// The module as it is: all inputs and weights, every output once, in the graph's order.
+// The module as it is: all inputs and weights, every output that it makes once, in the graph's order.
+// An input or a weight among the outputs is not made: the drop-in hands back the tensor itself.
 Region whole_region(const Graph& graph) {
   Region region;
   region.id = "r0";
@@ -67,7 +68,8 @@ Region whole_region(const Graph& graph) {
   region.inputs = graph.inputs;
   region.weights = graph.weights;
   for (const auto& output : graph.outputs)
-    if (output.value >= 0) push_unique(region.outputs, output.value);
+    if (output.value >= 0 && graph.value(output.value).producer >= 0)
+      push_unique(region.outputs, output.value);
   region.mutations = graph.mutations;
   return region;
 }

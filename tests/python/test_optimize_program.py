@@ -64,7 +64,6 @@ print(json.dumps({"result": fast.kernelwright_result, "taken": taken}))
 """
 
 
-@pytest.mark.xfail(reason="known fault: a result that is an input comes back as a copy of it")
 def test_a_module_of_a_notebook(surroundings):
     done = subprocess.run(
         [sys.executable, "-c", NOTEBOOK],

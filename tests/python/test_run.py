@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from command_line import RELU, binary, load, run
+from command_line import CONV, RELU, binary, load, run
 
 # Sorting is in no table: the module falls into a region before it and one after.
 SPLIT = """
@@ -132,12 +132,12 @@ def test_unknown_op_makes_smaller_regions(home):
 
 
 def test_interrupt_leaves_the_best_so_far(home):
-    (home / "relu.py").write_text(RELU)
+    (home / "conv.py").write_text(CONV)
     env = dict(
         os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data")
     )
     process = subprocess.Popen(
-        [binary(), "optimize", "relu.py", "--budget", "10m", "--out", "cut", "--json"],
+        [binary(), "optimize", "conv.py", "--budget", "10m", "--out", "cut", "--json"],
         cwd=home,
         env=env,
         stdout=subprocess.PIPE,

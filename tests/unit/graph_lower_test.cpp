@@ -296,6 +296,19 @@ TEST(Partition, CutsRoundUnknownOps) {
   for (const auto& region : partition.regions) EXPECT_TRUE(lower(graph, region));
 }
 
+// The drop-in hands back the tensor that came in; a program has no business with it.
+TEST(Partition, AnInputAmongTheResultsIsNotMade) {
+  Builder b;
+  b.input("x", {4}).node("aten.relu.default", {{"self", ref("x")}}, "a", {4});
+  b.output("x").output("a").output("x");
+  const Graph graph = b.graph();
+  const auto partition = rewrite::partition(graph);
+  ASSERT_EQ(partition.regions.size(), 1u);
+  EXPECT_TRUE(partition.regions[0].whole);
+  ASSERT_EQ(partition.regions[0].outputs.size(), 1u);
+  EXPECT_EQ(graph.value(partition.regions[0].outputs[0]).name, "a");
+}
+
 TEST(Partition, MovesAloneStayInEager) {
   Builder b;
   b.input("x", {4, 2})
