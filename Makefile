@@ -28,7 +28,7 @@ release: setup
 	@$(STAGE) "build (release)" scripts/build release
 
 portable: setup
-	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime kw_judge
+	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime kw_judge kw_device_tests kw_expert_programs
 	@$(STAGE) "release" scripts/portable
 
 asan: setup

@@ -154,18 +154,33 @@ function(kw_executable)
   endif()
 endfunction()
 
-# Judges the programs of tests/ on a machine with a GPU (scripts/test-cuda); built when asked for, portable as well.
-function(kw_judge_tool)
+# A tool that lies in bin/ beside the program; portable as well.
+function(kw_gpu_tool name)
   set(tests ${PROJECT_SOURCE_DIR}/tests)
-  add_executable(kw_judge EXCLUDE_FROM_ALL ${tests}/tools/kw_judge.cpp ${tests}/support/small_ops.cpp
-    ${tests}/support/judged_programs.cpp)
-  kw_options(kw_judge)
-  target_compile_definitions(kw_judge PRIVATE KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  target_include_directories(kw_judge PRIVATE ${tests})
-  target_link_libraries(kw_judge PRIVATE kw_referee kw_torch kw_target kw_program kw_graph kw_base)
+  list(TRANSFORM ARGN PREPEND ${tests}/)
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
+  kw_options(${name})
+  target_compile_definitions(${name} PRIVATE KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_include_directories(${name} PRIVATE ${tests})
   if(KW_PORTABLE)
-    kw_self_contained(kw_judge)
-    target_link_options(kw_judge PRIVATE -Wl,--as-needed)
+    kw_self_contained(${name})
+    target_link_options(${name} PRIVATE -Wl,--as-needed)
+  endif()
+endfunction()
+
+# What scripts/test-cuda and scripts/h100-session take to a machine with a GPU; built when asked for.
+function(kw_gpu_tools)
+  # Judges the programs of tests/.
+  kw_gpu_tool(kw_judge tools/kw_judge.cpp support/small_ops.cpp support/judged_programs.cpp)
+  target_link_libraries(kw_judge PRIVATE kw_referee kw_torch kw_target kw_program kw_graph kw_base)
+  # Writes what the expert proposes for a graph; tests/python compiles it, tests/tools/expert_cuda.py runs it on a GPU.
+  kw_gpu_tool(kw_expert_programs tools/kw_expert_programs.cpp)
+  target_link_libraries(kw_expert_programs PRIVATE kw_expert kw_rewrite kw_program kw_graph kw_base)
+  # The device headers on a device; also among the unit tests, where they are skipped.
+  find_package(GTest)
+  if(GTest_FOUND)
+    kw_gpu_tool(kw_device_tests unit/cuda_device_test.cpp)
+    target_link_libraries(kw_device_tests PRIVATE kw_target kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main)
   endif()
 endfunction()
 
@@ -193,10 +208,7 @@ function(kw_tests)
   add_executable(kw_interpret ${PROJECT_SOURCE_DIR}/tests/tools/kw_interpret.cpp)
   kw_options(kw_interpret)
   target_link_libraries(kw_interpret PRIVATE kw_rewrite kw_graph kw_base)
-  # Writes what the expert proposes for a graph; tests/python compiles it, tests/tools/expert_cuda.py runs it on a GPU.
-  add_executable(kw_expert_programs ${PROJECT_SOURCE_DIR}/tests/tools/kw_expert_programs.cpp)
-  kw_options(kw_expert_programs)
-  target_link_libraries(kw_expert_programs PRIVATE kw_expert kw_rewrite kw_program kw_graph kw_base)
+  set_target_properties(kw_expert_programs PROPERTIES EXCLUDE_FROM_ALL OFF)  # for tests/python
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.

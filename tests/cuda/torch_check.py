@@ -120,8 +120,27 @@ class Subject:
 
     def __init__(self, artifact):
         torch.manual_seed(0)
-        self.module = load_artifact(artifact)().cuda().eval()
+        # In the mode that was judged: in another one every call goes to the original, which is right as well.
+        self.module = load_artifact(artifact)().cuda()
         self.x = torch.randn(ROWS, COLS, device="cuda")
+        with torch.no_grad():
+            assert self.runs(self.module, self.x) == 1, "a plain call did not go to the program"
+
+    @staticmethod
+    def runs(call, *args):
+        """How many programs one call runs."""
+        count, run = [0], native.Program.run
+
+        def counted(*given, **named):
+            count[0] += 1
+            return run(*given, **named)
+
+        native.Program.run = counted
+        try:
+            call(*args)
+        finally:
+            native.Program.run = run
+        return count[0]
 
     def engine(self):
         return self.module.__dict__["_kernelwright"]
@@ -256,6 +275,7 @@ def check_first_capture(subject):
     with torch.no_grad(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         torch.tanh(torch.relu(subject.x) * 2)
+        subject.module.refresh()  # as before a first call: nothing is prepared
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
@@ -281,6 +301,9 @@ def check_compile(subject):
         for mode in (None, "reduce-overhead"):
             torch._dynamo.reset()
             call = torch.compile(subject.module, mode=mode, fullgraph=True)
+            if mode is None:
+                call(subject.x)
+                assert subject.runs(call, subject.x) == 1, "what Inductor made does not run the program"
             for _ in range(4):
                 x = torch.randn(ROWS, COLS, device="cuda")
                 subject.check(call(x).clone(), x)
@@ -370,7 +393,7 @@ def both(space):
     made = []
     for name in ("ModelNew", "Model"):
         torch.manual_seed(5)
-        made.append(space[name](*space["get_init_inputs"]()).cuda().eval())
+        made.append(space[name](*space["get_init_inputs"]()).cuda())
     return made
 
 
