@@ -146,7 +146,7 @@ function(kw_executable)
   add_executable(kernelwright ${sources})
   kw_options(kernelwright)
   target_compile_definitions(kernelwright PRIVATE KW_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(kernelwright PRIVATE kw_search kw_report kw_archive kw_expert kw_referee kw_torch kw_target
+  target_link_libraries(kernelwright PRIVATE kw_search kw_agent kw_report kw_archive kw_expert kw_referee kw_torch kw_target
     kw_rewrite kw_program kw_graph kw_base)
   if(KW_PORTABLE)
     kw_self_contained(kernelwright)
@@ -230,7 +230,7 @@ function(kw_tests)
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
       target_include_directories(kw_${label}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_report kw_archive kw_expert kw_referee kw_torch
+      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_agent kw_report kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
       add_dependencies(kw_${label}_tests kw_stub_cuda)
