@@ -202,6 +202,8 @@ json measured_now(const json& recorded, const Verified& verified) {
                    {{"original_ms", check.fresh.original_ms},
                     {"dropin_ms", check.fresh.dropin_ms},
                     {"speedup", check.fresh.speedup}}}};
+  now["others_share"] = check.others_share;
+  now["disturbed"] = check.disturbed();
   now["error"]["candidate"]["rho_rms"] = check.candidate_error.rho_rms;
   now["error"]["candidate"]["rho_max"] = check.candidate_error.rho_max;
   now["error"]["eager"]["rho_rms"] = check.eager_error.rho_rms;

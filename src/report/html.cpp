@@ -117,6 +117,11 @@ std::string times(const json& r) {
     out += fmt::format(" With fresh output memory on both sides: original {}, drop-in {}.",
                        ms_text(number(r.at("final").at("fresh"), "original_ms")),
                        ms_text(number(r.at("final").at("fresh"), "dropin_ms")));
+  if (r.value("disturbed", false))
+    out += fmt::format(
+        " <strong>Other programs used {:.0f} % of the processors while this was timed: the "
+        "figures may be off.</strong>",
+        100 * number(r, "others_share"));
   return out + "</p>";
 }
 

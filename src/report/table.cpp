@@ -119,6 +119,11 @@ std::string result_table(const json& result) {
         ratio_text(result.at("final").at("fresh").value("speedup", 1.0)),
         ms_text(result.at("final").at("fresh").value("original_ms", 0.0)),
         ms_text(result.at("final").at("fresh").value("dropin_ms", 0.0)));
+  if (result.value("disturbed", false))
+    out += fmt::format(
+        "  disturbed other programs used {:.0f} % of the processors while this was timed: the "
+        "figures may be off\n",
+        100 * result.value("others_share", 0.0));
   out += fmt::format(
       "  coverage  {:.0f} % of eager time inside generated regions; speed of light {} ({}-bound)\n",
       100 * result.value("coverage", 0.0), ms_text(light_ms),

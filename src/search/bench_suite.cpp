@@ -89,6 +89,7 @@ SuiteSummary summarize(const std::vector<json>& rows) {
     ++summary.right;
     status == "improved" ? ++summary.improved : ++summary.kept;
     if (row.value("coverage", 0.0) > 0.9) ++summary.covered;
+    if (row.value("disturbed", false)) ++summary.disturbed;
     best.push_back(best_speedup(row));
     eager.push_back(eager_speedup(row));
     log_best += std::log(best.back());
@@ -119,7 +120,8 @@ json summary_json(const SuiteSummary& s) {
               {"errors", s.errors},
               {"geomean", s.geomean},
               {"geomean_eager", s.geomean_eager},
-              {"covered", s.covered}};
+              {"covered", s.covered},
+              {"disturbed", s.disturbed}};
   out["fast_p_eager"] = s.fast_p_eager;
   out["fast_p_best"] = s.fast_p_best;
   return out;
@@ -134,6 +136,11 @@ std::string summary_text(const SuiteSummary& s) {
       "  geomean {:.2f}x over the fastest baseline (kept baselines count 1.0), {:.2f}x over "
       "eager\n",
       s.geomean, s.geomean_eager);
+  if (s.disturbed > 0)
+    out += fmt::format(
+        "  {} timed while other programs used the processors: their figures may be off (marked "
+        "*)\n",
+        s.disturbed);
   std::vector<std::vector<std::string>> rows = {{"faster than", "1x", "1.2x", "1.5x", "2x"}};
   const auto add = [&](const char* name, const std::vector<std::pair<double, double>>& shares) {
     std::vector<std::string> row = {name};
@@ -173,7 +180,7 @@ std::vector<std::string> suite_row(const json& row) {
                    : "",
           fmt::format("{:.0f} %", 100 * row.at("speed_of_light").value("fraction", 0.0)),
           fmt::format("{:.2f}", row.value("coverage", 0.0)),
-          status};
+          row.value("disturbed", false) ? status + " *" : status};
 }
 
 }  // namespace kernelwright::search

@@ -22,6 +22,7 @@ struct SuiteSummary {
   double geomean = 1;        // speedup over the fastest baseline, kept baselines as 1.0
   double geomean_eager = 1;  // over eager
   int covered = 0;           // coverage over 0.9
+  int disturbed = 0;         // timed while other programs used the processors
   // KernelBench's fast_p: share of workloads that are right and faster than p, against eager and
   // the best.
   std::vector<std::pair<double, double>> fast_p_eager, fast_p_best;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/processor_use.h"
 #include "referee/compare.h"
 #include "referee/statistics.h"
 
@@ -131,7 +132,14 @@ Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path&
     if (!check.right) return check;
   }
   const size_t flush = flush_bytes(session.model);
+  const auto use_before = base::processor_use();
   KW_TRY(auto warm, dropin.time_artifact(options.timing_s, flush, false, options.with_compile));
+  check.others_share = base::others_share(use_before, base::processor_use());
+  if (check.disturbed())
+    base::warn(fmt::format(
+        "other programs used {:.0f} % of the processors while the drop-in was timed: its figures "
+        "may be off",
+        100 * check.others_share));
   KW_CHECK_OK(take_times(warm, check));
   KW_TRY(auto fresh, dropin.time_artifact(options.fresh_timing_s, flush, true, false));
   if (!fresh.ms["original"].empty() && !fresh.ms["dropin"].empty()) {

@@ -10,6 +10,9 @@
 
 namespace kernelwright::search {
 
+// Of all processors, used by others: enough to disturb a timing.
+inline constexpr double kBusyShare = 0.05;
+
 struct FinalCheckOptions {
   double timing_s = 8;        // warm comparison, original against drop-in against torch.compile
   double fresh_timing_s = 2;  // the same with fresh memory, without torch.compile
@@ -27,6 +30,9 @@ struct FinalCheck {
   BestFigures best;  // speedup against the fastest baseline
   FreshFigures fresh;
   double prepare_ms = 0;
+  // Share of the machine's processor time that other programs used while it was timed (0 to 1).
+  double others_share = 0;
+  bool disturbed() const { return others_share > kBusyShare; }
   bool faster() const { return right && best.speedup_low > 1; }
 };
 

@@ -411,6 +411,8 @@ class Run {
       return keep_baseline("the final check did not accept the drop-in: " + check.reason);
     result_.baseline = check.baseline;
     result_.prepare_ms = check.prepare_ms;
+    result_.others_share = check.others_share;
+    result_.disturbed = check.disturbed();
     if (!check.faster())
       return keep_baseline(fmt::format(
           "the drop-in was not faster with confidence in the final check ({}, at least {})",

@@ -115,6 +115,8 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
                      {{"original_ms", r.fresh->original_ms},
                       {"dropin_ms", r.fresh->dropin_ms},
                       {"speedup", r.fresh->speedup}}}};
+  out["others_share"] = r.others_share;
+  out["disturbed"] = r.disturbed;
   out["regions"] = json::array();
   for (const auto& region : r.regions) out["regions"].push_back(region_result_json(graph, region));
   out["eager"] = json::array();

@@ -60,6 +60,8 @@ struct RunResult {
   double speed_of_light_ms = 0;
   std::string bound;
   double prepare_ms = 0;
+  double others_share = 0;  // of the processors, by other programs, while the drop-in was timed
+  bool disturbed = false;   // that was enough to make the figures doubtful
   std::map<std::string, int> verdicts;
   double elapsed_s = 0, search_s = 0;
   int tried = 0;

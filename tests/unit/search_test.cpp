@@ -467,6 +467,20 @@ TEST(Suite, GeomeanCountsKeptBaselinesAsOne) {
   EXPECT_EQ(summary.covered, 1);
 }
 
+TEST(Suite, SaysWhatWasTimedOnABusyMachine) {
+  nlohmann::json row = {{"workload", "k"},
+                        {"status", "baseline_kept"},
+                        {"coverage", 0.0},
+                        {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
+                        {"speed_of_light", {{"fraction", 0.5}}},
+                        {"best", nullptr}};
+  EXPECT_EQ(suite_row(row).back(), "baseline_kept");
+  EXPECT_EQ(summary_text(summarize({row})).find("figures may be off"), std::string::npos);
+  row["disturbed"] = true;
+  EXPECT_EQ(suite_row(row).back(), "baseline_kept *");
+  EXPECT_NE(summary_text(summarize({row})).find("1 timed while other"), std::string::npos);
+}
+
 TEST(Suite, ShardsTogetherAreTheWhole) {
   const std::vector<std::string> all = {"a", "b", "c", "d", "e"};
   auto one = shard(all, 1, 2), two = shard(all, 2, 2);

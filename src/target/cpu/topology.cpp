@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/processor_use.h"
 
 namespace kernelwright::target {
 namespace {
@@ -76,28 +77,9 @@ std::string cpu_signature() {
 }
 
 double cpu_busy_share() {
-  struct Ticks {
-    double idle = 0, all = 0;
-  };
-  const auto read = [] {
-    Ticks ticks;
-    const auto text = base::read_file("/proc/stat", 1 << 20);
-    std::istringstream words(text ? text->substr(0, text->find('\n')) : "");
-    std::string name;
-    words >> name;
-    double value = 0;
-    // user nice system idle iowait irq softirq steal
-    for (int i = 0; i < 8 && words >> value; ++i) {
-      ticks.all += value;
-      if (i == 3 || i == 4) ticks.idle += value;
-    }
-    return ticks;
-  };
-  const Ticks before = read();
+  const auto before = base::processor_use();
   ::usleep(60'000);
-  const Ticks after = read();
-  const double all = after.all - before.all;
-  return all > 0 ? 1 - (after.idle - before.idle) / all : 0;
+  return base::used_share(before, base::processor_use());
 }
 
 std::vector<CacheLevel> cpu_caches() {
