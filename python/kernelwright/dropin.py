@@ -80,7 +80,10 @@ def _attach(module, artifact, part):
         def forward(self, *args, **kwargs):
             if torch.compiler.is_compiling():
                 traced = self._kernelwright_traced
-                if traced is None or torch.compiler.is_exporting() or not traced.takes(self, args, kwargs):
+                # The flag itself: Dynamo takes is_exporting() for true until PyTorch 2.13, whoever asks
+                # (github.com/pytorch/pytorch/issues/176347).
+                exporting = torch.compiler._is_exporting_flag
+                if traced is None or exporting or not traced.takes(self, args, kwargs):
                     return super().forward(*args, **kwargs)
                 return traced.run(self, args)
             engine = self.__dict__.get("_kernelwright")

@@ -90,3 +90,20 @@ def test_inductor_runs_it(artifact, graphs):
     with torch.no_grad():
         result = torch.compile(module)(x)
         assert torch.allclose(result, torch.tanh(torch.relu(x) * module.scale))
+
+
+def test_a_dynamo_that_thinks_it_exports(artifact, graphs, monkeypatch):
+    """Until PyTorch 2.13, torch.compiler.is_exporting() is true under torch.compile as well."""
+    call = compiled(load_artifact(artifact)(), graphs)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    with torch.no_grad():
+        call(torch.randn(6, 8))
+    assert sum("run_region" in op for op in ops(graphs)) == 1
+
+
+@pytest.mark.parametrize("strict", (False, True))
+def test_what_is_exported_is_the_original(artifact, strict):
+    module = load_artifact(artifact)()
+    with torch.no_grad():
+        exported = torch.export.export(module, (torch.randn(6, 8),), strict=strict)
+    assert not any("run_region" in str(n.target) for n in exported.graph.nodes)
