@@ -73,18 +73,12 @@ function(kw_library name)
   endif()
 endfunction()
 
-# kw_embed(target): the texts that generated code may include, and the probes' kernels, as strings in kw_<target>.
-function(kw_embed target)
-  kw_embed_folder(${target} cpu device_sources
-    "kernelwright/kernel_abi.h=${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h")
-  kw_embed_folder(${target} cuda cuda_device_sources)
-endfunction()
-
-# One target's folder device/, and more entries "include name=path".
-function(kw_embed_folder target folder function)
-  set(entries ${ARGN})
-  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/${folder}/device/*)
-  foreach(file IN LISTS files)
+# kw_embed(library function header FILES path... ENTRIES name=path...): a function of `header` in the library that
+# gives the texts of files by name, FILES by their own (src/target/device_source.h).
+function(kw_embed library function header)
+  cmake_parse_arguments(ARG "" "" "FILES;ENTRIES" ${ARGN})
+  set(entries ${ARG_ENTRIES})
+  foreach(file IN LISTS ARG_FILES)
     get_filename_component(name ${file} NAME)
     list(APPEND entries "${name}=${file}")
   endforeach()
@@ -92,11 +86,20 @@ function(kw_embed_folder target folder function)
   list(TRANSFORM paths REPLACE "^[^=]+=" "")
   set(output ${CMAKE_BINARY_DIR}/generated/${function}.cpp)
   add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} "-DOUTPUT=${output}" "-DFILES=${entries}" "-DHEADER=target/${folder}/device_sources.h"
+    COMMAND ${CMAKE_COMMAND} "-DOUTPUT=${output}" "-DFILES=${entries}" "-DHEADER=${header}"
       "-DFUNCTION=${function}" -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     DEPENDS ${paths} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     VERBATIM)
-  target_sources(kw_${target} PRIVATE ${output})
+  target_sources(${library} PRIVATE ${output})
+endfunction()
+
+# The texts that generated code may include, with the probes' kernels.
+function(kw_embed_device_sources)
+  file(GLOB cpu CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cpu/device/*)
+  file(GLOB cuda CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/target/cuda/device/*)
+  kw_embed(kw_target device_sources target/cpu/device_sources.h FILES ${cpu}
+    ENTRIES "kernelwright/kernel_abi.h=${PROJECT_SOURCE_DIR}/include/kernelwright/kernel_abi.h")
+  kw_embed(kw_target cuda_device_sources target/cuda/device_sources.h FILES ${cuda})
 endfunction()
 
 # The CUDA driver's functions, opened at run time; the runtime and the cuda target both use them.
@@ -126,6 +129,7 @@ function(kw_runtime)
   add_library(kw_runtime_parts STATIC ${sources})
   kw_options(kw_runtime_parts)
   target_compile_options(kw_runtime_parts PRIVATE -fvisibility=hidden)
+  kw_embed(kw_runtime_parts move_ptx target/cuda/runtime/move_ptx.h FILES ${folder}/cuda/runtime/move.ptx)
   target_link_libraries(kw_runtime_parts PUBLIC kw_cuda_driver kw_program kw_graph kw_base ${CMAKE_DL_LIBS})
   add_library(kernelwright_runtime SHARED ${api})
   kw_options(kernelwright_runtime)

@@ -223,11 +223,11 @@ def test_a_cpu_program_has_no_streams(kernels):
             program.run([x.address], [y.address], stream=64)
 
 
-def test_the_ptx_of_the_runtime_is_that_of_its_source():
+def test_embedded_ptx_is_that_of_its_source():
     if not shutil.which("nvcc"):
         pytest.skip("no nvcc")
     version = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
     if "release 13.0" not in version:
-        pytest.skip("move_ptx.h was written by nvcc 13.0, another version words it differently")
-    done = subprocess.run([ROOT / "scripts" / "move-ptx", "--check"], capture_output=True, text=True, check=False)
+        pytest.skip("the .ptx files were written by nvcc 13.0, another version words them differently")
+    done = subprocess.run([ROOT / "scripts" / "ptx", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

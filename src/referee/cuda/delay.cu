@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source of kDelayPtx in judge_ptx.h, apart from judge.cu: bench workers compile it alone.
+// Source of delay.ptx, which scripts/ptx writes; apart from judge.cu: bench workers load it alone.
 // Keeps a stream busy for so many nanoseconds.
 extern "C" __global__ void kw_delay(unsigned long long nanoseconds) {
   unsigned long long start, now;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source of the PTX in judge_ptx.h, which scripts/judge-ptx writes: the referee's own kernels. The
+// Source of judge.ptx, which scripts/ptx writes: the referee's own kernels. The
 // host's side is judge_device.h; the arithmetic is judge_math.h, as on the host.
 #include "../judge_math.h"
 
@@ -8,6 +8,11 @@ using namespace kernelwright::referee;
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kInt64 = 4;  // an element code
+
+__device__ long long integer(const void* values, long long i) {
+  return static_cast<const long long*>(values)[i];
+}
 
 // Codes of element_code() in judge_device.cpp.
 __device__ double element(const void* values, int code, long long i) {
@@ -24,8 +29,8 @@ __device__ double element(const void* values, int code, long long i) {
     case 3:
       return __uint_as_float(static_cast<unsigned>(static_cast<const unsigned short*>(values)[i])
                              << 16);
-    case 4:
-      return static_cast<double>(static_cast<const long long*>(values)[i]);
+    case kInt64:
+      return static_cast<double>(integer(values, i));
     case 5:
       return static_cast<const int*>(values)[i];
     case 6:
@@ -93,7 +98,11 @@ extern "C" __global__ void __launch_bounds__(kThreads)
   for (long long i = first_thread(); i < arrays.count; i += all_threads()) {
     Judged at;
     if (!judged(arrays, i, at)) continue;
-    if (!breaks(static_cast<Rule>(rule), limit, at.p, at.e, at.o, at.s)) continue;
+    // Beyond 2^53 several integers share a double.
+    const bool by_integer = static_cast<Rule>(rule) == Rule::kExactBits && arrays.code == kInt64;
+    if (by_integer ? integer(arrays.values, i) == integer(arrays.eager, i)
+                   : !breaks(static_cast<Rule>(rule), limit, at.p, at.e, at.o, at.s))
+      continue;
     atomicMin(out, static_cast<unsigned long long>(i));
     atomicAdd(out + 1, 1ull);
   }

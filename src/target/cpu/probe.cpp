@@ -37,10 +37,7 @@ constexpr auto kBusyHolds = std::chrono::minutes(10);
 constexpr int64_t kPiece = 4096;  // working sets are multiples of it
 
 const std::string& probe_source() {
-  static const std::string missing;
-  for (const auto& source : device_sources())
-    if (source.name == "probe.cpp") return source.text;
-  return missing;
+  return source_named(device_sources(), "probe.cpp");
 }
 
 Error runtime_error(const char* what) {

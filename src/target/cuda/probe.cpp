@@ -22,10 +22,7 @@ namespace {
 constexpr double kProbeDeadlineS = 120;
 
 const std::string& probe_source() {
-  static const std::string missing;
-  for (const auto& source : cuda_device_sources())
-    if (source.name == "probe.cu") return source.text;
-  return missing;
+  return source_named(cuda_device_sources(), "probe.cu");
 }
 
 std::string identity_of(const CudaCompiler& compiler, const CudaDevice& device) {

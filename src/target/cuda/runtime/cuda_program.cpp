@@ -135,7 +135,8 @@ Status CudaProgram::load(const std::string& object_path) {
          compile_plan(driver_, device_, program_, program_.prepare, "prepare", module_));
   KW_TRY(run_plan_, compile_plan(driver_, device_, program_, program_.run, "run", module_));
   if (prepare_plan_.move_kernel || run_plan_.move_kernel) {
-    KW_TRY(move_module_, KernelModule::load(driver_, kMovePtx, "the runtime's own move kernel"));
+    const std::string& ptx = target::source_named(target::move_ptx(), "move.ptx");
+    KW_TRY(move_module_, KernelModule::load(driver_, ptx, "the runtime's own move kernel"));
     KW_TRY(move_kernel_, move_module_.kernel("kw_move"));
   }
   KW_CHECK_OK(driver_.stream_create(&own_stream_, kStreamNonBlocking));

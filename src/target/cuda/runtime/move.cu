@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source of the PTX in move_ptx.h, which scripts/move-ptx writes. Copies or fills a box of elements
+// Source of move.ptx, which scripts/ptx writes. Copies or fills a box of elements
 // whose strides allow no memcpy or memset; the host's side is move_kernel.h.
 struct MoveArgs {
   unsigned long long to, from;  // from 0: a fill
