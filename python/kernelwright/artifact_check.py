@@ -10,6 +10,7 @@ import torch
 from kernelwright import baselines, channel, device_timing, dropin, native, subjects, workload
 from kernelwright import device as devices
 from kernelwright import policy as policies
+from kernelwright.artifact import Artifact
 from kernelwright.errors import InputError, KernelwrightError, user_error
 
 CONTENTS = 4
@@ -21,7 +22,7 @@ class ArtifactCheck:
     """generated: the artifact has programs; prepare_ms: time of their `prepare` steps."""
 
     def __init__(self, request):
-        self._artifact = dropin.Artifact(request["artifact"])
+        self._artifact = Artifact(request["artifact"])
         where = request["path"]
         if not Path(where.partition(":")[0]).exists() and (self._artifact.folder / where.partition(":")[0]).exists():
             where = str(self._artifact.folder / where)

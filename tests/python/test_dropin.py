@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from kernelwright.dropin import attach, load_artifact
-from kernelwright.errors import EnvironmentError_
+from kernelwright.errors import EnvironmentError_, InputError
 
 # The kernel beside it is plain relu: an answer below zero tells that the original ran.
 RELU = """import torch
@@ -376,6 +376,55 @@ def test_another_machine_or_runtime_is_refused_in_one_line(relu, tmp_path):
         with pytest.raises(EnvironmentError_, match=words) as refused:
             load_artifact(folder)
         assert "\n" not in str(refused.value) and "verify" in str(refused.value)
+
+
+READS = """
+from pathlib import Path
+import torch
+
+TABLE = torch.tensor([float(x) for x in (Path(__file__).parent / "tables" / "scale.txt").read_text().split()])
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x * TABLE
+
+def get_inputs():
+    return [torch.randn(4, 3)]
+"""
+READS_LATER = """
+from pathlib import Path
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.load(Path(__file__).parent / "scale.pt")
+    def forward(self, x):
+        return x * self.table
+
+def get_inputs():
+    return [torch.randn(4, 3)]
+"""
+
+
+def test_a_data_file_that_did_not_travel_is_named(tmp_path, kernels):
+    for source, name in ((READS, "tables/scale.txt"), (READS_LATER, "scale.pt")):
+        folder, home = tmp_path / name.replace("/", "_"), tmp_path / "home"
+        data = folder / name
+        data.parent.mkdir(parents=True)
+        data.write_text("1 2 3")
+        if name.endswith(".pt"):
+            torch.save(torch.tensor([1.0, 2.0, 3.0]), data)
+        artifacts.make(folder, source, lambda graph: [], kernels)
+        assert load_artifact(folder)() is not None
+        data.unlink()
+        with pytest.raises(InputError, match=f"lacks {name}, which its original reads$"):
+            load_artifact(folder)()
+        result = json.loads((folder / "result.json").read_text())
+        result["spec"]["source"] = str(home / "net.py")
+        (folder / "result.json").write_text(json.dumps(result))
+        with pytest.raises(InputError, match=f"lacks {name}, which its original reads: copy it from {home / name}"):
+            load_artifact(folder)()
 
 
 def test_kept_baseline_needs_no_runtime(tmp_path, kernels):
