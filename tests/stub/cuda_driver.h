@@ -5,7 +5,7 @@
 
 // What tests ask of the stub driver (libkw_stub_cuda.so) besides CUDA's own functions. The library
 // stands in for libcuda.so.1 through KERNELWRIGHT_CUDA_DRIVER: its device has the figures of an
-// H100, its memory is the host's, its kernels are the few of kernels() in cuda_driver.cpp, carried
+// H100, its memory is the host's, its kernels are the few of kernels.cpp, carried
 // out at the launch. A graph runs its nodes in the most awkward order that its edges allow.
 extern "C" {
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stub driver's memory mapping: an allocation is a memfd, a handle its descriptor.
+// The stub driver's memory: the host's. A mapped allocation is a memfd, a handle its descriptor.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 
+#include "stub/calls.h"
+#include "stub/streams.h"
 #include "target/cuda/runtime/driver_types.h"
 
 using namespace kernelwright::cuda;
-
-#define STUB extern "C" __attribute__((visibility("default")))
+using namespace kernelwright::stub;
 
 namespace {
 
@@ -17,9 +20,6 @@ constexpr size_t kGranularity = 64 << 10;
 
 int descriptor(Handle handle) {
   return static_cast<int>(handle) - 1;
-}
-void* at(Ptr address) {
-  return reinterpret_cast<void*>(address);
 }
 
 }  // namespace
@@ -83,4 +83,47 @@ STUB Code cuMemSetAccess(Ptr address, size_t bytes, const MemAccessDesc* access,
   if (count != 1) return kErrorInvalidValue;
   const int protection = access->access == kMemAccessReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
   return mprotect(at(address), bytes, protection) == 0 ? kSuccess : kErrorInvalidValue;
+}
+
+STUB Code cuMemAlloc_v2(Ptr* address, size_t bytes) {
+  if (Code code = call("cuMemAlloc", "{}", bytes); code != kSuccess) return code;
+  *address = reinterpret_cast<Ptr>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
+  std::memset(at(*address), 0xee, bytes);
+  return kSuccess;
+}
+STUB Code cuMemFree_v2(Ptr address) {
+  std::free(at(address));
+  return call("cuMemFree");
+}
+STUB Code cuMemcpyHtoD_v2(Ptr to, const void* from, size_t bytes) {
+  std::memcpy(at(to), from, bytes);
+  return call("cuMemcpyHtoD", "{}", bytes);
+}
+STUB Code cuMemcpyHtoDAsync_v2(Ptr to, const void* from, size_t bytes, Stream stream) {
+  issue(stream, kNodeMemcpy, copied(at(to), from, bytes));
+  return call("cuMemcpyHtoDAsync", "{}", bytes);
+}
+STUB Code cuMemcpyDtoHAsync_v2(void* to, Ptr from, size_t bytes, Stream stream) {
+  issue(stream, kNodeMemcpy, copied(to, at(from), bytes));
+  return call("cuMemcpyDtoHAsync", "{}", bytes);
+}
+STUB Code cuMemcpyDtoDAsync_v2(Ptr to, Ptr from, size_t bytes, Stream stream) {
+  if (Code code = call("cuMemcpyDtoDAsync", "{}", bytes); code != kSuccess) return code;
+  issue(stream, kNodeMemcpy, copied(at(to), at(from), bytes));
+  return kSuccess;
+}
+STUB Code cuMemsetD8Async(Ptr to, unsigned char value, size_t count, Stream stream) {
+  RETURN_IF_FAILING("{} {}", value, count);
+  issue(stream, kNodeMemset, filled(to, value, count));
+  return kSuccess;
+}
+STUB Code cuMemsetD16Async(Ptr to, unsigned short value, size_t count, Stream stream) {
+  RETURN_IF_FAILING("{} {}", value, count);
+  issue(stream, kNodeMemset, filled(to, value, count));
+  return kSuccess;
+}
+STUB Code cuMemsetD32Async(Ptr to, unsigned value, size_t count, Stream stream) {
+  RETURN_IF_FAILING("{} {}", value, count);
+  issue(stream, kNodeMemset, filled(to, value, count));
+  return kSuccess;
 }
