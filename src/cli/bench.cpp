@@ -76,6 +76,13 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
   search::install_interrupt_handler();
   const auto workloads = search::shard(*found, options.shard_index, options.shard_count);
   const std::string out_path = options.out.empty() ? "bench.jsonl" : options.out;
+  if (std::error_code code;
+      !options.resume && std::filesystem::file_size(out_path, code) > 0 && !code)
+    return report_error(
+        {ErrorKind::kUsage,
+         out_path + " exists already: choose another --out, or go on with it by --resume",
+         {}},
+        global);
   std::map<std::string, json> known;
   if (options.resume) known = read_rows(out_path);
   const bool cut = options.resume && ends_within_a_line(out_path);
@@ -118,7 +125,10 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
                out_path);
   }
   if (search::interrupted()) return base::exit_code(ErrorKind::kInterrupted);
-  return 0;
+  if (summary.errors == 0) return 0;
+  std::fflush(stdout);
+  fmt::print(stderr, "error: {} of {} workloads failed\n", summary.errors, summary.workloads);
+  return base::exit_code(ErrorKind::kInput);
 }
 
 }  // namespace kernelwright::cli

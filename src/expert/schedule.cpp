@@ -8,15 +8,14 @@
 
 namespace kernelwright::expert {
 
-Schedule initial_schedule(const ScheduleSpace& space) {
-  Schedule schedule;
-  for (const Knob& knob : space) schedule[knob.name] = knob.initial;
-  return schedule;
-}
-
 std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit) {
-  size_t total = 1;
-  for (const Knob& knob : space) total *= knob.choices.size();
+  size_t total = 1, first = 0;  // the place of the initial schedule
+  for (const Knob& knob : space) {
+    const auto initial = std::find(knob.choices.begin(), knob.choices.end(), knob.initial);
+    if (initial != knob.choices.end())
+      first += total * static_cast<size_t>(initial - knob.choices.begin());
+    total *= knob.choices.size();
+  }
   // Steps of the golden ratio, prime to the space: distinct schedules, spread over every knob. A
   // stride that shares a factor with the space would leave choices of the first knobs out.
   size_t stride = 1;
@@ -27,7 +26,7 @@ std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit) {
   std::vector<Schedule> all;
   for (size_t i = 0; i < std::min(total, limit); ++i) {
     Schedule schedule;
-    size_t rest = i * stride % total;
+    size_t rest = (first + i * stride) % total;
     for (const Knob& knob : space) {
       schedule[knob.name] = knob.choices[rest % knob.choices.size()];
       rest /= knob.choices.size();

@@ -13,14 +13,13 @@ namespace kernelwright::expert {
 struct Knob {
   std::string name;
   std::vector<int64_t> choices;
-  int64_t initial = 0;  // one of `choices`
+  int64_t initial = 0;  // of `choices`, where a search should begin
 };
 
 using ScheduleSpace = std::vector<Knob>;
 using Schedule = std::map<std::string, int64_t>;  // knob name -> choice
 
-Schedule initial_schedule(const ScheduleSpace& space);
-// Every schedule of the space, at most `limit` (then evenly thinned).
+// Every schedule of the space, the initial one first; at most `limit` (then evenly thinned).
 std::vector<Schedule> enumerate(const ScheduleSpace& space, size_t limit);
 std::string schedule_text(const Schedule& schedule);  // "kc 256, mr 12"
 

@@ -31,4 +31,26 @@ const Buffer* Program::find(const std::string& name) const {
   return nullptr;
 }
 
+std::vector<std::string> launched_kernels(const std::vector<Step>& steps) {
+  std::vector<std::string> kernels;
+  for (const Step& step : steps) {
+    if (const auto* launch = std::get_if<Launch>(&step.action)) kernels.push_back(launch->kernel);
+    if (const auto* repeat = std::get_if<Repeat>(&step.action))
+      for (std::string& name : launched_kernels(repeat->body)) kernels.push_back(std::move(name));
+  }
+  return kernels;
+}
+
+int64_t count_actions(const std::vector<Step>& steps,
+                      const std::map<std::string, int64_t>& params) {
+  int64_t count = 0;
+  for (const Step& step : steps) {
+    const auto* repeat = std::get_if<Repeat>(&step.action);
+    count += repeat
+                 ? evaluate(repeat->count, params).value_or(1) * count_actions(repeat->body, params)
+                 : 1;
+  }
+  return count;
+}
+
 }  // namespace kernelwright::program

@@ -148,6 +148,11 @@ struct Program {
   bool operator==(const Program&) const = default;
 };
 
+// Kernels that the steps launch, in order, bodies of `repeat` once.
+std::vector<std::string> launched_kernels(const std::vector<Step>& steps);
+// Launches, fills, copies and library calls when the steps are carried out once.
+int64_t count_actions(const std::vector<Step>& steps, const std::map<std::string, int64_t>& params);
+
 // Shape and dtype of what a region hands to a program; what the program's buffers are checked
 // against.
 struct Interface {

@@ -71,15 +71,17 @@ void Bank::pool(BankDraw& draw) const {
   }
 }
 
-Status Bank::fill(int count) {
+Result<bool> Bank::fill(int count) {
   const DrawKind order[] = {DrawKind::kOwn,      DrawKind::kExact,    DrawKind::kWide,
                             DrawKind::kOwn,      DrawKind::kNegative, DrawKind::kWeights,
                             DrawKind::kConstant, DrawKind::kZeros};
   for (DrawKind kind : order) {
     if (static_cast<int>(draws_.size()) >= count) break;
     KW_TRY(auto drawn, draw(kind));
-    if (!drawn && kind == DrawKind::kOwn)
-      return fail(ErrorKind::kInternal, "the workload's own inputs cannot be drawn");
+    if (!drawn && kind == DrawKind::kOwn) {
+      clear();
+      return false;
+    }
     if (drawn) draws_.push_back(std::move(drawn));
   }
   while (static_cast<int>(draws_.size()) < count) {
@@ -88,7 +90,7 @@ Status Bank::fill(int count) {
     draws_.push_back(std::move(drawn));
   }
   for (const auto& draw : draws_) pool(*draw);
-  return {};
+  return true;
 }
 
 }  // namespace kernelwright::referee

@@ -23,7 +23,8 @@ class Bank {
 
   // Kinds of the search tier in order of use, `count` of them (own content at least twice, for
   // timing).
-  Status fill(int count);
+  // False: the workload's own inputs cannot be drawn, so nothing can be judged.
+  Result<bool> fill(int count);
   const std::vector<std::unique_ptr<BankDraw>>& draws() const { return draws_; }
   // Gives the memory of all draws back.
   void clear();

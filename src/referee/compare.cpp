@@ -160,12 +160,20 @@ bool finite(const Sums& sums) {
          std::isfinite(total(sums.difference));
 }
 
+int64_t integer(const std::byte* values, int64_t index) {
+  int64_t value = 0;
+  std::memcpy(&value, values + index * static_cast<int64_t>(sizeof value), sizeof value);
+  return value;
+}
+
 // Elements that break the rule.
 Wrong find_wrong(const std::byte* values, const Answer& answer, Rule rule, double limit) {
   Wrong wrong;
   if (rule == Rule::kExactBits && !answer.mask &&
       std::memcmp(values, answer.eager, static_cast<size_t>(answer.type.bytes())) == 0)
     return wrong;
+  // Beyond 2^53 several integers share a double.
+  const bool by_integer = rule == Rule::kExactBits && answer.type.dtype == DType::kI64;
   double p[kBlock], e[kBlock];
   const int64_t n = answer.type.elements();
   for (int64_t begin = 0; begin < n; begin += kBlock) {
@@ -174,7 +182,9 @@ Wrong find_wrong(const std::byte* values, const Answer& answer, Rule rule, doubl
     load(answer.eager, answer.type.dtype, begin, count, e);
     for (int64_t i = 0; i < count; ++i) {
       if (answer.mask && answer.mask[begin + i]) continue;
-      if (!breaks(rule, limit, p[i], e[i], answer.oracle[begin + i], answer.scale[begin + i]))
+      if (by_integer
+              ? integer(values, begin + i) == integer(answer.eager, begin + i)
+              : !breaks(rule, limit, p[i], e[i], answer.oracle[begin + i], answer.scale[begin + i]))
         continue;
       if (wrong.count++ == 0) wrong.index = begin + i;
     }
@@ -299,8 +309,13 @@ class HostElements final : public Elements {
     return find_wrong(values, answer_, rule, limit);
   }
   Result<Element> at(const std::byte* values, int64_t index) const override {
-    return Element{element(values, answer_.type.dtype, index),
-                   element(answer_.eager, answer_.type.dtype, index), answer_.oracle[index]};
+    Element at{element(values, answer_.type.dtype, index),
+               element(answer_.eager, answer_.type.dtype, index), answer_.oracle[index]};
+    if (answer_.type.dtype == DType::kI64) {
+      at.candidate_integer = integer(values, index);
+      at.eager_integer = integer(answer_.eager, index);
+    }
+    return at;
   }
 
  private:

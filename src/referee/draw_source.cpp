@@ -11,6 +11,7 @@ class TorchDrawSource final : public DrawSource {
   Result<std::optional<torch::Draw>> draw(torch::DrawKind kind, uint64_t seed) override {
     return worker_.draw(region_, kind, seed);
   }
+  std::string why_skipped() const override { return worker_.why_skipped(); }
   Result<torch::Worker::BaselineReady> prepare_baseline(const std::string& name) override {
     return worker_.prepare_baseline(region_, name);
   }

@@ -15,6 +15,8 @@ class DrawSource {
  public:
   virtual ~DrawSource() = default;
   virtual Result<std::optional<torch::Draw>> draw(torch::DrawKind kind, uint64_t seed) = 0;
+  // Why the latest draw that was asked for makes no sense, in one line; "" where that is not known.
+  virtual std::string why_skipped() const { return ""; }
   virtual Result<torch::Worker::BaselineReady> prepare_baseline(const std::string& name) = 0;
   virtual Result<torch::Samples> time_baseline(const std::string& name, int calls,
                                                size_t flush_bytes) = 0;

@@ -14,9 +14,15 @@ Result<std::string> wrong_text(const std::byte* values, const Elements& elements
                                const Wrong& wrong, const std::string& rule, bool expect_eager) {
   const graph::TensorType& type = elements.rules().type;
   KW_TRY(const Elements::Element at, elements.at(values, wrong.index));
-  return fmt::format("at {} expected {:.9g}, got {:.9g} ({} of {} elements wrong{}{})",
-                     position_text(type.shape, wrong.index), expect_eager ? at.eager : at.oracle,
-                     at.candidate, wrong.count, type.elements(), rule.empty() ? "" : "; ", rule);
+  const auto text = [](double value, std::optional<int64_t> integer) {
+    return integer ? fmt::format("{}", *integer) : fmt::format("{:.9g}", value);
+  };
+  return fmt::format(
+      "at {} expected {}, got {} ({} of {} elements wrong{}{})",
+      position_text(type.shape, wrong.index),
+      expect_eager ? text(at.eager, at.eager_integer) : text(at.oracle, std::nullopt),
+      text(at.candidate, at.candidate_integer), wrong.count, type.elements(),
+      rule.empty() ? "" : "; ", rule);
 }
 
 }  // namespace

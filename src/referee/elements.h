@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -43,6 +44,8 @@ class Elements {
  public:
   struct Element {
     double candidate = 0, eager = 0, oracle = 0;
+    // Of 64-bit integers: what a double cannot tell apart beyond 2^53.
+    std::optional<int64_t> candidate_integer = std::nullopt, eager_integer = std::nullopt;
   };
   explicit Elements(AnswerRules rules) : rules_(std::move(rules)) {}
   virtual ~Elements() = default;

@@ -2,10 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "referee/host_draw.h"
 #include "referee/space.h"
+#include "target/cold_cache.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -25,11 +24,8 @@ class HostSpace final : public Space {
                           });
   }
   int most_draws(const program::Interface&, int wanted) const override { return wanted; }
-  // Twice the last-level cache, within 8 to 256 MiB.
   uint64_t default_flush_bytes() const override {
-    const long last = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    const uint64_t bytes = last > 0 ? static_cast<uint64_t>(last) * 2 : 64ull << 20;
-    return std::clamp<uint64_t>(bytes, 8ull << 20, 256ull << 20);
+    return target::flush_bytes("cpu", sysconf(_SC_LEVEL3_CACHE_SIZE));
   }
 };
 

@@ -70,8 +70,8 @@ class Referee {
   virtual ~Referee() = default;
 
   // Draws the bank and starts the bench workers; otherwise done by the first judge(). Set-up,
-  // outside any budget.
-  virtual Status get_ready() = 0;
+  // outside any budget. The reason, in one line, when no program of this subject can be judged.
+  virtual Result<std::optional<std::string>> get_ready() = 0;
   // Validates, builds (in parallel processes) and screens a batch. Never runs beside a timing.
   virtual Result<std::vector<Prepared>> prepare(std::vector<program::Candidate> batch) = 0;
   // Search tier: verifies on the bank, then alternates with the incumbent (nullptr: alone).
@@ -82,8 +82,7 @@ class Referee {
   // Promotion: clean rebuild, new seeds, every draw kind, all screens, real baselines in
   // alternation. kAccepted: right, and faster than the fastest baseline with confidence.
   virtual Result<Verdict> promote(const Prepared& candidate) = 0;
-  // Times of eager and torch.compile alone, measured on first use. Also draws the bank of the
-  // search tier, so that judge() need not: both are set-up, not search.
+  // Times of eager and torch.compile alone, measured on first use: set-up, not search.
   virtual Result<Baselines> baselines() = 0;
 };
 

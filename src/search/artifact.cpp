@@ -26,6 +26,8 @@ from kernelwright.dropin import load_artifact
 ModelNew = load_artifact(__file__)
 )py";
 
+constexpr char kWorkloadFile[] = "workload";
+
 Error cannot(const std::string& what, const fs::path& path, const std::error_code& code) {
   return Error{ErrorKind::kEnvironment,
                fmt::format("cannot {} {}: {}", what, path.string(), code.message()),
@@ -83,6 +85,19 @@ Result<base::UniqueFd> hold(const fs::path& partial) {
   return fail(ErrorKind::kEnvironment, fmt::format("{} comes and goes", partial.string()));
 }
 
+// Empties a folder of a run.
+Status clear(const fs::path& partial, bool but_best) {
+  std::error_code code;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(partial, code))
+    if (!but_best || entry.path().filename() != "best") stale.push_back(entry.path());
+  for (const auto& path : stale) {
+    fs::remove_all(path, code);
+    if (code) return fail(cannot("remove", path, code));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out, bool resume) {
@@ -96,13 +111,8 @@ Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out, bool resume) 
   KW_CHECK_OK(check_free(out, resume));  // nobody else can finish it from here on
   folder.replaces_ = is_taken(out);
   folder.continues_ = resume && (folder.replaces_ || !fs::is_empty(partial, code));
-  std::vector<fs::path> stale;
-  for (const auto& entry : fs::directory_iterator(partial, code))
-    if (!resume || entry.path().filename() != "best") stale.push_back(entry.path());
-  for (const auto& path : stale) {
-    fs::remove_all(path, code);
-    if (code) return fail(cannot("remove", path, code));
-  }
+  folder.keeps_best_ = resume && fs::exists(folder.best(), code);
+  KW_CHECK_OK(clear(partial, folder.keeps_best_));
   return folder;
 }
 
@@ -111,14 +121,34 @@ ArtifactFolder::ArtifactFolder(ArtifactFolder&& other) noexcept
       out_(std::move(other.out_)),
       partial_(std::move(other.partial_)),
       replaces_(other.replaces_),
-      continues_(other.continues_) {
+      continues_(other.continues_),
+      keeps_best_(other.keeps_best_) {
   other.partial_.clear();
 }
 
 ArtifactFolder::~ArtifactFolder() {
   if (partial_.empty()) return;
+  (void)clear(partial_, keeps_best_);
   std::error_code code;
-  fs::remove_all(partial_, code);
+  if (!keeps_best_) fs::remove(partial_, code);
+}
+
+std::optional<std::string> ArtifactFolder::workload() const {
+  if (const auto text = base::read_file(out_ / "result.json")) {
+    const auto json = nlohmann::json::parse(*text, nullptr, false);
+    const bool says =
+        json.is_object() && json.contains("workload") && json.at("workload").is_string();
+    return says ? json.at("workload").get<std::string>() : "";
+  }
+  const auto noted = base::read_file(best() / kWorkloadFile);
+  if (!noted) return std::nullopt;
+  return *noted;
+}
+
+Status ArtifactFolder::note_workload(const std::string& workload) const {
+  std::error_code code;
+  fs::create_directories(best(), code);
+  return base::write_file_atomic(best() / kWorkloadFile, workload);
 }
 
 Status ArtifactFolder::publish() {
@@ -180,9 +210,16 @@ Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec,
   return copy;
 }
 
-std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& spec) {
-  return {{"path", spec.path}, {"init", spec.init},     {"inputs", spec.inputs},
-          {"size", spec.size}, {"policy", spec.policy}, {"target", spec.target}};
+std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& copy,
+                                               const torch::WorkloadSpec& original) {
+  std::map<std::string, std::string> fields = {{"path", copy.path},     {"init", copy.init},
+                                               {"inputs", copy.inputs}, {"size", copy.size},
+                                               {"policy", copy.policy}, {"target", copy.target}};
+  std::error_code code;
+  if (copy.path != original.path)
+    fields["source"] =
+        fs::absolute(split_class(original.path).first, code).lexically_normal().string();
+  return fields;
 }
 
 Status write_program(const referee::Prepared& prepared, const std::string& region,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,8 +14,9 @@
 namespace kernelwright::search {
 
 // The folder of a run while it is being made: `<out>.partial`, renamed to `out` by publish().
-// Removed by the destructor when it was not published. A lock that ends with the process holds it:
-// what a killed run left is taken over, what a live one writes is not.
+// Removed by the destructor when it was not published, but for the best so far that a resumed run
+// has found there. A lock that ends with the process holds it: what a killed run left is taken
+// over, what a live one writes is not.
 class ArtifactFolder {
  public:
   // kUsage when `out` exists and is no empty folder, and when a live run writes `<out>.partial`;
@@ -29,6 +31,12 @@ class ArtifactFolder {
   const std::filesystem::path& out() const { return out_; }
   // There was a run to go on with: a finished artifact or what a killed run left.
   bool continues() const { return continues_; }
+  // Where the search writes the best so far, one folder a region, and whose run it is.
+  std::filesystem::path best() const { return partial_ / "best"; }
+  // The workload of the finished run in `out`, else of the killed run's best so far; nullopt: there
+  // is none, or nothing says.
+  std::optional<std::string> workload() const;
+  Status note_workload(const std::string& workload) const;
   Status publish();
 
  private:
@@ -38,6 +46,7 @@ class ArtifactFolder {
   base::UniqueFd lock_;
   std::filesystem::path out_, partial_;
   bool replaces_ = false, continues_ = false;
+  bool keeps_best_ = false;  // a killed run left it, and it is not ours to lose
 };
 
 // What the artifact needs to load the original again: copies the user's file and the neighbours
@@ -45,7 +54,9 @@ class ArtifactFolder {
 Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec,
                                           const std::vector<std::string>& neighbours,
                                           const std::filesystem::path& folder);
-std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& spec);
+// The result's "spec": the copy's fields, and where the user's file lay.
+std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& copy,
+                                               const torch::WorkloadSpec& original);
 
 // programs/<region>/: program.json, source, object.so.
 Status write_program(const referee::Prepared& prepared, const std::string& region,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace kernelwright::search {
 namespace {
@@ -33,6 +34,20 @@ double Budget::elapsed() const {
 }
 double Budget::left() const {
   return interrupted() ? 0 : seconds_ - elapsed();
+}
+
+SharedBudget::SharedBudget(double seconds, std::vector<double> weights)
+    : left_(seconds), weights_(std::move(weights)) {}
+
+double SharedBudget::next() {
+  const auto rest = weights_.begin() + static_cast<std::ptrdiff_t>(at_);
+  const double total = std::accumulate(rest, weights_.end(), 0.0);
+  const double weight = weights_.at(at_++);
+  return total > 0 ? left_ * weight / total : left_;
+}
+
+void SharedBudget::spent(double seconds) {
+  left_ = std::max(0.0, left_ - seconds);
 }
 
 void install_interrupt_handler() {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace kernelwright::search {
 
@@ -20,6 +21,22 @@ class Budget {
  private:
   double seconds_;
   std::chrono::steady_clock::time_point start_;
+};
+
+// One budget for searches that come one after another. Each gets its share, by weight, of what
+// those before it have left, so that what one does not need goes to the rest.
+class SharedBudget {
+ public:
+  SharedBudget(double seconds, std::vector<double> weights);
+  // What the next search may take, in seconds.
+  double next();
+  // What it took.
+  void spent(double seconds);
+
+ private:
+  double left_;
+  std::vector<double> weights_;
+  size_t at_ = 0;
 };
 
 // Ctrl-C and SIGTERM end a search early: the first asks it to stop, write the best so far and exit

@@ -9,6 +9,7 @@
 #include "base/processor_use.h"
 #include "referee/compare.h"
 #include "referee/statistics.h"
+#include "target/cold_cache.h"
 
 namespace kernelwright::search {
 namespace {
@@ -99,9 +100,8 @@ Status take_times(const torch::Worker::ArtifactTimes& times, FinalCheck& check) 
 
 }  // namespace
 
-size_t flush_bytes(const target::MachineModel& model) {
-  const int64_t cache = model.last_level_cache_bytes();
-  return static_cast<size_t>(std::clamp<int64_t>(2 * cache, 16 << 20, 256 << 20));
+size_t flush_bytes(const Session& session) {
+  return target::flush_bytes(session.target->kind(), session.model.last_level_cache_bytes());
 }
 
 Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path& artifact,
@@ -125,13 +125,13 @@ Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path&
                                           options.seed + static_cast<uint64_t>(i)));
     if (!draw) {
       check.right = false;
-      check.reason = "the module as a whole cannot be compared: it draws random numbers";
+      check.reason = "the module as a whole cannot be compared: " + session.torch->why_skipped();
       return check;
     }
     KW_TRY(check.right, check_draw(dropin, *draw, check, i == 0));
     if (!check.right) return check;
   }
-  const size_t flush = flush_bytes(session.model);
+  const size_t flush = flush_bytes(session);
   const auto use_before = base::processor_use();
   KW_TRY(auto warm, dropin.time_artifact(options.timing_s, flush, false, options.with_compile));
   check.others_share = base::others_share(use_before, base::processor_use());

@@ -41,7 +41,7 @@ Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path&
                                   const torch::WorkloadSpec& spec,
                                   const FinalCheckOptions& options);
 
-// Cold-cache flush of this machine, in bytes: twice the last-level cache.
-size_t flush_bytes(const target::MachineModel& model);
+// Cold-cache flush of this machine, in bytes.
+size_t flush_bytes(const Session& session);
 
 }  // namespace kernelwright::search

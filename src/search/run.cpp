@@ -122,30 +122,23 @@ class Run {
       result_.eager.push_back(
           {session_.imported.graph.nodes.at(static_cast<size_t>(left.node)).op, left.reason});
     KW_CHECK_OK(check_resumed());
+    KW_CHECK_OK(folder_.note_workload(result_.workload));
     KW_CHECK_OK(archive_.bury_runs(folder_.out().string()));
     return archive_.begin_run({id_, result_.workload, folder_.out().string(), options_.command,
                                "running", archive::utc_now(), ""});
   }
 
-  // Another workload's artifact is not replaced.
+  // Another workload's artifact is not replaced, nor what a killed run of it has found.
   Status check_resumed() const {
     if (!options_.resume) return {};
-    const auto text = base::read_file(folder_.out() / "result.json");
-    if (!text) {
-      if (!folder_.continues())
-        base::note(fmt::format("{} holds no run: starting from what the archive knows",
-                               folder_.out().string()));
-      return {};
-    }
-    const auto json = nlohmann::json::parse(*text, nullptr, false);
-    const std::string found =
-        json.is_object() && json.contains("workload") && json.at("workload").is_string()
-            ? json.at("workload").get<std::string>()
-            : "";
-    if (found == result_.workload) return {};
+    const auto found = folder_.workload();
+    if (!found && !folder_.continues())
+      base::note(fmt::format("{} holds no run: starting from what the archive knows",
+                             folder_.out().string()));
+    if (!found || *found == result_.workload) return {};
     return fail(ErrorKind::kUsage,
                 fmt::format("{} holds a run of '{}', not of '{}': choose another --out",
-                            folder_.out().string(), found, result_.workload));
+                            folder_.out().string(), *found, result_.workload));
   }
 
   Status open_regions() {
@@ -180,7 +173,11 @@ class Run {
                               {region.id, referee::interface_of(graph, region), session_.policy},
                               *session_.target, *session_.torch, options));
       KW_TRY(run.baselines, run.referee->baselines());
-      KW_CHECK_OK(run.referee->get_ready());
+      KW_TRY(const auto unjudged, run.referee->get_ready());
+      if (unjudged) {
+        leave_in_eager(region, *unjudged);
+        continue;
+      }
       for (const auto& [name, ms] : run.baselines.ms)
         if (name == "eager") run.result.eager_ms = ms;
       base::note(fmt::format("  {}: {} ops, {}; fastest {} {}, speed of light {} ({}-bound)",
@@ -194,20 +191,25 @@ class Run {
     return {};
   }
 
+  void leave_in_eager(const graph::Region& region, const std::string& reason) {
+    base::note(fmt::format("  {} stays in eager: {}", region.id, reason));
+    result_.eager.push_back({region_ops(session_.imported.graph, region), reason});
+    if (unjudged_.empty()) unjudged_ = fmt::format("{}: {}", region.id, reason);
+  }
+
   // Budget goes by what a region can still give: its time minus its speed of light.
-  double share(const RegionRun& run) const {
-    double total = 0;
-    const auto headroom = [](const RegionRun& r) {
-      return std::max(r.baselines.best_ms - r.result.speed_of_light_s * 1e3,
-                      0.05 * r.baselines.best_ms) +
-             1e-6;
-    };
-    for (const auto& r : regions_) total += headroom(r);
-    return headroom(run) / total;
+  std::vector<double> headrooms() const {
+    std::vector<double> all;
+    for (const auto& run : regions_)
+      all.push_back(std::max(run.baselines.best_ms - run.result.speed_of_light_s * 1e3,
+                             0.05 * run.baselines.best_ms) +
+                    1e-6);
+    return all;
   }
 
   Status search_regions() {
     const double begun = elapsed();
+    SharedBudget shared(options_.budget_s, headrooms());
     for (auto& run : regions_) {
       if (interrupted()) break;
       expert::ExpertOptions expert_options;
@@ -217,11 +219,11 @@ class Run {
       expert_options.target = session_.model.target;
       KW_TRY(auto expert, expert::make_expert(run.stages, session_.model, expert_options));
       RegionSearchOptions options;
-      options.budget_s = options_.budget_s * share(run);
+      options.budget_s = shared.next();
       options.speed_of_light_s = run.result.speed_of_light_s;
       options.run = id_;
       options.subject = run.subject;
-      options.best_dir = folder_.path() / "best" / run.result.region.id;
+      options.best_dir = folder_.best() / run.result.region.id;
       std::vector<program::Proposal> first;
       if (options_.resume) {
         KW_TRY(options.earlier, recall(archive_, run.subject, 1 + kRunnersUp));
@@ -241,6 +243,7 @@ class Run {
       };
       KW_TRY(run.result.search,
              search_region(*expert, *run.referee, archive_, first, options, on_verdict));
+      shared.spent(run.result.search.elapsed_s);
       if (!run.result.search.best && !interrupted())
         KW_CHECK_OK(fall_back_to_naive(run, expert_options, std::move(options)));
       for (const auto& [name, count] : run.result.search.verdicts) result_.verdicts[name] += count;
@@ -308,23 +311,10 @@ class Run {
         run.result.promotion = std::move(verdict);
         if (hopeless) break;
       }
-      if (run.winner) run.result.kernels = kernel_names(run.winner->candidate.program);
+      if (run.winner)
+        run.result.kernels = program::launched_kernels(run.winner->candidate.program.run);
     }
     return {};
-  }
-
-  static std::vector<std::string> kernel_names(const program::Program& program) {
-    std::vector<std::string> names;
-    const std::function<void(const std::vector<program::Step>&)> walk =
-        [&](const std::vector<program::Step>& steps) {
-          for (const auto& step : steps) {
-            if (const auto* launch = std::get_if<program::Launch>(&step.action))
-              names.push_back(launch->kernel);
-            if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) walk(repeat->body);
-          }
-        };
-    walk(program.run);
-    return names;
   }
 
   Status record_promotion(RegionRun& run, const referee::Prepared& prepared,
@@ -347,7 +337,7 @@ class Run {
   Status write_artifact() {
     KW_TRY(torch::WorkloadSpec spec,
            copy_original(session_.spec, session_.imported.neighbours, folder_.path()));
-    result_.spec_fields = spec_fields(spec);
+    result_.spec_fields = spec_fields(spec, session_.spec);
     std::string programs;
     for (auto& run : regions_) {
       if (!run.winner) continue;
@@ -390,14 +380,15 @@ class Run {
   double whole_eager_ms() {
     if (regions_.size() == 1 && regions_[0].result.region.whole) return regions_[0].result.eager_ms;
     if (!whole_eager_ms_) {
-      auto times = session_.torch->time_baseline("whole", "eager", 7, flush_bytes(session_.model));
+      auto times = session_.torch->time_baseline("whole", "eager", 7, flush_bytes(session_));
       whole_eager_ms_ = times && !times->ms.empty() ? times->ms[times->ms.size() / 2] : 0;
     }
     return *whole_eager_ms_;
   }
 
   std::string why_nothing_was_accepted() const {
-    if (regions_.empty()) return "no region that kernelwright can compile";
+    if (regions_.empty())
+      return unjudged_.empty() ? "no region that kernelwright can compile" : unjudged_;
     for (const auto& run : regions_)
       if (run.result.promotion)
         return fmt::format("{}: {}", run.result.region.id, run.result.promotion->reason);
@@ -459,7 +450,7 @@ class Run {
     result_.interrupted = interrupted();
     result_.elapsed_s = elapsed();
     std::error_code code;
-    fs::remove_all(folder_.path() / "best", code);
+    fs::remove_all(folder_.best(), code);
     fs::remove(folder_.path() / "weights.safetensors", code);
     KW_CHECK_OK(write_module(result_, session_.imported.graph, folder_.path()));
     KW_CHECK_OK(write_verdicts());
@@ -503,6 +494,7 @@ class Run {
   std::string id_;
   RunResult result_;
   std::vector<RegionRun> regions_;
+  std::string unjudged_;  // why the first region that cannot be judged stays in eager
   std::optional<double> whole_eager_ms_;
 };
 

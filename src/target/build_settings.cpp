@@ -8,19 +8,6 @@
 #include <set>
 
 namespace kernelwright::target {
-namespace {
-
-void collect_kernels(const std::vector<program::Step>& steps, std::set<std::string>& names) {
-  for (const auto& step : steps) {
-    if (const auto* launch = std::get_if<program::Launch>(&step.action))
-      names.insert(launch->kernel);
-    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
-      collect_kernels(repeat->body, names);
-  }
-}
-
-}  // namespace
-
 Result<double> build_timeout_s(double otherwise) {
   const char* value = std::getenv("KERNELWRIGHT_BUILD_TIMEOUT_S");
   const std::string text = value != nullptr ? value : "";
@@ -37,8 +24,8 @@ Result<double> build_timeout_s(double otherwise) {
 
 std::vector<std::string> kernel_names(const program::Program& program) {
   std::set<std::string> names;
-  collect_kernels(program.prepare, names);
-  collect_kernels(program.run, names);
+  for (const auto* steps : {&program.prepare, &program.run})
+    for (std::string& name : program::launched_kernels(*steps)) names.insert(std::move(name));
   return {names.begin(), names.end()};
 }
 

@@ -284,6 +284,13 @@ auto guarded(const std::string& op, Function&& parse) -> decltype(parse()) {
   }
 }
 
+// Whether the worker gave no draw, and why.
+bool skipped(const Json& reply, std::string& why) {
+  if (!reply.contains("skipped")) return false;
+  why = reply.at("skipped").is_string() ? reply.at("skipped").get<std::string>() : "";
+  return true;
+}
+
 }  // namespace
 
 const char* draw_kind_name(DrawKind kind) {
@@ -413,7 +420,7 @@ Result<std::optional<Draw>> Worker::draw(const std::string& region, DrawKind kin
       auto reply,
       Caller::call(*this, "draw",
                    {{"region", region}, {"kind", draw_kind_name(kind)}, {"seed", seed}}, kDrawS));
-  if (reply.body.contains("skipped")) return std::optional<Draw>();
+  if (skipped(reply.body, why_skipped_)) return std::optional<Draw>();
   if (reply.fds.size() != 2) return malformed("draw", "two descriptors are expected");
   return guarded("draw", [&]() -> Result<std::optional<Draw>> {
     const Json& json = reply.body.at("draw");
@@ -450,7 +457,7 @@ Result<std::optional<DeviceDraw>> Worker::draw_on(const std::string& region, Dra
                   {"seed", seed},
                   {"places", places_json(places, false)}};
   KW_TRY(auto reply, Caller::call(*this, "draw", std::move(request), kDrawS));
-  if (reply.body.contains("skipped")) return std::optional<DeviceDraw>();
+  if (skipped(reply.body, why_skipped_)) return std::optional<DeviceDraw>();
   return guarded("draw", [&]() -> Result<std::optional<DeviceDraw>> {
     const Json& json = reply.body.at("draw");
     DeviceDraw draw;

@@ -131,8 +131,10 @@ class Worker {
 
   Result<Imported> import(const WorkloadSpec& spec, const std::filesystem::path& out_dir);
   Status set_regions(const graph::Graph& graph, const std::vector<graph::Region>& regions);
-  // nullopt: this kind makes no sense for the region's input domain.
+  // nullopt: this kind makes no sense for the region's input domain; why_skipped() tells more.
   Result<std::optional<Draw>> draw(const std::string& region, DrawKind kind, uint64_t seed);
+  // Of the latest draw() or draw_on() that gave none, in one line.
+  const std::string& why_skipped() const { return why_skipped_; }
   // Readies a baseline ("eager", "compile", "max-autotune"); false with a note when it does not
   // work here.
   struct BaselineReady {
@@ -184,6 +186,7 @@ class Worker {
   std::filesystem::path log_path_;
   std::map<std::string, std::string> versions_;
   int threads_ = 0;
+  std::string why_skipped_;
 };
 
 // Interpreter that has PyTorch 2.11 or later: KERNELWRIGHT_PYTHON, the project's .venv, the

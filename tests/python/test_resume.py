@@ -54,6 +54,12 @@ def test_a_killed_run_goes_on(tmp_path):
     assert (home / "out.partial").exists() and not (home / "out").exists()
     before = verdicts(home)
     assert len(before) >= 6
+    # Another workload neither goes on with it nor takes it away.
+    found = sorted((home / "out.partial" / "best").rglob("program.json"))
+    assert found
+    refused = run(home, "optimize", "other.py", "--out", "out", "--resume", expect=2)
+    assert "holds a run of 'conv', not of 'other'" in error_line(refused)
+    assert sorted((home / "out.partial" / "best").rglob("program.json")) == found
 
     result = json.loads(run(home, "optimize", "conv.py", "--budget", "3s", "--out", "out", "--resume", "--json").stdout)
     assert not (home / "out.partial").exists()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from command_line import CONV, RELU, binary, load, run
+from command_line import CONV, RELU, binary, error_line, load, run
 
 # Sorting is in no table: the module falls into a region before it and one after.
 SPLIT = """
@@ -165,3 +165,10 @@ def test_bench_resumes(home, relu):
         run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--resume", "--json", timeout=20).stdout
     )
     assert again["summary"] == first["summary"] and (home / "rows.jsonl").read_text() == rows
+    refused = run(home, "bench", "suite", "--out", "rows.jsonl", expect=2)
+    assert "rows.jsonl exists already" in error_line(refused) and (home / "rows.jsonl").read_text() == rows
+    # What fails is told at the end, when the others have run.
+    (home / "suite" / "a_broken.py").write_text("raise ValueError('broken')")
+    failed = run(home, "bench", "suite", "--budget", "3s", "--out", "rows.jsonl", "--resume", "--json", expect=2)
+    assert error_line(failed) == "error: 1 of 2 workloads failed"
+    assert json.loads(failed.stdout)["summary"]["right"] == 1

@@ -23,5 +23,17 @@ TEST(Schedule, AThinnedSpaceKeepsEveryChoice) {
   }
 }
 
+// A thinned space would else leave out where its author would begin.
+TEST(Schedule, TheInitialOneComesFirst) {
+  const ScheduleSpace space = {
+      {"a", {1, 2, 3}, 2}, {"b", {1, 2, 3, 4, 5, 6, 7, 8}, 7}, {"c", {0, 1}, 1}};
+  const Schedule initial = {{"a", 2}, {"b", 7}, {"c", 1}};
+  for (size_t limit : {1, 16, 48}) {
+    const auto all = enumerate(space, limit);
+    EXPECT_EQ(all.front(), initial) << limit;
+    EXPECT_EQ(std::set<Schedule>(all.begin(), all.end()).size(), limit);
+  }
+}
+
 }  // namespace
 }  // namespace kernelwright::expert

@@ -74,6 +74,31 @@ TEST(RefereeCompare, RefusesLowPrecisionThatAllclosePasses) {
   EXPECT_NE(c.reason.find("rounding noise"), std::string::npos) << c.reason;
 }
 
+// 2^53 and 2^53 + 1 are one double.
+TEST(RefereeCompare, LargeIntegersAreComparedAsIntegers) {
+  const int64_t large = int64_t{1} << 53;
+  const std::vector<int64_t> eager = {3, large, -large, large};
+  const std::vector<double> oracle(eager.begin(), eager.end()), scale(4, 1.0);
+  std::vector<int64_t> candidate = eager;
+  Answer answer;
+  answer.type = graph::TensorType{graph::DType::kI64, {4}, {}};
+  answer.eager = reinterpret_cast<const std::byte*>(eager.data());
+  answer.oracle = oracle.data();
+  answer.scale = scale.data();
+  const auto judge = [&] {
+    return compare(reinterpret_cast<const std::byte*>(candidate.data()), answer,
+                   measure(answer.eager, answer));
+  };
+  EXPECT_TRUE(judge().accepted);
+  candidate[1] = large + 1;
+  candidate[2] = -large - 1;
+  const Comparison c = judge();
+  EXPECT_FALSE(c.accepted);
+  EXPECT_NE(c.reason.find("[1] expected 9007199254740992, got 9007199254740993 (2 of 4"),
+            std::string::npos)
+      << c.reason;
+}
+
 TEST(RefereeCompare, MaskedElementsAreNotJudged) {
   Problem p(5000);
   p.candidate[7] = NAN;

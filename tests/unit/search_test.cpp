@@ -83,7 +83,7 @@ class Counting : public program::Proposer {
 class FakeReferee : public referee::Referee {
  public:
   explicit FakeReferee(std::function<double(int)> cost) : cost_(std::move(cost)) {}
-  Status get_ready() override { return {}; }
+  Result<std::optional<std::string>> get_ready() override { return std::nullopt; }
   std::vector<int> judged;
   Result<std::vector<referee::Prepared>> prepare(std::vector<program::Candidate> batch) override {
     std::vector<referee::Prepared> out;
@@ -327,6 +327,15 @@ TEST_F(RegionSearchTest, WhatAnyVerdictSpokeAgainstIsNoIncumbent) {
   EXPECT_EQ(earlier->verdicts.at("accepted"), 3);
 }
 
+TEST(SharedBudget, WhatASearchLeavesGoesToTheRest) {
+  SharedBudget budget(100, {2, 1, 1});
+  EXPECT_DOUBLE_EQ(budget.next(), 50);
+  budget.spent(10);
+  EXPECT_DOUBLE_EQ(budget.next(), 45);
+  budget.spent(50);  // a first batch may take longer than its share
+  EXPECT_DOUBLE_EQ(budget.next(), 40);
+}
+
 TEST(ArtifactFolder, ALiveRunKeepsItsFolder) {
   auto dir = base::TempDir::create("kw-artifact");
   ASSERT_TRUE(dir);
@@ -360,8 +369,18 @@ TEST(ArtifactFolder, WhatAKilledRunLeftIsTakenOver) {
     EXPECT_TRUE(std::filesystem::exists(partial / "best" / "r0"));
     EXPECT_FALSE(std::filesystem::exists(partial / "programs"));
     EXPECT_FALSE(std::filesystem::exists(partial / "result.json"));
+    EXPECT_FALSE(folder->workload());
+    ASSERT_TRUE(folder->note_workload("net"));
+    ASSERT_TRUE(base::write_file_atomic(partial / "torch.log", ""));
   }
-  EXPECT_FALSE(std::filesystem::exists(partial));
+  // What the resumed run did not finish can be resumed again.
+  EXPECT_TRUE(std::filesystem::exists(partial / "best" / "r0"));
+  EXPECT_FALSE(std::filesystem::exists(partial / "torch.log"));
+  {
+    auto again = ArtifactFolder::create(out, true);
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_EQ(again->workload(), "net");
+  }
   leave();
   auto fresh = ArtifactFolder::create(out);
   ASSERT_TRUE(fresh);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "target/cold_cache.h"
 #include "target/cpu/probe.h"
 #include "target/cpu/topology.h"
 #include "target/machine_model.h"
@@ -24,6 +25,15 @@ MachineModel example() {
   model.launch_s = 2.5e-6;
   model.measured_at = "2026-01-02";
   return model;
+}
+
+TEST(ColdCache, FlushesTwiceTheLastLevelWithinBounds) {
+  EXPECT_EQ(flush_bytes("cpu", 20 << 20), 40u << 20);
+  EXPECT_EQ(flush_bytes("cpu", 1 << 20), 16u << 20);
+  EXPECT_EQ(flush_bytes("cpu", 1 << 30), 256u << 20);
+  EXPECT_EQ(flush_bytes("cpu", 0), 64u << 20);
+  EXPECT_EQ(flush_bytes("cuda", 50 << 20), 100u << 20);
+  EXPECT_EQ(flush_bytes("cuda", 1 << 20), 32u << 20);
 }
 
 TEST(MachineModelText, JsonGoesThereAndBack) {

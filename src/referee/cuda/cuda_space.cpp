@@ -13,6 +13,7 @@
 #include "referee/cuda/watcher.h"
 #include "referee/host_draw.h"
 #include "referee/tolerance.h"
+#include "target/cold_cache.h"
 
 namespace kernelwright::referee {
 namespace {
@@ -92,9 +93,8 @@ class CudaSpace final : public Space {
   int most_draws(const program::Interface& interface, int wanted) const override {
     return plan_memory(interface).most_draws(device_->total_bytes(), wanted);
   }
-  // Twice the L2 cache, within 32 to 512 MiB.
   uint64_t default_flush_bytes() const override {
-    return std::clamp<uint64_t>(device_->l2_bytes() * 2, 32ull << 20, 512ull << 20);
+    return target::flush_bytes("cuda", static_cast<int64_t>(device_->l2_bytes()));
   }
   std::vector<std::string> worker_environment() const override;
   // Launches one by one, each waited for, so that a failing one is named.

@@ -25,18 +25,19 @@ Result<int> attribute(const Driver& driver, DeviceAttribute which, Device device
 }  // namespace
 
 Result<JudgeKernels> JudgeKernels::load(const Driver& driver) {
-  return load(driver, kJudgePtx, {"kw_measure", "kw_find", "kw_element", "kw_hash", "kw_bands"});
+  return load(driver, "judge.ptx", {"kw_measure", "kw_find", "kw_element", "kw_hash", "kw_bands"});
 }
 
 Result<JudgeKernels> JudgeKernels::load_delay(const Driver& driver) {
-  return load(driver, kDelayPtx, {"kw_delay"});
+  return load(driver, "delay.ptx", {"kw_delay"});
 }
 
-Result<JudgeKernels> JudgeKernels::load(const Driver& driver, const char* ptx,
+Result<JudgeKernels> JudgeKernels::load(const Driver& driver, const char* file,
                                         const std::vector<const char*>& names) {
   JudgeKernels kernels;
   kernels.driver_ = &driver;
-  if (auto status = driver.module_load_data(&kernels.module_, ptx); !status)
+  const std::string& ptx = target::source_named(target::judge_ptx(), file);
+  if (auto status = driver.module_load_data(&kernels.module_, ptx.c_str()); !status)
     return fail(std::move(status.error()).with("module", "the referee's own kernels"));
   for (const char* name : names) {
     if (auto status = driver.module_get_function(&kernels.functions_[name], kernels.module_, name);
@@ -248,7 +249,16 @@ Result<Elements::Element> JudgeDevice::at(const Arrays& arrays, int64_t index) c
   KW_CHECK_OK(kernels_.launch("kw_element", 1, 1, stream_, {&given, &index, &out}));
   double values[3];
   KW_CHECK_OK(read(values, out, sizeof values));
-  return Elements::Element{values[0], values[1], values[2]};
+  Elements::Element element{values[0], values[1], values[2]};
+  if (arrays.code == element_code(graph::DType::kI64)) {
+    const auto place = static_cast<Ptr>(index) * sizeof(int64_t);
+    int64_t integers[2];
+    KW_CHECK_OK(read(&integers[0], arrays.values + place, sizeof(int64_t)));
+    KW_CHECK_OK(read(&integers[1], arrays.eager + place, sizeof(int64_t)));
+    element.candidate_integer = integers[0];
+    element.eager_integer = integers[1];
+  }
+  return element;
 }
 
 int element_code(graph::DType dtype) {

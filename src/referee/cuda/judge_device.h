@@ -36,7 +36,7 @@ class JudgeKernels {
                 std::vector<void*> params) const;
 
  private:
-  static Result<JudgeKernels> load(const cuda::Driver& driver, const char* ptx,
+  static Result<JudgeKernels> load(const cuda::Driver& driver, const char* file,
                                    const std::vector<const char*>& names);
   const cuda::Driver* driver_ = nullptr;
   cuda::Module module_ = nullptr;

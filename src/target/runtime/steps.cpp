@@ -185,17 +185,6 @@ kw_value counter_value(DType dtype, int64_t value) {
   return out;
 }
 
-std::vector<std::string> kernel_names(const std::vector<program::Step>& steps) {
-  std::vector<std::string> out;
-  for (const program::Step& step : steps) {
-    if (const auto* launch = std::get_if<program::Launch>(&step.action))
-      out.push_back(launch->kernel);
-    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
-      for (std::string& name : kernel_names(repeat->body)) out.push_back(std::move(name));
-  }
-  return out;
-}
-
 void encode_element(double value, DType dtype, unsigned char* out) {
   switch (dtype) {
     case DType::kF64:

@@ -80,9 +80,6 @@ class StepReader {
 kw_value scalar_value(graph::DType dtype, double value);
 kw_value counter_value(graph::DType dtype, int64_t value);
 
-// Names of all kernels that steps launch, bodies included.
-std::vector<std::string> kernel_names(const std::vector<program::Step>& steps);
-
 // An element of `dtype` with this value, as bytes in memory.
 void encode_element(double value, graph::DType dtype, unsigned char* out);
 

@@ -70,7 +70,7 @@ Status CpuProgram::load(const std::string& object_path) {
   KW_TRY(object_, KernelObject::open(object_path));
   Kernels kernels;
   for (const auto* steps : {&program_.prepare, &program_.run})
-    for (const std::string& name : kernel_names(*steps)) {
+    for (const std::string& name : program::launched_kernels(*steps)) {
       if (kernels.contains(name)) continue;
       KW_TRY(kernels[name], object_.kernel(name));
     }
