@@ -24,6 +24,10 @@ function(kw_find_dependencies)
   find_package(SQLite3 REQUIRED)
   pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
   pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+  # Debian has no static one: a portable build serves MCP on stdio alone.
+  if(NOT KW_PORTABLE)
+    pkg_check_modules(HTTPLIB IMPORTED_TARGET cpp-httplib)
+  endif()
   # What is installed carries fmt within: the runtime goes to machines that have no libfmt, and not every
   # distribution has libfmt.a. Builds for development link it, which compiles faster.
   add_library(kw_fmt INTERFACE)
@@ -70,6 +74,9 @@ function(kw_library name)
       PkgConfig::XXHASH PkgConfig::SECCOMP Threads::Threads)
   elseif(name STREQUAL "archive")
     target_link_libraries(kw_archive ${scope} SQLite::SQLite3)
+  elseif(name STREQUAL "mcp" AND HTTPLIB_FOUND)
+    target_link_libraries(kw_mcp PRIVATE PkgConfig::HTTPLIB)
+    target_compile_definitions(kw_mcp PRIVATE KW_HTTP)
   endif()
 endfunction()
 
@@ -150,7 +157,7 @@ function(kw_executable)
   add_executable(kernelwright ${sources})
   kw_options(kernelwright)
   target_compile_definitions(kernelwright PRIVATE KW_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(kernelwright PRIVATE kw_search kw_agent kw_report kw_archive kw_expert kw_referee kw_torch kw_target
+  target_link_libraries(kernelwright PRIVATE kw_mcp kw_search kw_report kw_agent kw_archive kw_expert kw_referee kw_torch kw_target
     kw_rewrite kw_program kw_graph kw_base)
   if(KW_PORTABLE)
     kw_self_contained(kernelwright)
@@ -234,7 +241,7 @@ function(kw_tests)
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
       target_include_directories(kw_${label}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_search kw_agent kw_report kw_archive kw_expert kw_referee kw_torch
+      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_mcp kw_search kw_report kw_agent kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
       add_dependencies(kw_${label}_tests kw_stub_cuda)

@@ -22,6 +22,8 @@ struct State {
   bool line_shown = false;  // a progress line stands on the terminal
   std::string phase;
   Clock::time_point last_plain{};
+  std::mutex watch_mutex;
+  ProgressWatch::Told watch;
 };
 
 State& state() {
@@ -65,8 +67,22 @@ void debug(std::string_view line) {
   print("debug: ", line, state().level == LogLevel::kVerbose);
 }
 
+ProgressWatch::ProgressWatch(Told told) {
+  std::lock_guard lock(state().watch_mutex);
+  state().watch = std::move(told);
+}
+
+ProgressWatch::~ProgressWatch() {
+  std::lock_guard lock(state().watch_mutex);
+  state().watch = nullptr;
+}
+
 void progress(std::string_view phase, std::string_view text) {
   State& s = state();
+  {
+    std::lock_guard watching(s.watch_mutex);
+    if (s.watch) s.watch(phase, text);
+  }
   std::lock_guard lock(s.mutex);
   if (s.level == LogLevel::kQuiet) return;
   std::string line = fmt::format("{}: {}", phase, text);

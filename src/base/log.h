@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,15 @@ void debug(std::string_view line);
 // two seconds, and on a change of phase) elsewhere. Other log lines clear it first.
 void progress(std::string_view phase, std::string_view text);
 void end_progress();
+
+// While it lives, `told` hears of every progress() as well, on the thread that calls it. One at a
+// time.
+class ProgressWatch {
+ public:
+  using Told = std::function<void(std::string_view phase, std::string_view text)>;
+  explicit ProgressWatch(Told told);
+  ~ProgressWatch();
+  ProgressWatch(const ProgressWatch&) = delete;
+};
 
 }  // namespace kernelwright::base

@@ -97,6 +97,7 @@ struct ReportOptions {
 
 struct McpOptions {
   std::string http;  // address; empty: stdio
+  std::string root;  // folder that clients may name files of; empty: the current one
 };
 
 struct CacheOptions {

@@ -215,7 +215,11 @@ void add_others(CLI::App& app, const GlobalOptions& global, Run& run) {
 
   auto mcp = std::make_shared<McpOptions>();
   command = app.add_subcommand("mcp", "serve coding agents (Model Context Protocol)");
-  command->add_option("--http", mcp->http, "serve HTTP on this address instead of stdio");
+  command->add_option(
+      "--http", mcp->http,
+      "serve HTTP on this loopback address, such as 127.0.0.1:8000, instead of stdio");
+  command->add_option("--root", mcp->root,
+                      "folder whose files clients may open (default: the current folder)");
   command->callback([&run, &global, mcp] { run = [=, &global] { return cmd_mcp(*mcp, global); }; });
 
   command = app.add_subcommand("doctor", "targets, toolchains, sandbox, keys that are set");

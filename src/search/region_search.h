@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,23 +11,21 @@
 #include "program/proposer.h"
 #include "referee/referee.h"
 #include "search/budget.h"
-#include "search/resume.h"
+#include "search/contest.h"
 
 namespace kernelwright::search {
 
-// Kept beside the best, for when promotion refuses it.
-inline constexpr size_t kRunnersUp = 3;
-
-struct RegionSearchOptions {
+// How long a search goes on.
+struct SearchPace {
   double budget_s = 120;
   double speed_of_light_s = 0;
   double near_speed_of_light = 0.92;  // stop when the best reaches this share
   int batch = 6;                      // proposals built together and judged one after another
   int patience = 8;                   // batches without a gain before it ends
-  std::string run, subject;           // where the archive puts the verdicts
-  std::filesystem::path best_dir;     // the best so far is always written here (atomically)
-  Earlier earlier;                    // a resumed search begins with this
+  std::function<bool()> stop;         // asked between verdicts, beside the interrupt; may be empty
 };
+
+struct RegionSearchOptions : SearchPace, ContestOptions {};
 
 // One improvement, for the curve of best over time.
 struct CurvePoint {
@@ -64,5 +61,10 @@ Result<RegionSearchResult> search_region(program::Proposer& proposer, referee::R
                                          const std::vector<program::Proposal>& first,
                                          const RegionSearchOptions& options,
                                          const OnVerdict& on_verdict);
+
+// The same within a contest that others take part in as well.
+Result<RegionSearchResult> search_region(program::Proposer& proposer, Contest& contest,
+                                         const std::vector<program::Proposal>& first,
+                                         const SearchPace& pace, const OnVerdict& on_verdict);
 
 }  // namespace kernelwright::search
