@@ -83,6 +83,7 @@ std::optional<agent::BestProgram> RunWorkbench::best(const std::string& region) 
 
 Result<std::optional<agent::Judged>> RunWorkbench::judged_before(const OpenedRegion& region,
                                                                  const std::string& id) {
+  if (!region.contest->known(id)) return std::optional<agent::Judged>();
   KW_TRY(auto records, run_.archive().verdicts_of_program(id));
   for (auto it = records.rbegin(); it != records.rend(); ++it) {
     if (it->subject != region.subject || (it->run != run_.id() && !run_.options().resume)) continue;
