@@ -86,7 +86,7 @@ json tool_result(const Result<json>& result) {
           {"isError", false}};
 }
 
-// Tells a client of progress, at most some times a second.
+// Tells a client of progress: every phase, and within one at most some times a second.
 class Progress {
  public:
   Progress(json token, Server::Notify notify)
@@ -108,6 +108,7 @@ class Progress {
   json token_;
   Server::Notify notify_;
   double last_ = -1;
+  std::string phase_;
   Clock::time_point told_{};
 };
 
