@@ -122,7 +122,7 @@ class ArtifactCheck:
     def run(self, draw, fd):
         """Outputs and states of the drop-in on a draw, in the order of its answers."""
         flat = channel.map_fd(fd)
-        inputs = [channel.unpack(flat, t) for t in draw["inputs"]]
+        inputs = [channel.unpack(flat, t).to(self.device) for t in draw["inputs"]]
         weights = {t["name"]: channel.unpack(flat, t) for t in [*draw["weights"], *draw["states"]]}
         subjects.assign(self._dropin, weights)
         result = self._call(self._dropin, subjects.replace_tensors(self._example, inputs))

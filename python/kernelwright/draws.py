@@ -165,10 +165,13 @@ class Drawer:
 
     def draw(self, kind, seed) -> tuple[dict, list]:
         """(the protocol's draw object, [fd of given, fd of expected]). Raises Skip."""
-        judged = _Hosted(self)
-        for inputs, weights, limit in self._attempts(kind, seed):
-            if judged.attempt(kind, seed, inputs, weights, limit):
-                return self._pack(kind, seed, *judged.result)
+        judged = _Hosted(self) if self.subject.device.type == "cpu" else _Kept(self)
+        try:
+            for inputs, weights, limit in self._attempts(kind, seed):
+                if judged.attempt(kind, seed, inputs, weights, limit):
+                    return self._pack(kind, seed, *judged.result)
+        except torch.OutOfMemoryError as error:
+            raise EnvironmentError_(f"out of GPU memory: {judged.step}", torch=str(error)) from error
         raise Skip("its results are not integers on integer inputs")
 
     def draw_on(self, kind, seed, places, memories) -> dict:
@@ -288,6 +291,7 @@ class _Hosted:
 
     def __init__(self, drawer):
         self._drawer = drawer
+        self.step = "judging"
         self.result = None  # (inputs, weights, Verified)
 
     def attempt(self, kind, seed, inputs, weights, limit) -> bool:
@@ -327,7 +331,7 @@ class _Placed:
         drawer, subject = self._drawer, self._drawer.subject
         self.step = "placing inputs"
         given = []
-        for i, place in enumerate(self._places["inputs"]):
+        for i, place in enumerate(self._input_places(inputs)):
             given.append(self._memories.view(place, inputs[i].dtype, inputs[i].shape).copy_(inputs[i]))
             inputs[i] = None  # the caller's list: gigabytes are not held twice
         if self._places.get("weights") is not None:
@@ -340,7 +344,7 @@ class _Placed:
         eager = drawer._eager(kind, given, weights)
         eager.reverse()
         self._answers = []
-        for entry in self._places["answers"]:
+        for entry in self._answer_places(eager):
             tensor = eager.pop()
             side = placed_oracle.side_dtype(tensor.dtype)
             views = [self._memories.view(entry["eager"], tensor.dtype, tensor.shape)]
@@ -373,9 +377,18 @@ class _Placed:
                 gap = max(float(answer.delta[b:e].abs().max()) for b, e in placed_oracle.pieces(answer.delta.numel()))
                 if not gap < 0.25:
                     raise Skip("eager itself is not exact on it")
-        if kind == "own":
-            drawer._remember(given, {place[0] for place in self._places["inputs"]})
+        self._accept(kind, given, weights)
         return True
+
+    def _input_places(self, inputs):
+        return self._places["inputs"]
+
+    def _answer_places(self, eager):
+        return self._places["answers"]
+
+    def _accept(self, kind, given, weights) -> None:
+        if kind == "own":
+            self._drawer._remember(given, {place[0] for place in self._places["inputs"]})
 
     def describe(self, kind, seed) -> dict:
         ill_conditioned, noise = self._verified
@@ -395,6 +408,45 @@ class _Placed:
                 for entry, answer in zip(self._places["answers"], self._answers, strict=True)
             ],
         }
+
+
+class _Kept(_Placed):
+    """Judges an attempt in memory that PyTorch allocates on the GPU, for a coordinator that wants the draw in host
+    memory. Content for timing is drawn anew: it would stay on the GPU beside the next draw."""
+
+    def __init__(self, drawer):
+        super().__init__(drawer, {}, self)
+        self.result = None  # (inputs, weights, Verified)
+
+    def view(self, place, dtype, shape):
+        return torch.empty(shape, dtype=dtype, device=self._drawer.subject.device)
+
+    def _input_places(self, inputs):
+        return [None] * len(inputs)
+
+    def _answer_places(self, eager):
+        return [{"eager": None, "delta": None, "scale": None}] * len(eager)
+
+    def _accept(self, kind, given, weights) -> None:
+        ill_conditioned, noise = self._verified
+        answers = []
+        while self._answers:
+            answers.append(_on_host(self._answers.pop(0)))
+        self.result = given, weights, oracles.Verified(answers, noise, ill_conditioned, False)
+
+
+def _on_host(answer):
+    """A placed answer in the form that host memory has: the oracle itself, the mask apart."""
+    count = answer.eager.numel()
+    oracle, scale = (torch.empty(count, dtype=torch.float64) for _ in range(2))
+    mask = torch.zeros(count, dtype=torch.uint8)
+    for b, e in placed_oracle.pieces(count):
+        oracle[b:e] = answer.oracle(b, e).cpu()
+        own = answer.scale[b:e].double().cpu()
+        mask[b:e] = torch.isinf(own)
+        scale[b:e] = own.nan_to_num_(posinf=1.0)
+    eager, oracle, scale, mask = (t.view(answer.shape) for t in (answer.eager.cpu(), oracle, scale, mask))
+    return oracles.Judged(eager, oracle, scale, mask, answer.exact_bits, answer.index_output)
 
 
 def _all_places(places):

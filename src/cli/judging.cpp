@@ -159,7 +159,7 @@ Result<Verified> verify(const VerifyOptions& options, const json& recorded,
     }
     KW_TRY(auto built, session.target->build(candidate, session.policy));
     if (!built) return fail(ErrorKind::kInternal, "a judged program did not build again");
-    fs::copy_file(built->path, rebuilt / "programs" / region.id / "object.so",
+    fs::copy_file(built->path, rebuilt / "programs" / region.id / built->path.filename(),
                   fs::copy_options::overwrite_existing, code);
     if (code)
       return fail(ErrorKind::kEnvironment, "cannot copy a rebuilt object: " + code.message());

@@ -16,11 +16,14 @@ constexpr int kDrawsAtPromotion = 4;
 
 Result<Verdict> judge_for_promotion(Judging& judging, const Prepared& rebuilt) {
   KW_TRY(std::vector<std::string> names, judging.baselines.ready());
-  // Of a region that fills the memory, one draw is held at a time: the bank makes room, and the
-  // draw for timing comes last.
-  const bool roomy =
-      judging.space->most_draws(judging.subject.interface, kDrawsAtPromotion) == kDrawsAtPromotion;
-  if (!roomy) judging.bank.clear();
+  // Of a region that fills the memory, one draw is held at a time, and the draw for timing comes
+  // last. Where both do not fit, the bank makes room; judge() fills it again.
+  const auto fits = [&](size_t draws) {
+    const int wanted = static_cast<int>(draws);
+    return judging.space->most_draws(judging.subject.interface, wanted) == wanted;
+  };
+  const bool roomy = fits(kDrawsAtPromotion);
+  if (!fits(kDrawsAtPromotion + judging.bank.draws().size())) judging.bank.clear();
   Bank fresh(*judging.source, *judging.space, judging.subject.interface,
              judging.options.seed == 0 ? 0 : judging.bank.random() | 1);
   KW_TRY(Session session, judging.workers.take());

@@ -230,9 +230,10 @@ Status write_program(const referee::Prepared& prepared, const std::string& regio
   fs::create_directories(place, code);
   if (code) return fail(cannot("create", place, code));
   KW_CHECK_OK(program::write_candidate(prepared.candidate, place));
-  fs::copy_file(prepared.object->path, place / "object.so", fs::copy_options::overwrite_existing,
-                code);
-  if (code) return fail(cannot("copy", prepared.object->path, code));
+  // object.so, or object.cubin of a GPU's program.
+  const fs::path& object = prepared.object->path;
+  fs::copy_file(object, place / object.filename(), fs::copy_options::overwrite_existing, code);
+  if (code) return fail(cannot("copy", object, code));
   return {};
 }
 

@@ -58,7 +58,7 @@ Result<torch::WorkloadSpec> copy_original(const torch::WorkloadSpec& spec,
 std::map<std::string, std::string> spec_fields(const torch::WorkloadSpec& copy,
                                                const torch::WorkloadSpec& original);
 
-// programs/<region>/: program.json, source, object.so.
+// programs/<region>/: program.json, source, object.so (object.cubin of a program for a GPU).
 Status write_program(const referee::Prepared& prepared, const std::string& region,
                      const std::filesystem::path& folder);
 // optimized.py and result.json.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_worker import Client
 
-from kernelwright import channel, placed_oracle
+from kernelwright import channel, draws, export, placed_oracle, subjects, workload
 from kernelwright.channel import DTYPES
 
 SOURCE = """import torch
@@ -184,3 +184,30 @@ def test_smoothing_and_masks_do_not_see_the_borders_of_pieces(monkeypatch):
         results.append(answer.scale.clone())
     assert torch.equal(*results)
     assert torch.isinf(results[0]).nonzero().tolist() == [[17]]
+
+
+@pytest.mark.parametrize("kind", ["own", "wide", "exact"])
+def test_a_draw_judged_on_the_device_is_handed_over_in_host_memory(tmp_path, monkeypatch, kind):
+    """As on a GPU, whose answers are judged piece by piece where they lie; here the device is the CPU."""
+    (tmp_path / "m.py").write_text(SOURCE if kind != "exact" else EXACT)
+    loaded = workload.load(str(tmp_path / "m.py"))
+    exported = export.export(loaded)
+    subject = subjects.make_subject(subjects.whole_region(exported.graph), exported, loaded)
+    made = []
+    for judge in (draws._Hosted, draws._Kept):
+        monkeypatch.setattr(draws, "_Hosted", judge)
+        draw, (given, expected) = draws.Drawer(subject).draw(kind, 5)
+        made.append((draw, channel.map_fd(given), channel.map_fd(expected)))
+    (draw, given, expected), (kept, kept_given, kept_expected) = made
+    assert draw.keys() == kept.keys() and len(draw["answers"]) == len(kept["answers"])
+    for key in ("inputs", "weights", "states"):
+        for a, b in zip(draw[key], kept[key], strict=True):
+            assert torch.equal(channel.unpack(given, a), channel.unpack(kept_given, b))
+    for a, b in zip(draw["answers"], kept["answers"], strict=True):
+        assert all(a.get(key) == b.get(key) for key in ("index", "name", "exact_bits", "index_output"))
+        for key in ("eager", "mask"):
+            assert torch.equal(channel.unpack(expected, a[key]), channel.unpack(kept_expected, b[key]))
+        judged = channel.unpack(expected, a["mask"]) == 0
+        for key, rtol in (("oracle", 1e-9), ("scale", 1e-4)):
+            want, got = channel.unpack(expected, a[key])[judged], channel.unpack(kept_expected, b[key])[judged]
+            assert torch.allclose(got, want, rtol=rtol, atol=1e-37)

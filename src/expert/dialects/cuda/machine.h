@@ -29,11 +29,7 @@ class Machine {
   }
   // Plain instructions of single threads, all multiprocessors together.
   double instructions_per_s() const { return flops_per_s(graph::DType::kF32) / 2; }
-  // The model counts resident threads, 2048 to a multiprocessor, or multiprocessors themselves.
-  int multiprocessors() const {
-    if (model_.threads >= 2048) return model_.threads / 2048;
-    return model_.threads > 1 ? model_.threads : 132;
-  }
+  int multiprocessors() const { return model_.multiprocessors > 0 ? model_.multiprocessors : 132; }
   // One more kernel in a row of kernels.
   double launch_s() const { return or_else(model_.launch_s, 2e-6); }
 
