@@ -190,6 +190,15 @@ TEST(RefereeCudaPlan, LargeRegionsAreJudgedDrawByDraw) {
   EXPECT_EQ(huge.most_draws(1 << 20, 5), 1);
 }
 
+// Pooling of 2.1 GB: the search's bank fits, and so do promotion's draws, but not both at a time.
+TEST(RefereeCudaPlan, SearchAndPromotionTakeTurnsWhereBothDoNotFit) {
+  const uint64_t card = 85520809984ull;  // of an H100 with 80 GB
+  const MemoryPlan plan = plan_memory(elementwise(int64_t{64} * 128 * 65536));
+  EXPECT_EQ(plan.most_draws(card, 5), 5);
+  EXPECT_EQ(plan.most_draws(card, 4), 4);
+  EXPECT_LT(plan.most_draws(card, 9), 9);
+}
+
 TEST(RefereeCudaTarget, NamesADevice) {
   EXPECT_EQ(cuda_ordinal("cuda").value(), 0);
   EXPECT_EQ(cuda_ordinal("cuda:3").value(), 3);
