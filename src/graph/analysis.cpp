@@ -7,6 +7,7 @@
 #include <set>
 
 #include "graph/scalar_ops.h"
+#include "graph/scan.h"
 
 namespace kernelwright::graph {
 namespace {
@@ -224,6 +225,13 @@ void add_flops(const StageGraph& graph, const Stage& stage, Work& work) {
     points *= share_of_points(stage.finish->operands[0], shape);
   if (stage.combiner == Combiner::kNone) {
     work.other_flops += points * arithmetic(stage.body, extents);
+    return;
+  }
+  // Counting and searching in integers is no arithmetic on reals.
+  if (stage.body->kind != ScalarKind::kReal) return;
+  if (const auto scan =
+          match_scan(stage.combiner, stage.body, extents, static_cast<int>(shape.size()))) {
+    work.other_flops += points * (arithmetic(scan->value, extents) + 1);
     return;
   }
   int factors = 0;

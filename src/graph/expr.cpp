@@ -272,6 +272,7 @@ Expr binary(ExprOp op, Expr left, Expr right) {
   }
   const bool real = left->kind == ScalarKind::kReal || right->kind == ScalarKind::kReal ||
                     op == ExprOp::kDiv || op == ExprOp::kAtan2;
+  KW_INVARIANT(!real || !is_bitwise(op), "a bitwise operator on reals");
   if (real) {
     left = as_real(left);
     right = as_real(right);

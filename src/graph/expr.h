@@ -72,6 +72,12 @@ enum class ExprOp : uint8_t {
   kAnd,
   kOr,
   kNot,
+  // binary, of integers
+  kBitAnd,
+  kBitOr,
+  kBitXor,
+  kShiftLeft,
+  kShiftRight /* arithmetic */,
 };
 
 class ExprNode;

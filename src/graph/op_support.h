@@ -24,6 +24,10 @@ void add_normalization_ops(OpList& ops);
 void add_pooling_ops(OpList& ops);
 void add_attention_ops(OpList& ops);
 void add_loss_ops(OpList& ops);
+void add_sort_ops(OpList& ops);
+void add_scatter_ops(OpList& ops);
+void add_scan_ops(OpList& ops);
+void add_recurrence_ops(OpList& ops);
 
 // A pointwise op in one line: operands by schema name, of which `x` and `y` abbreviate self and
 // other, attributes as $name (scalar_parser.h). The result's shape is the operands' broadcast; its
@@ -77,6 +81,21 @@ Expr flatten_index(const std::vector<Expr>& index, const Shape& shape);
 std::vector<Expr> unflatten_index(const Expr& position, const Shape& shape);
 // 0 <= index < extent, folded to true where the ranges of the axes prove it.
 Expr in_range(const Expr& index, int64_t extent, const std::vector<int64_t>& axis_extents);
+
+// An index that may count from the end.
+Expr wrapped_index(const Expr& index, int64_t extent);
+
+// x[indices]: index tensors broadcast together. Their dimensions stand where the first of them
+// stood when they are neighbours, else in front.
+struct AdvancedIndex {
+  std::vector<bool> indexed;  // per dimension of x
+  Shape common, result;
+  size_t at = 0;  // where the common dimensions stand in the result
+
+  // `from`: x's shape; `shapes`: of the index tensors that the node's "indices" has.
+  static Result<AdvancedIndex> of(const Node& node, const Shape& from,
+                                  const std::vector<Shape>& shapes);
+};
 
 // Row maxima and sums of exponentials of a tensor along `dim`, as loads at a position of the
 // tensor. They are kept as precisely as `result`, the dtype of what comes of them.

@@ -26,6 +26,10 @@ struct Table {
     add_attention_ops(ops);
     add_index_ops(ops);
     add_loss_ops(ops);
+    add_sort_ops(ops);
+    add_scatter_ops(ops);
+    add_scan_ops(ops);
+    add_recurrence_ops(ops);
     for (const auto& op : ops)
       KW_INVARIANT(by_name.emplace(op.name, &op).second, "op listed twice: " + op.name);
   }

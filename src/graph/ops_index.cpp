@@ -9,11 +9,6 @@ namespace {
 
 using Types = std::vector<TensorType>;
 
-// An index that may count from the end.
-Expr wrapped(const Expr& index, int64_t extent) {
-  return select(binary(ExprOp::kLt, index, integer(0)), index + integer(extent), index);
-}
-
 OpEntry embedding_op() {
   OpEntry entry;
   entry.name = "aten.embedding.default";
@@ -66,41 +61,9 @@ OpEntry take_op(std::string name, bool whole_slices) {
   return entry;
 }
 
-// x[indices]: index tensors broadcast together. Their dimensions stand where the first of them
-// stood when they are neighbours, else in front.
-struct AdvancedIndex {
-  std::vector<bool> indexed;
-  Shape common, result;
-  size_t at = 0;
-
-  static Result<AdvancedIndex> of(const Node& node, const Shape& from,
-                                  const std::vector<Shape>& shapes) {
-    AdvancedIndex out;
-    const auto* list = std::get_if<Argument::List>(&node.arg("indices").data);
-    if (!list || list->size() > from.size()) return op_error(node, "more indices than dimensions");
-    out.indexed.assign(from.size(), false);
-    size_t first = from.size(), last = 0, count = 0;
-    for (size_t i = 0; i < list->size(); ++i) {
-      if (!(*list)[i].is_value()) continue;
-      out.indexed[i] = true;
-      first = std::min(first, i);
-      last = i;
-      ++count;
-    }
-    if (count == 0) return op_error(node, "no index");
-    KW_TRY(out.common, broadcast_shapes(node, shapes));
-    out.at = last - first + 1 == count ? first : 0;
-    for (size_t i = 0; i < from.size(); ++i)
-      if (!out.indexed[i]) out.result.push_back(from[i]);
-    out.result.insert(out.result.begin() + static_cast<std::ptrdiff_t>(out.at), out.common.begin(),
-                      out.common.end());
-    return out;
-  }
-};
-
-OpEntry advanced_index_op() {
+OpEntry advanced_index_op(std::string name) {
   OpEntry entry;
-  entry.name = "aten.index.Tensor";
+  entry.name = std::move(name);
   entry.op_class = OpClass::kMove;
   entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
     KW_TRY(TensorType from, operand_type(graph, node, "self"));
@@ -136,7 +99,7 @@ OpEntry advanced_index_op() {
         where.push_back(
             own[d] == 1 ? integer(0)
                         : axis(static_cast<int>(index.at + index.common.size() - own.size() + d)));
-      at.push_back(wrapped(load_of(lowering, t, std::move(where)), shape[i]));
+      at.push_back(wrapped_index(load_of(lowering, t, std::move(where)), shape[i]));
     }
     lowering.define(0, plain_stage(load_of(lowering, from, std::move(at))));
     return {};
@@ -257,11 +220,40 @@ OpEntry glu_op() {
 
 }  // namespace
 
+Expr wrapped_index(const Expr& index, int64_t extent) {
+  return select(binary(ExprOp::kLt, index, integer(0)), index + integer(extent), index);
+}
+
+Result<AdvancedIndex> AdvancedIndex::of(const Node& node, const Shape& from,
+                                        const std::vector<Shape>& shapes) {
+  AdvancedIndex out;
+  const auto* list = std::get_if<Argument::List>(&node.arg("indices").data);
+  if (!list || list->size() > from.size()) return op_error(node, "more indices than dimensions");
+  out.indexed.assign(from.size(), false);
+  size_t first = from.size(), last = 0, count = 0;
+  for (size_t i = 0; i < list->size(); ++i) {
+    if (!(*list)[i].is_value()) continue;
+    out.indexed[i] = true;
+    first = std::min(first, i);
+    last = i;
+    ++count;
+  }
+  if (count == 0) return op_error(node, "no index");
+  KW_TRY(out.common, broadcast_shapes(node, shapes));
+  out.at = last - first + 1 == count ? first : 0;
+  for (size_t i = 0; i < from.size(); ++i)
+    if (!out.indexed[i]) out.result.push_back(from[i]);
+  out.result.insert(out.result.begin() + static_cast<std::ptrdiff_t>(out.at), out.common.begin(),
+                    out.common.end());
+  return out;
+}
+
 void add_index_ops(OpList& ops) {
   ops.push_back(embedding_op());
   ops.push_back(take_op("aten.index_select.default", true));
   ops.push_back(take_op("aten.gather.default", false));
-  ops.push_back(advanced_index_op());
+  ops.push_back(advanced_index_op("aten.index.Tensor"));
+  ops.push_back(advanced_index_op("aten._unsafe_index.Tensor"));
   ops.push_back(upsample_op("aten.upsample_nearest2d.vec", false));
   ops.push_back(upsample_op("aten.upsample_bilinear2d.vec", true));
   ops.push_back(glu_op());

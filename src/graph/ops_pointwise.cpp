@@ -235,21 +235,23 @@ void add_pointwise_ops(OpList& ops) {
     };
     ops.push_back(std::move(entry));
   }
-  for (const char* op : {"and", "or", "xor", "not"}) {
-    const std::string name = op;
-    OpEntry entry = pointwise(
-        name == "not" ? "aten.bitwise_not.default" : fmt::format("aten.bitwise_{}.Tensor", op),
-        name == "and"   ? "x && y"
-        : name == "or"  ? "x || y"
-        : name == "xor" ? "x != y"
-                        : "!x");
-    entry.define = [define = entry.define](Lowering& lowering) -> Status {
-      if (lowering.output_type().dtype != DType::kBool)
-        return op_error(lowering.node(), "only on bool so far");
-      return define(lowering);
-    };
-    ops.push_back(std::move(entry));
+  for (const char* op : {"and", "or", "xor"})
+    for (const char* overload : {"Tensor", "Scalar"})
+      ops.push_back(pointwise(fmt::format("aten.bitwise_{}.{}", op, overload),
+                              fmt::format("bit{}(x, y)", op)));
+  for (const char* overload : {"Tensor", "Tensor_Scalar"}) {
+    ops.push_back(pointwise(fmt::format("aten.bitwise_left_shift.{}", overload), "shl(x, y)"));
+    ops.push_back(pointwise(fmt::format("aten.bitwise_right_shift.{}", overload), "shr(x, y)"));
   }
+  ops.push_back(pointwise("aten.__lshift__.Scalar", "shl(x, y)"));
+  ops.push_back(pointwise("aten.__rshift__.Scalar", "shr(x, y)"));
+  // On booleans it is the logical one.
+  OpEntry complement = pointwise("aten.bitwise_not.default", "x");
+  complement.define = [](Lowering& lowering) {
+    const bool logical = lowering.output_type().dtype == DType::kBool;
+    return define_pointwise(lowering, logical ? "!x" : "-1 - x");
+  };
+  ops.push_back(std::move(complement));
 }
 
 }  // namespace kernelwright::graph

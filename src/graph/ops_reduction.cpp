@@ -229,41 +229,6 @@ OpEntry norm_op(std::string name, const char* order_name) {
   return entry;
 }
 
-// cumsum and cumprod: a reduction over the positions up to this one.
-OpEntry scan_op(std::string name, Combiner combiner) {
-  OpEntry entry;
-  entry.name = std::move(name);
-  entry.op_class = OpClass::kScan;
-  entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
-    KW_TRY(TensorType from, operand_type(graph, node, "self"));
-    KW_CHECK_OK(normalize_dim(node, node.int_arg("dim", 0), from.shape.size()));
-    return one_type(dtype_arg(node, "dtype", sum_dtype(from.dtype)), from.shape);
-  };
-  entry.define = [combiner](Lowering& lowering) -> Status {
-    const int from = lowering.operand("self");
-    const TensorType to = lowering.output_type();
-    KW_TRY(int64_t dim,
-           normalize_dim(lowering.node(), lowering.node().int_arg("dim", 0), to.shape.size()));
-    std::vector<Expr> index = axes_from(0, to.shape.size());
-    if (index.empty()) {
-      lowering.define(0, plain_stage(load_of(lowering, from, {})));
-      return {};
-    }
-    const Expr here = index[static_cast<size_t>(dim)],
-               there = axis(static_cast<int>(to.shape.size()));
-    index[static_cast<size_t>(dim)] = there;
-    Expr value = load_of(lowering, from, std::move(index));
-    if (scalar_kind(to.dtype) != value->kind) value = cast(to.dtype, value);
-    const int64_t neutral = combiner == Combiner::kProd ? 1 : 0;
-    Expr rest = value->kind == ScalarKind::kReal ? constant(static_cast<double>(neutral))
-                                                 : integer(neutral);
-    lowering.define(0, reduce_stage(combiner, {to.shape[static_cast<size_t>(dim)]},
-                                    select(binary(ExprOp::kLe, there, here), value, rest)));
-    return {};
-  };
-  return entry;
-}
-
 }  // namespace
 
 void add_reduction_ops(OpList& ops) {
@@ -300,8 +265,6 @@ void add_reduction_ops(OpList& ops) {
   ops.push_back(norm_op("aten.linalg_vector_norm.default", "ord"));
   ops.push_back(norm_op("aten.norm.Scalar", "p"));
   ops.push_back(norm_op("aten.norm.ScalarOpt_dim", "p"));
-  ops.push_back(scan_op("aten.cumsum.default", Combiner::kSum));
-  ops.push_back(scan_op("aten.cumprod.default", Combiner::kProd));
 }
 
 }  // namespace kernelwright::graph

@@ -194,6 +194,16 @@ int64_t apply_int(ExprOp op, int64_t a, int64_t b) {
       return (a != 0) && (b != 0);
     case ExprOp::kOr:
       return (a != 0) || (b != 0);
+    case ExprOp::kBitAnd:
+      return a & b;
+    case ExprOp::kBitOr:
+      return a | b;
+    case ExprOp::kBitXor:
+      return a ^ b;
+    case ExprOp::kShiftLeft:
+      return b < 0 || b > 63 ? 0 : wrap(bits(a) << b);
+    case ExprOp::kShiftRight:
+      return a >> (b < 0 || b > 63 ? 63 : b);
     default:
       KW_INVARIANT(false, "not a binary integer operator");
   }
@@ -202,6 +212,9 @@ int64_t apply_int(ExprOp op, int64_t a, int64_t b) {
 bool is_unary(ExprOp op) {
   return (op >= ExprOp::kNeg && op <= ExprOp::kIsNan) || op == ExprOp::kNot;
 }
+bool is_bitwise(ExprOp op) {
+  return op >= ExprOp::kBitAnd && op <= ExprOp::kShiftRight;
+}
 bool is_comparison(ExprOp op) {
   return op >= ExprOp::kLt && op <= ExprOp::kNe;
 }
@@ -209,13 +222,13 @@ bool is_comparison(ExprOp op) {
 const char* op_name(ExprOp op) {
   // In the order of the enumeration.
   static constexpr std::array kNames = {
-      "const", "axis", "load",     "reduced", "cast",  "select", "neg",   "abs", "exp",
-      "expm1", "log",  "log1p",    "log2",    "sqrt",  "rsqrt",  "sin",   "cos", "tan",
-      "tanh",  "erf",  "floor",    "ceil",    "round", "trunc",  "isnan", "+",   "-",
-      "*",     "/",    "floordiv", "mod",     "fmod",  "pow",    "atan2", "min", "max",
-      "<",     "<=",   ">",        ">=",      "==",    "!=",     "&&",    "||",  "not",
+      "const", "axis",  "load",  "reduced", "cast",  "select", "neg", "abs", "exp",  "expm1",
+      "log",   "log1p", "log2",  "sqrt",    "rsqrt", "sin",    "cos", "tan", "tanh", "erf",
+      "floor", "ceil",  "round", "trunc",   "isnan", "+",      "-",   "*",   "/",    "floordiv",
+      "mod",   "fmod",  "pow",   "atan2",   "min",   "max",    "<",   "<=",  ">",    ">=",
+      "==",    "!=",    "&&",    "||",      "not",   "&",      "|",   "^",   "<<",   ">>",
   };
-  static_assert(kNames.size() == static_cast<size_t>(ExprOp::kNot) + 1);
+  static_assert(kNames.size() == static_cast<size_t>(ExprOp::kShiftRight) + 1);
   return kNames.at(static_cast<size_t>(op));
 }
 

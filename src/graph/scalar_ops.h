@@ -8,7 +8,9 @@
 namespace kernelwright::graph {
 
 // What every operator means on numbers; constant folding and the interpreter share it. Integers
-// wrap; integer division by zero gives 0 (PyTorch raises; a generated kernel may do anything).
+// wrap; integer division by zero gives 0 (PyTorch raises; a generated kernel may do anything), a
+// shift by a number of bits outside [0, 64) too, but a negative number shifted right stays
+// negative.
 double apply_real(ExprOp op, double value);
 double apply_real(ExprOp op, double left, double right);    // arithmetic
 bool compare_real(ExprOp op, double left, double right);    // kLt .. kNe
@@ -17,6 +19,7 @@ int64_t apply_int(ExprOp op, int64_t left, int64_t right);  // comparisons give 
 
 bool is_unary(ExprOp op);
 bool is_comparison(ExprOp op);
+bool is_bitwise(ExprOp op);
 const char* op_name(ExprOp op);  // "exp", "+", "floordiv"
 
 // The value as a tensor of `dtype` would hold it: rounded for floats (nearest even), truncated and

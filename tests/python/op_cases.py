@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random legal calls of every op in the table. A case is draw(rng, i) -> (args, kwargs); `i` counts the draws, so that
-an attribute can be sure to take each of its values."""
+an attribute can be sure to take each of its values. The seed sets rng, random and torch alike."""
 
 import math
+import random
 
 import torch
 
@@ -41,7 +42,8 @@ FLOATS = [torch.float32, torch.float32, torch.float16, torch.bfloat16, torch.flo
 
 
 def pick(choices, i):
-    return choices[i % len(choices)]
+    """Every choice once, then any."""
+    return choices[i] if i < len(choices) else random.choice(choices)
 
 
 # ---- pointwise -------------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ unary(A("reciprocal"), low=0.2, high=3.0)
 unary(*map(A, ["silu", "mish", "selu", "hardswish", "hardsigmoid"]), low=-8, high=8, dtypes=FLOATS)
 unary(A("log_sigmoid"), low=-20, high=20)
 unary(*map(A, ["logical_not"]), low=-1, high=1, dtypes=(torch.float32, torch.bool, torch.int64))
-unary(A("bitwise_not"), dtypes=(torch.bool,))
+unary(A("bitwise_not"), dtypes=(torch.bool, torch.int64, torch.int32), low=-9, high=9)
 
 
 @case(A("isnan"), A("isinf"))
@@ -135,7 +137,17 @@ for _op in ["eq", "ne", "lt", "le", "gt", "ge"]:
     scalar(f"aten.{_op}.Scalar", dtypes=(torch.int64, torch.float32), choices=(1, 0, -1.0))
 LOGIC = (torch.bool, torch.int64, torch.float32)
 binary(*map(A, ["logical_and", "logical_or", "logical_xor"]), low=-1, high=1, dtypes=LOGIC)
-binary(*[f"aten.bitwise_{op}.Tensor" for op in ["and", "or", "xor"]], dtypes=(torch.bool,))
+BITS = (torch.bool, torch.int64, torch.int32)
+binary(*[f"aten.bitwise_{op}.Tensor" for op in ["and", "or", "xor"]], low=-9, high=9, dtypes=BITS)
+scalar(*[f"aten.bitwise_{op}.Scalar" for op in ["and", "or", "xor"]], low=-9, high=9, dtypes=BITS[1:], choices=(5, -2))
+SHIFTS = ["bitwise_left_shift", "bitwise_right_shift"]
+for _op in SHIFTS:
+    CASES[f"aten.{_op}.Tensor"] = lambda rng, i: (
+        (lambda size: (t(size, -99, 99, pick(BITS[1:], i)), t(size, 0, 9, pick(BITS[1:], i))))(shape(rng)),
+        {},
+    )
+scalar(*[f"aten.{_op}.Tensor_Scalar" for _op in SHIFTS], low=-99, high=99, dtypes=(torch.int64,), choices=(0, 1, 5))
+scalar("aten.__lshift__.Scalar", "aten.__rshift__.Scalar", low=-99, high=99, dtypes=(torch.int64,), choices=(0, 1, 5))
 
 
 def where(kind):
@@ -329,7 +341,7 @@ for _op in ["var", "std", "var_mean"]:
 @case(A("logsumexp"))
 def _logsumexp(rng, i):
     x = t([3, 4, 5], -9, 9)
-    if i == 1:
+    if i % 5 == 1:
         x[1] = -math.inf
     return (x, pick([[1], [0, -1], [2]], i), rng.random() < 0.5), {}
 
@@ -340,34 +352,50 @@ CASES[A("linalg_vector_norm")] = lambda rng, i: (
 )
 CASES["aten.norm.Scalar"] = lambda rng, i: ((t([3, 4]), pick([2, 1, 3], i)), {})
 CASES["aten.norm.ScalarOpt_dim"] = lambda rng, i: ((t([3, 4]), pick([2, 1, None], i), [pick([0, 1], i)], False), {})
+
+
+def along(rng, make, *args):
+    """A tensor and one of its dimensions."""
+    x = make(shape(rng, 0, 3, 6), *args)
+    return (x, rng.randint(-x.dim(), x.dim() - 1) if x.dim() else rng.choice([0, -1])), {}
+
+
 for _op in ["cumsum", "cumprod"]:
-    CASES[A(_op)] = lambda rng, i: (
-        (t([3, 4, 2], dtype=pick([torch.float32, torch.int64], i)), pick([0, 1, -1], i)),
-        {},
+    CASES[A(_op)] = lambda rng, i: along(
+        rng, t, -2, 2, pick([torch.float32, torch.int64, torch.bfloat16, torch.bool], i)
     )
 
 
 @case("aten.softmax.int", "aten.log_softmax.int")
 def _softmax(rng, i):
-    return (
-        t([3, 4, 5], -9, 9, pick([torch.float32, torch.bfloat16], i)),
-        pick([-1, 0, 1], i),
-        pick([None, None, torch.float64], i),
-    ), {}
+    (x, dim), _ = along(rng, t, -9, 9, pick([torch.float32, torch.bfloat16, torch.float16], i))
+    return (x, dim, pick([None, None, torch.float64], i)), {}
 
 
 @case(A("_softmax"), A("_log_softmax"))
 def _native_softmax(rng, i):
-    return (t([3, 4, 5], -9, 9), pick([-1, 0, 1], i), False), {}
+    (x, dim), _ = along(rng, t, -9, 9)
+    return (x, dim, False), {}
 
 
 # ---- contractions ----------------------------------------------------------------------------------------------
 
 
-CASES[A("mm")] = lambda rng, i: ((t([3, 5], dtype=pick(FLOATS, i)), t([5, 4], dtype=pick(FLOATS, i))), {})
-CASES[A("bmm")] = lambda rng, i: ((t([2, 3, 5]), t([2, 5, 4])), {})
-CASES[A("mv")] = lambda rng, i: ((t([3, 5]), t([5])), {})
-CASES[A("dot")] = lambda rng, i: ((t([5]), t([5])), {})
+def product(*shapes, first=lambda rng, i: (), kwargs=lambda rng, i: {}, dtypes=(torch.float32,)):
+    """Operands with letters for extents: ("nk", "km")."""
+
+    def draw(rng, i):
+        extents, dtype = {c: rng.randint(1, 6) for c in "bnkm"}, pick(dtypes, i)
+        sizes = [[extents[c] for c in text] for text in shapes]
+        return (*first(extents, i), *(t(size, dtype=dtype) for size in sizes)), kwargs(rng, i)
+
+    return draw
+
+
+CASES[A("mm")] = product("nk", "km", dtypes=[*FLOATS, torch.int64])
+CASES[A("bmm")] = product("bnk", "bkm", dtypes=FLOATS)
+CASES[A("mv")] = product("nk", "k")
+CASES[A("dot")] = product("k", "k")
 MATMULS = [
     ([3, 5], [5, 4]),
     ([5], [5, 4]),
@@ -380,10 +408,21 @@ MATMULS = [
 ]
 CASES[A("matmul")] = lambda rng, i: (tuple(t(s) for s in pick(MATMULS, rng.randint(0, 7))), {})
 SCALES = [{}, {"beta": 0.5, "alpha": 2}, {"beta": 0}]
-CASES[A("addmm")] = lambda rng, i: ((t(pick([[4], [3, 4], [3, 1]], i)), t([3, 5]), t([5, 4])), pick(SCALES, i))
-CASES[A("baddbmm")] = lambda rng, i: ((t([2, 3, 4]), t([2, 3, 5]), t([2, 5, 4])), pick(SCALES, i))
-CASES[A("addmv")] = lambda rng, i: ((t([3]), t([3, 5]), t([5])), pick(SCALES, i))
-CASES[A("linear")] = lambda rng, i: ((t(pick([[3, 5], [2, 3, 5], [5]], i)), t([4, 5]), pick([t([4]), None], i)), {})
+SCALED = lambda rng, i: pick(SCALES, i)  # noqa: E731
+CASES[A("addmm")] = product(
+    "nk", "km", first=lambda e, i: (t(pick([[e["m"]], [e["n"], e["m"]], [e["n"], 1]], i)),), kwargs=SCALED
+)
+CASES[A("baddbmm")] = product("bnm", "bnk", "bkm", kwargs=SCALED)
+CASES[A("addmv")] = product("n", "nk", "k", kwargs=SCALED)
+
+
+@case(A("linear"))
+def _linear(rng, i):
+    k, n, dtype = rng.randint(1, 7), rng.randint(1, 5), pick(FLOATS, i)
+    bias = pick([t([n], dtype=dtype), None], i)
+    return (t([*shape(rng, 0, 3), k], dtype=dtype), t([n, k], dtype=dtype), bias), {}
+
+
 EINSUMS = [
     ("ij,jk->ik", [3, 4], [4, 5]),
     ("bij,bkj->bik", [2, 3, 4], [2, 5, 4]),
@@ -432,20 +471,35 @@ def affine(i, size):
     return pick([(t(size), t(size)), (None, None), (t(size), None)], i)
 
 
-CASES[A("layer_norm")] = lambda rng, i: (
-    (t([2, 3, 5]), *pick([([5], *affine(0, [5])), ([3, 5], *affine(0, [3, 5])), ([5],)], i)),
-    {},
-)
-CASES[A("native_layer_norm")] = lambda rng, i: ((t([2, 3, 5]), [5], *affine(i, [5]), 1e-5), {})
-CASES[A("rms_norm")] = lambda rng, i: (
-    (t([2, 3, 5]), [5], *pick([(t([5]), 1e-5), (None, None), (t([5]), None)], i)),
-    {},
-)
-CASES[A("group_norm")] = lambda rng, i: ((t(pick([[2, 6, 4], [2, 6, 3, 2], [3, 6]], i)), 3, *affine(i, [6])), {})
+def rows(rng):
+    """A shape and the trailing part of it that is normalized, of at least two elements."""
+    size = [*shape(rng, 0, 2), rng.randint(1, 4), rng.randint(2, 6)]
+    return size, size[-rng.randint(1, 2) :]
+
+
+@case(A("layer_norm"), A("native_layer_norm"))
+def _layer_norm(rng, i):
+    size, last = rows(rng)
+    return (t(size), last, *affine(i, last), rng.choice([1e-5, 1e-2])), {}
+
+
+@case(A("rms_norm"))
+def _rms_norm(rng, i):
+    size, last = rows(rng)
+    return (t(size), last, pick([t(last), None], i), rng.choice([1e-5, None])), {}
+
+
+@case(A("group_norm"))
+def _group_norm(rng, i):
+    groups, each = rng.randint(1, 3), rng.randint(1, 3)
+    size = [rng.randint(1, 3), groups * each, *shape(rng, 1, 3, 4), 2]
+    return (t(size), groups, *affine(i, [groups * each])), {}
+
+
 CASES[A("native_group_norm")] = lambda rng, i: ((t([2, 6, 4]), *affine(i, [6]), 2, 6, 4, 3, 1e-5), {})
 CASES[A("instance_norm")] = lambda rng, i: (
     (
-        t([2, 3, 4, 2]),
+        t([rng.randint(1, 3), 3, *shape(rng, 0, 2, 4), 2]),
         *affine(i, [3]),
         *pick([(None, None, True), (t([3]), t([3], 0.5, 2), False)], i),
         0.1,
@@ -457,7 +511,7 @@ CASES[A("instance_norm")] = lambda rng, i: (
 
 
 def batch(rng, i):
-    return t(pick([[4, 3, 5], [4, 3], [2, 3, 4, 2]], i)), *affine(i, [3])
+    return t([rng.randint(2, 4), 3, *shape(rng, 0, 3, 4)]), *affine(i, [3])
 
 
 RUNNING = lambda: (t([3]), t([3], 0.5, 2))  # noqa: E731
@@ -491,7 +545,7 @@ for _n in (1, 2, 3):
     CASES[A(f"max_pool{_n}d_with_indices")] = CASES[A(f"max_pool{_n}d")]
     CASES[A(f"avg_pool{_n}d")] = lambda rng, i, n=_n: (
         (pooled(rng, n), *windows(rng, n, False), pick([True, False], i)),
-        {"divisor_override": 3} if n > 1 and i == 2 else {},
+        {"divisor_override": 3} if n > 1 and i % 5 == 2 else {},
     )
     for _op in ["avg", "max"]:
         CASES[A(f"adaptive_{_op}_pool{_n}d")] = lambda rng, i, n=_n: (
@@ -506,16 +560,22 @@ for _n in (1, 2, 3):
 
 @case(A("scaled_dot_product_attention"))
 def _attention(rng, i):
-    q, k, v = t([2, 4, 3, 6]), t([2, 4, 5, 6]), t([2, 4, 5, 3])
-    if i == 0:
+    rows, columns, inner, wide = (rng.randint(1, 6) for _ in range(4))
+    lead = pick([[2, 4], [4], [2, 3, 2]], rng.randint(0, 5))
+    q, k, v = t([*lead, rows, inner]), t([*lead, columns, inner]), t([*lead, columns, wide])
+    kind = i % 5
+    if kind == 0:
         return (q, k, v), {"is_causal": True}
-    if i == 1:
-        mask = t([3, 5], dtype=torch.bool)
-        mask[1] = False
+    if kind == 1:
+        mask = t([rows, columns], dtype=torch.bool)
+        mask[0] = False
         return (q, k, v), {"attn_mask": mask, "scale": 0.3}
-    if i == 2:
-        return (q, k[:, :2], v[:, :2]), {"enable_gqa": True}
-    return (q, k, v), {"attn_mask": t([2, 1, 3, 5])}
+    if kind == 2:
+        q = t([2, 4, rows, inner])
+        return (q, t([2, 2, columns, inner]), t([2, 2, columns, wide])), {"enable_gqa": True}
+    if kind == 3:
+        return (q, k, v), {"attn_mask": t([*[1] * (len(lead) - 1), lead[-1], rows, columns])}
+    return (q, k, v), {}
 
 
 # ---- positions that are data, resizing -------------------------------------------------------------------------
@@ -554,11 +614,8 @@ CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
 for _op in ["mse", "l1", "smooth_l1", "huber"]:
     CASES[A(f"{_op}_loss")] = lambda rng, i: ((t([3, 4]), t([3, 4]), pick([1, 2, 0], i)), {})
 CASES[A("kl_div")] = lambda rng, i: (
-    (
-        t([3, 4]).log_softmax(-1),
-        *pick([(t([3, 4], 0, 1), 1, False), (t([3, 4], -2, 0), 2, True), (t([3, 4], 0, 1), 0, False)], i)[:2],
-    ),
-    {"log_target": i % 3 == 1},
+    (t([3, 4]).log_softmax(-1), t([3, 4], -2, 0) if i % 2 else t([3, 4], 0, 1), pick([1, 2, 0], i)),
+    {"log_target": i % 2 == 1},
 )
 CASES[A("binary_cross_entropy")] = lambda rng, i: (
     (t([3, 4], 0.05, 0.95), t([3, 4], 0, 1), pick([None, t([4], 0.5, 2), None], i), pick([1, 2, 0], i)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every entry of the op table against PyTorch: random legal calls go through the interpreter.
 
-KERNELWRIGHT_OP_DRAWS sets the draws per op (3 by default)."""
+KERNELWRIGHT_OP_DRAWS sets the draws per op (50 by default)."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import subprocess
 import zlib
 
 import op_cases
+import op_cases_indexed  # noqa: F401, adds its cases
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ from kernelwright.aten import argument_json, bound_arguments
 from kernelwright.input_spec import DTYPE_NAMES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DRAWS = int(os.environ.get("KERNELWRIGHT_OP_DRAWS", "3"))
+DRAWS = int(os.environ.get("KERNELWRIGHT_OP_DRAWS", "50"))
 
 
 def find_tool():
@@ -42,48 +43,54 @@ def tensors_of(results):
     return [results] if isinstance(results, torch.Tensor) else list(results)
 
 
-def write_call(op, args, kwargs, folder):
-    """graph.json and inputs.safetensors of one call; returns what PyTorch gives."""
+def call_json(op, args, kwargs, name, tensors):
+    """One node of graph.json and what PyTorch gives; adds the operands to `tensors`."""
     expected = tensors_of(op(*args, **kwargs))
-    tensors, fx = {}, torch.fx.Graph()
+    fx = torch.fx.Graph()
 
     def place(item):
         if not isinstance(item, torch.Tensor):
             return item
-        name = f"x{len(tensors)}"
-        tensors[name] = item.contiguous().clone()
-        return fx.placeholder(name)
+        operand = f"{name}_x{len(tensors)}"
+        tensors[operand] = item.contiguous().clone()
+        return fx.placeholder(operand)
 
     leaves, spec = torch.utils._pytree.tree_flatten((list(args), dict(kwargs)))
     args, kwargs = torch.utils._pytree.tree_unflatten([place(leaf) for leaf in leaves], spec)
     node = fx.call_function(op, tuple(args), kwargs)
     kinds = {a.name: str(a.type) for a in op._schema.arguments}
-    outputs = [f"y{i}" for i in range(len(expected))]
-    values = {
-        n: {"dtype": DTYPE_NAMES[t.dtype], "shape": list(t.shape)}
-        for n, t in [*tensors.items(), *zip(outputs, expected, strict=True)]
+    described = {
+        "name": name,
+        "op": str(op),
+        "outputs": [f"{name}_y{i}" for i in range(len(expected))],
+        "module": "",
+        "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in bound_arguments(node).items()},
     }
+    return described, expected
+
+
+def write_calls(op, calls, folder):
+    """All calls of one op as one graph: graph.json and inputs.safetensors; what PyTorch gives, by output."""
+    tensors, nodes, expected = {}, [], {}
+    for i, (args, kwargs) in enumerate(calls):
+        node, results = call_json(op, args, kwargs, f"draw{i}", tensors)
+        nodes.append(node)
+        expected |= dict(zip(node["outputs"], results, strict=True))
     graph = {
         "format": 1,
         "workload": "op",
         "class": "Op",
         "training": False,
         "torch": torch.__version__,
-        "values": values,
+        "values": {
+            n: {"dtype": DTYPE_NAMES[t.dtype], "shape": list(t.shape)} for n, t in [*tensors.items(), *expected.items()]
+        },
         "inputs": list(tensors),
         "weights": [],
-        "outputs": [{"value": n} for n in outputs],
+        "outputs": [{"value": name} for name in expected],
         "mutations": [],
         "eager": [],
-        "nodes": [
-            {
-                "name": "op",
-                "op": str(op),
-                "outputs": outputs,
-                "module": "",
-                "args": {k: argument_json(v, kinds[k], lambda n: n.name) for k, v in bound_arguments(node).items()},
-            }
-        ],
+        "nodes": nodes,
     }
     folder.mkdir()
     (folder / "graph.json").write_text(json.dumps(graph))
@@ -91,18 +98,24 @@ def write_call(op, args, kwargs, folder):
     return expected
 
 
+def draws_of(name, count):
+    draw = op_cases.CASES[name]
+    for i in range(count):
+        seed = zlib.crc32(name.encode()) + i
+        torch.manual_seed(seed)
+        random.seed(seed)
+        yield draw(random.Random(seed), i)
+
+
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory):
-    """All draws of all ops through one run of the interpreter: {op: [(folder, expected)]}."""
-    base, out = tmp_path_factory.mktemp("ops"), {}
-    for name, draw in op_cases.CASES.items():
-        for i in range(DRAWS):
-            seed = zlib.crc32(name.encode()) + i
-            torch.manual_seed(seed)
-            args, kwargs = draw(random.Random(seed), i)
-            folder = base / f"{name}-{i}"
-            out.setdefault(name, []).append((folder, write_call(overload(name), args, kwargs, folder)))
-    subprocess.run([TOOL, *[f for draws in out.values() for f, _ in draws]], check=False, capture_output=True)
+    """All draws of all ops through one run of the interpreter: {op: (folder, expected)}."""
+    base = tmp_path_factory.mktemp("ops")
+    out = {}
+    for name in op_cases.CASES:
+        folder = base / name
+        out[name] = folder, write_calls(overload(name), draws_of(name, DRAWS), folder)
+    subprocess.run([TOOL, *[folder for folder, _ in out.values()]], check=False, capture_output=True)
     return out
 
 
@@ -121,12 +134,15 @@ def compare(got, expected, what):
 
 @pytest.mark.parametrize("name", op_cases.CASES)
 def test_op(calls, name):
-    for folder, expected in calls[name]:
-        error = folder / "error.txt"
-        assert not error.exists(), error.read_text() + " in " + (folder / "graph.json").read_text()
-        got = load_file(folder / "outputs.safetensors")
-        for i, tensor in enumerate(expected):
-            compare(got[str(i)], tensor, f"{folder.name} output {i}: {(folder / 'graph.json').read_text()}")
+    folder, expected = calls[name]
+    error = folder / "error.txt"
+    assert not error.exists(), error.read_text() + " in " + str(folder)
+    got = load_file(folder / "outputs.safetensors")
+    nodes = json.loads((folder / "graph.json").read_text())["nodes"]
+    for number, (output, tensor) in enumerate(expected.items()):
+        draw = int(output.removeprefix("draw").partition("_")[0])
+        seed = zlib.crc32(name.encode()) + draw
+        compare(got[str(number)], tensor, f"seed {seed}, {output} of {json.dumps(nodes[draw]['args'])}")
 
 
 def test_every_entry_has_a_case():

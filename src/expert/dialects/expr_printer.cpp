@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/check.h"
 #include "graph/scalar_ops.h"
@@ -136,7 +137,8 @@ const char* infix(ExprOp op) {
   if (op == ExprOp::kAnd) return "&";
   if (op == ExprOp::kOr) return "|";
   const bool arithmetic = op == ExprOp::kAdd || op == ExprOp::kSub || op == ExprOp::kMul;
-  return arithmetic || graph::is_comparison(op) ? graph::op_name(op) : nullptr;
+  const bool bits = op == ExprOp::kBitAnd || op == ExprOp::kBitOr || op == ExprOp::kBitXor;
+  return arithmetic || bits || graph::is_comparison(op) ? graph::op_name(op) : nullptr;
 }
 
 bool has_load(const Expr& expr) {
@@ -173,6 +175,8 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
         return Value{real_literal(node.real_value, real_, *spelling_), 0, true};
       if (node.kind == ScalarKind::kBool)
         return Value{node.int_value != 0 ? "true" : "false", 0, true};
+      if (node.int_value == std::numeric_limits<int64_t>::min())
+        return Value{spelling_->least_int, 0, true};
       return Value{node.int_value < 0 ? fmt::format("({})", node.int_value)
                                       : fmt::format("{}", node.int_value),
                    0, true};
@@ -266,6 +270,11 @@ ExprPrinter::Value ExprPrinter::visit(const Expr& expr, bool inside_select) {
     out = fmt::format("{0} != {0}", values[0].text);
   } else if (graph::is_unary(node.op)) {
     out = fmt::format("kw_{}(({}){})", graph::op_name(node.op), met, values[0].text);
+  } else if (node.op == ExprOp::kShiftLeft) {
+    out = fmt::format("({1} < 0 | {1} > 63) ? 0 : (int64_t)((uint64_t)(int64_t){0} << {1})",
+                      text(0), text(1));
+  } else if (node.op == ExprOp::kShiftRight) {
+    out = fmt::format("(int64_t){0} >> (({1} < 0 | {1} > 63) ? 63 : {1})", text(0), text(1));
   } else if (const char* sign = infix(node.op)) {
     out = fmt::format("{} {} {}", text(0), sign, text(1));
   } else if (node.op == ExprOp::kDiv) {

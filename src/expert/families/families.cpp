@@ -4,10 +4,12 @@
 #include "expert/families/cuda/general.h"
 #include "expert/families/cuda/pointwise.h"
 #include "expert/families/cuda/row.h"
+#include "expert/families/cuda/scan.h"
 #include "expert/families/cuda/window.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
 #include "expert/families/row.h"
+#include "expert/families/scan.h"
 #include "expert/families/window.h"
 
 namespace kernelwright::expert {
@@ -18,9 +20,11 @@ const std::vector<const Family*>& cpu_families() {
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
   static const RowFamily row;
+  static const ScanFamily scan;
   static const WindowFamily window;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &window, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &row,
+                                                 &scan,        &window,    &general};
   return all;
 }
 
@@ -28,9 +32,11 @@ const std::vector<const Family*>& cuda_families() {
   static const cuda::Contraction contraction;
   static const cuda::Pointwise pointwise;
   static const cuda::Row row;
+  static const cuda::Scan scan;
   static const cuda::Window window;
   static const cuda::General general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &row, &window, &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &row,
+                                                 &scan,        &window,    &general};
   return all;
 }
 

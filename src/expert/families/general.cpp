@@ -6,6 +6,7 @@
 #include "expert/dialects/cpp/kernel_text.h"
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
+#include "expert/families/scan.h"
 #include "rewrite/nest.h"
 
 namespace kernelwright::expert {
@@ -102,6 +103,13 @@ Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule,
   for (const auto& stage : context.op.stages) {
     const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
     KernelText kernel(builder, "general_" + nest.origin);
+    const auto scan = scan_of(nest);
+    if (scan && nest.outer_points() > 0) {
+      kernel.body = "  for (int64_t point = begin; point < end; ++point) {\n" +
+                    scan_row(context, nest, *scan, kernel, code::cpp_spelling()) + "  }\n";
+      kernel.launch(rows_of(nest, *scan));
+      continue;
+    }
     const std::string point = general_point(context, nest, kernel, code::cpp_spelling());
     kernel.body = "  for (int64_t point = begin; point < end; ++point) {\n" + point + "  }\n";
     kernel.launch(std::max<int64_t>(1, nest.outer_points()));

@@ -6,6 +6,7 @@
 #include "expert/dialects/cuda/kernel_text.h"
 #include "expert/dialects/cuda/machine.h"
 #include "expert/emit_util.h"
+#include "expert/families/scan.h"
 #include "rewrite/nest.h"
 
 namespace kernelwright::expert::cuda {
@@ -36,10 +37,13 @@ Status General::emit(const OpContext& context, const Schedule& schedule,
   for (const auto& stage : context.op.stages) {
     const rewrite::Nest nest = rewrite::make_nest(stage, context.graph.tensors);
     const code::Spelling& spelling = code::cuda_spelling(fits_int32(nest));
-    const int64_t points = nest.outer_points();
+    const auto scan = scan_of(nest);
+    const bool running = scan && nest.outer_points() > 0;
+    const int64_t points = running ? rows_of(nest, *scan) : nest.outer_points();
     KernelText kernel(builder, "general_" + nest.origin);
     kernel.block = kBlock;
-    const std::string point = general_point(context, nest, kernel, spelling);
+    const std::string point = running ? scan_row(context, nest, *scan, kernel, spelling)
+                                      : general_point(context, nest, kernel, spelling);
     kernel.body = thread_number("point", spelling.index, kBlock, 2) +
                   fmt::format("  if (point < {}) {{\n", points) + point + "  }\n";
     kernel.launch({std::max<int64_t>(1, ceil_div(points, kBlock))});
