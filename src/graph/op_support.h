@@ -15,6 +15,7 @@ using OpList = std::vector<OpEntry>;
 void add_pointwise_ops(OpList& ops);
 void add_constant_ops(OpList& ops);
 void add_move_ops(OpList& ops);
+void add_join_ops(OpList& ops);
 void add_index_ops(OpList& ops);
 void add_reduction_ops(OpList& ops);
 void add_softmax_ops(OpList& ops);

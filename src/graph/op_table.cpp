@@ -17,6 +17,7 @@ struct Table {
     add_pointwise_ops(ops);
     add_constant_ops(ops);
     add_move_ops(ops);
+    add_join_ops(ops);
     add_reduction_ops(ops);
     add_softmax_ops(ops);
     add_contraction_ops(ops);

@@ -90,6 +90,7 @@ void add_constant_ops(OpList& ops) {
   auto fill = [](const Node& node) { return number_arg(node, "fill_value"); };
   auto scalar = [](const Node& node) { return number_arg(node, "s"); };
   ops.push_back(filled("aten.zeros.default", nullptr, zero));
+  ops.push_back(filled("aten.empty.memory_format", nullptr, zero));
   ops.push_back(filled("aten.ones.default", nullptr, one));
   ops.push_back(filled("aten.full.default", nullptr, fill));
   ops.push_back(filled("aten.zeros_like.default", "self", zero));

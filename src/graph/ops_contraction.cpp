@@ -267,6 +267,71 @@ OpEntry einsum_op() {
   return entry;
 }
 
+// beta * self + alpha * the sum over the batch of products.
+OpEntry summed_product_op() {
+  OpEntry entry;
+  entry.name = "aten.addbmm.default";
+  entry.op_class = OpClass::kContraction;
+  entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
+    KW_TRY(TensorType a, operand_type(graph, node, "batch1"));
+    KW_TRY(TensorType b, operand_type(graph, node, "batch2"));
+    if (a.shape.size() != 3 || b.shape.size() != 3 || a.shape[0] != b.shape[0] ||
+        a.shape[2] != b.shape[1])
+      return op_error(node, "batches do not multiply");
+    return one_type(promote(a.dtype, b.dtype), {a.shape[1], b.shape[2]});
+  };
+  entry.define = [](Lowering& lowering) -> Status {
+    const Node& node = lowering.node();
+    const int a = lowering.operand("batch1"), b = lowering.operand("batch2");
+    const Shape left = lowering.type(a).shape;
+    const Expr body = load_of(lowering, a, {axis(2), axis(0), axis(3)}) *
+                      load_of(lowering, b, {axis(2), axis(3), axis(1)});
+    Expr finish = reduced(body->kind);
+    if (node.float_arg("alpha", 1) != 1) finish = number_arg(node, "alpha") * finish;
+    Expr added = lowering.broadcast_load(lowering.operand("self"), lowering.output_type().shape);
+    if (node.float_arg("beta", 1) != 1) added = number_arg(node, "beta") * added;
+    if (node.float_arg("beta", 1) != 0) finish = finish + added;
+    lowering.define(0, reduce_stage(Combiner::kSum, {left[0], left[2]}, body, finish));
+    return {};
+  };
+  return entry;
+}
+
+// input1^T weight[o] input2 + bias[o] over the last dimensions.
+OpEntry bilinear_op() {
+  OpEntry entry;
+  entry.name = "aten.bilinear.default";
+  entry.op_class = OpClass::kContraction;
+  entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
+    KW_TRY(TensorType a, operand_type(graph, node, "input1"));
+    KW_TRY(TensorType b, operand_type(graph, node, "input2"));
+    KW_TRY(TensorType weight, operand_type(graph, node, "weight"));
+    if (a.shape.empty() || a.shape.size() != b.shape.size() || weight.shape.size() != 3 ||
+        !std::equal(a.shape.begin(), a.shape.end() - 1, b.shape.begin()) ||
+        weight.shape[1] != a.shape.back() || weight.shape[2] != b.shape.back())
+      return op_error(node, "inputs do not fit the weight");
+    a.shape.back() = weight.shape[0];
+    return one_type(a.dtype, a.shape);
+  };
+  entry.define = [](Lowering& lowering) -> Status {
+    const int a = lowering.operand("input1"), b = lowering.operand("input2"),
+              weight = lowering.operand("weight"), bias = lowering.operand("bias");
+    const Shape w = lowering.type(weight).shape, out = lowering.output_type().shape;
+    const int rank = static_cast<int>(out.size());
+    std::vector<Expr> i = axes_from(0, out.size()), j = i;
+    i.back() = axis(rank);
+    j.back() = axis(rank + 1);
+    const Expr body = load_of(lowering, a, i) *
+                      load_of(lowering, weight, {axis(rank - 1), axis(rank), axis(rank + 1)}) *
+                      load_of(lowering, b, j);
+    const Expr finish =
+        bias < 0 ? nullptr : reduced(body->kind) + lowering.broadcast_load(bias, out);
+    lowering.define(0, reduce_stage(Combiner::kSum, {w[1], w[2]}, body, finish));
+    return {};
+  };
+  return entry;
+}
+
 }  // namespace
 
 void add_contraction_ops(OpList& ops) {
@@ -278,6 +343,8 @@ void add_contraction_ops(OpList& ops) {
   ops.push_back(added_product_op("aten.addmm.default", "mat1", "mat2"));
   ops.push_back(added_product_op("aten.baddbmm.default", "batch1", "batch2"));
   ops.push_back(added_product_op("aten.addmv.default", "mat", "vec"));
+  ops.push_back(summed_product_op());
+  ops.push_back(bilinear_op());
   ops.push_back(linear_op());
   ops.push_back(einsum_op());
 }

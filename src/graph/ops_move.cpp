@@ -324,67 +324,6 @@ OpEntry mirrored_pad_op(std::string name, bool reflect) {
       });
 }
 
-DType list_dtype(const Graph& graph, const std::vector<int>& values) {
-  DType dtype = graph.value(values[0]).type.dtype;
-  for (int id : values) dtype = promote(dtype, graph.value(id).type.dtype);
-  return dtype;
-}
-
-// cat and stack: a chain of selects along `dim`.
-OpEntry join_op(std::string name, bool stack) {
-  OpEntry entry;
-  entry.name = std::move(name);
-  entry.op_class = OpClass::kMove;
-  entry.infer = [stack](const Graph& graph, const Node& node) -> Result<Types> {
-    const auto values = node.value_list_arg("tensors");
-    if (values.empty()) return op_error(node, "joins nothing");
-    Shape shape = graph.value(values[0]).type.shape;
-    KW_TRY(int64_t dim,
-           normalize_dim(node, node.int_arg("dim", 0), shape.size() + (stack ? 1 : 0)));
-    int64_t total = 0;
-    for (int id : values) {
-      const Shape& each = graph.value(id).type.shape;
-      if (each.size() != shape.size()) return op_error(node, "joins tensors of different rank");
-      for (size_t i = 0; i < each.size(); ++i)
-        if (each[i] != shape[i] && (stack || static_cast<int64_t>(i) != dim))
-          return op_error(
-              node, fmt::format("{} and {} do not join", shape_text(shape), shape_text(each)));
-      total += stack ? 1 : each.at(static_cast<size_t>(dim));
-    }
-    if (stack)
-      shape.insert(shape.begin() + dim, total);
-    else
-      shape[static_cast<size_t>(dim)] = total;
-    return one_type(list_dtype(graph, values), shape);
-  };
-  entry.define = [stack](Lowering& lowering) -> Status {
-    const Shape to = lowering.output_type().shape;
-    const size_t dim = dim_of(lowering.node(), to);
-    const auto parts = lowering.operand_list("tensors");
-    int64_t end = to[dim];
-    Expr body;
-    for (size_t p = parts.size(); p-- > 0;) {
-      const int64_t length = stack ? 1 : lowering.type(parts[p]).shape[dim];
-      const int64_t start = end - length;
-      std::vector<Expr> index = axes_from(0, to.size());
-      if (stack)
-        index.erase(index.begin() + static_cast<std::ptrdiff_t>(dim));
-      else
-        index[dim] = index[dim] - integer(start);
-      Expr value = load_of(lowering, parts[p], std::move(index));
-      if (length > 0)
-        body = body ? select(binary(ExprOp::kLt, axis(static_cast<int>(dim)), integer(end)), value,
-                             body)
-                    : value;
-      end = start;
-    }
-    if (!body) return op_error(lowering.node(), "joins nothing");
-    lowering.define(0, plain_stage(std::move(body)));
-    return {};
-  };
-  return entry;
-}
-
 // slice_scatter and select_scatter: `src` where the position lies in the slice, self elsewhere.
 OpEntry scatter_op(std::string name, bool slice) {
   OpEntry entry;
@@ -441,8 +380,6 @@ void add_move_ops(OpList& ops) {
                            "aten.chunk.default", "aten.unbind.int"})
     ops.push_back(split_op(name));
   ops.push_back(constant_pad_op());
-  ops.push_back(join_op("aten.cat.default", false));
-  ops.push_back(join_op("aten.stack.default", true));
   ops.push_back(scatter_op("aten.slice_scatter.default", true));
   ops.push_back(scatter_op("aten.select_scatter.default", false));
   for (const char* rank : {"1d", "2d", "3d"}) {
@@ -535,6 +472,53 @@ void add_move_ops(OpList& ops) {
         for (size_t i = 0; i < from.size(); ++i)
           index.push_back(binary(ExprOp::kMod, at[to.size() - from.size() + i],
                                  integer(std::max<int64_t>(from[i], 1))));
+        return index;
+      }));
+  // Windows of `size` along a dimension become a last dimension.
+  ops.push_back(move_op(
+      "aten.unfold.default",
+      [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
+        KW_CHECK_OK(normalize_dim(node, node.int_arg("dimension", 0), from.size()));
+        const int64_t size = node.int_arg("size", 1), step = node.int_arg("step", 1);
+        const size_t dim = dim_of(node, from, "dimension");
+        if (from.empty() || size < 0 || step < 1 || size > from[dim])
+          return op_error(node, "windows do not fit");
+        Shape out = from;
+        out[dim] = (from[dim] - size) / step + 1;
+        out.push_back(size);
+        return one(out);
+      },
+      [](const Node& node, const Shape& from, const Shape&, std::vector<Expr> at, int) {
+        const size_t dim = dim_of(node, from, "dimension");
+        at[dim] = at[dim] * integer(node.int_arg("step", 1)) + at.back();
+        at.pop_back();
+        return at;
+      }));
+  // The diagonal of two dimensions becomes a last dimension.
+  ops.push_back(move_op(
+      "aten.diagonal.default",
+      [](const Node& node, const Shape& from) -> Result<std::vector<Shape>> {
+        KW_CHECK_OK(normalize_dim(node, node.int_arg("dim1", 0), from.size()));
+        KW_CHECK_OK(normalize_dim(node, node.int_arg("dim2", 1), from.size()));
+        const size_t first = dim_of(node, from, "dim1"), second = dim_of(node, from, "dim2", 1);
+        if (from.size() < 2 || first == second) return op_error(node, "wants two dimensions");
+        const int64_t offset = node.int_arg("offset", 0);
+        Shape out;
+        for (size_t i = 0; i < from.size(); ++i)
+          if (i != first && i != second) out.push_back(from[i]);
+        out.push_back(std::max<int64_t>(0, std::min(from[first] + std::min<int64_t>(offset, 0),
+                                                    from[second] - std::max<int64_t>(offset, 0))));
+        return one(out);
+      },
+      [](const Node& node, const Shape& from, const Shape&, std::vector<Expr> at, int) {
+        const size_t first = dim_of(node, from, "dim1"), second = dim_of(node, from, "dim2", 1);
+        const int64_t offset = node.int_arg("offset", 0);
+        std::vector<Expr> index(from.size());
+        size_t next = 0;
+        for (size_t i = 0; i < from.size(); ++i)
+          if (i != first && i != second) index[i] = at[next++];
+        index[first] = at.back() + integer(std::max<int64_t>(-offset, 0));
+        index[second] = at.back() + integer(std::max<int64_t>(offset, 0));
         return index;
       }));
   // Channels to space and back: C r^2 channels of H x W against C channels of H r x W r.

@@ -129,6 +129,11 @@ void add_pointwise_ops(OpList& ops) {
                 "given($max) ? min(given($min) ? max(x, min) : x, max) : max(x, min)"),
       pointwise("aten.clamp_min.default", "max(x, min)"),
       pointwise("aten.clamp_max.default", "min(x, max)"),
+      pointwise("aten.hypot.default", "sqrt(x * x + y * y)"),
+      // A zero keeps its sign: its reciprocal shows it.
+      pointwise("aten.copysign.Tensor", "y < 0 || y == 0 && 1 / y < 0 ? -abs(x) : abs(x)", kFloat),
+      pointwise("aten.signbit.default", "x < 0 || x == 0 && 1 / x < 0", kBool),
+      pointwise("aten.ldexp.Tensor", "x * pow(2.0, y)", kFloat),
       // rounding
       pointwise("aten.floor.default", "floor(x)"),
       pointwise("aten.ceil.default", "ceil(x)"),

@@ -192,7 +192,21 @@ Status define_logsumexp(Lowering& lowering) {
   return {};
 }
 
-// Vector norm of order `ord`; infinite orders are extremes, order 0 counts.
+// The norm of order p of `value` over reduction axes; infinite orders are extremes, order 0 counts.
+Stage norm_stage(double p, const std::vector<int64_t>& extents, const Expr& value) {
+  const Expr size = unary(ExprOp::kAbs, value), acc = reduced(ScalarKind::kReal);
+  if (std::isinf(p)) return reduce_stage(p > 0 ? Combiner::kMax : Combiner::kMin, extents, size);
+  if (p == 0)
+    return reduce_stage(Combiner::kSum, extents,
+                        select(binary(ExprOp::kNe, value, constant(0)), constant(1), constant(0)));
+  if (p == 1) return reduce_stage(Combiner::kSum, extents, size);
+  if (p == 2)
+    return reduce_stage(Combiner::kSum, extents, value * value, unary(ExprOp::kSqrt, acc));
+  return reduce_stage(Combiner::kSum, extents, binary(ExprOp::kPow, size, constant(p)),
+                      binary(ExprOp::kPow, acc, constant(1 / p)));
+}
+
+// Vector norm of order `ord`.
 OpEntry norm_op(std::string name, const char* order_name) {
   const std::string order = order_name;
   OpEntry entry;
@@ -204,26 +218,38 @@ OpEntry norm_op(std::string name, const char* order_name) {
   entry.define = [order](Lowering& lowering) -> Status {
     const int from = lowering.operand("self");
     KW_TRY(Reduction reduction, Reduction::of(lowering.node(), lowering.type(from).shape));
-    const double p = lowering.node().float_arg(order, 2);
-    Expr value = load_of(lowering, from, reduction.index());
-    Expr size = unary(ExprOp::kAbs, value), acc = reduced(ScalarKind::kReal);
-    Stage stage;
-    if (std::isinf(p))
-      stage = reduce_stage(p > 0 ? Combiner::kMax : Combiner::kMin, reduction.extents(), size);
-    else if (p == 0)
-      stage =
-          reduce_stage(Combiner::kSum, reduction.extents(),
-                       select(binary(ExprOp::kNe, value, constant(0)), constant(1), constant(0)));
-    else if (p == 1)
-      stage = reduce_stage(Combiner::kSum, reduction.extents(), size);
-    else if (p == 2)
-      stage = reduce_stage(Combiner::kSum, reduction.extents(), value * value,
-                           unary(ExprOp::kSqrt, acc));
-    else
-      stage =
-          reduce_stage(Combiner::kSum, reduction.extents(), binary(ExprOp::kPow, size, constant(p)),
-                       binary(ExprOp::kPow, acc, constant(1 / p)));
-    lowering.define(0, std::move(stage));
+    lowering.define(0, norm_stage(lowering.node().float_arg(order, 2), reduction.extents(),
+                                  load_of(lowering, from, reduction.index())));
+    return {};
+  };
+  return entry;
+}
+
+// Distances of order p between all rows of x1 and all rows of x2.
+OpEntry distance_op() {
+  OpEntry entry;
+  entry.name = "aten._cdist_forward.default";
+  entry.op_class = OpClass::kReduction;
+  entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
+    KW_TRY(TensorType a, operand_type(graph, node, "x1"));
+    KW_TRY(TensorType b, operand_type(graph, node, "x2"));
+    const size_t rank = a.shape.size();
+    if (rank < 2 || b.shape.size() != rank || a.shape.back() != b.shape.back() ||
+        !std::equal(a.shape.begin(), a.shape.end() - 2, b.shape.begin()))
+      return op_error(node, "rows do not fit");
+    a.shape.back() = b.shape[rank - 2];
+    return one_type(a.dtype, a.shape);
+  };
+  entry.define = [](Lowering& lowering) -> Status {
+    const int a = lowering.operand("x1"), b = lowering.operand("x2");
+    const Shape out = lowering.output_type().shape;
+    const int rank = static_cast<int>(out.size());
+    std::vector<Expr> i = axes_from(0, out.size()), j = i;
+    j[out.size() - 2] = i.back();
+    i.back() = j.back() = axis(rank);
+    const Expr gap = load_of(lowering, a, i) - load_of(lowering, b, j);
+    lowering.define(
+        0, norm_stage(lowering.node().float_arg("p", 2), {lowering.type(a).shape.back()}, gap));
     return {};
   };
   return entry;
@@ -263,6 +289,7 @@ void add_reduction_ops(OpList& ops) {
        [](const Graph& graph, const Node& node) { return infer_as(graph, node, same_dtype); },
        define_logsumexp, nullptr});
   ops.push_back(norm_op("aten.linalg_vector_norm.default", "ord"));
+  ops.push_back(distance_op());
   ops.push_back(norm_op("aten.norm.Scalar", "p"));
   ops.push_back(norm_op("aten.norm.ScalarOpt_dim", "p"));
 }

@@ -145,6 +145,21 @@ OpEntry topk_op() {
   return entry;
 }
 
+// Rank of the median at the axes of a tensor without the rows' dimension: in the middle, or of the
+// first NaN.
+Expr median_rank(Lowering& lowering, const Rows& rows) {
+  const Expr middle = integer((rows.length() - 1) / 2);
+  if (!is_float(lowering.type(rows.tensor).dtype)) return middle;
+  const Shape lead = rows.without_dim();
+  const std::vector<Expr> index = rows.insert(axes_from(0, lead.size()));
+  const Expr element = rows.at(lowering, rows.tensor, index, axis(static_cast<int>(lead.size())));
+  const int holes = lowering.define_temporary(
+      {DType::kI64, lead, {}},
+      reduce_stage(Combiner::kSum, {rows.length()}, count_where(unary(ExprOp::kIsNan, element))));
+  const Expr count = load_of(lowering, holes, axes_from(0, lead.size()));
+  return select(binary(ExprOp::kGt, count, integer(0)), integer(rows.length()) - count, middle);
+}
+
 // The k-th smallest element and its position. The median is the lower of the two in the middle, or
 // NaN where there is one.
 OpEntry nth_op(std::string name, bool median) {
@@ -169,16 +184,7 @@ OpEntry nth_op(std::string name, bool median) {
     const Shape lead = rows.without_dim();
     const std::vector<Expr> index = rows.insert(axes_from(0, lead.size()));
     const int ranks = rank_of_elements(lowering, rows, false);
-    Expr wanted = integer(median ? (rows.length() - 1) / 2 : node.int_arg("k", 1) - 1);
-    if (median && is_float(lowering.type(from).dtype)) {
-      const Expr element = rows.at(lowering, from, index, axis(static_cast<int>(lead.size())));
-      const int holes = lowering.define_temporary(
-          {DType::kI64, lead, {}}, reduce_stage(Combiner::kSum, {rows.length()},
-                                                count_where(unary(ExprOp::kIsNan, element))));
-      const Expr count = load_of(lowering, holes, axes_from(0, lead.size()));
-      wanted =
-          select(binary(ExprOp::kGt, count, integer(0)), integer(rows.length()) - count, wanted);
-    }
+    const Expr wanted = median ? median_rank(lowering, rows) : integer(node.int_arg("k", 1) - 1);
     const int positions = position_of_rank(lowering, rows, ranks, lead, index, wanted);
     // The results may keep the dimension.
     std::vector<Expr> here = axes_from(0, lowering.output_type().shape.size()), row = here;
@@ -186,6 +192,33 @@ OpEntry nth_op(std::string name, bool median) {
     const Expr found = load_of(lowering, positions, row);
     lowering.define(0, plain_stage(rows.at(lowering, from, rows.insert(row), found)));
     lowering.define(1, plain_stage(found));
+    return {};
+  };
+  return entry;
+}
+
+// The median of all elements, laid out as one row.
+OpEntry whole_median_op() {
+  OpEntry entry;
+  entry.name = "aten.median.default";
+  entry.op_class = OpClass::kReduction;
+  entry.infer = [](const Graph& graph, const Node& node) -> Result<Types> {
+    KW_TRY(TensorType from, operand_type(graph, node, "self"));
+    KW_CHECK_OK(rows_of(node, {from.elements()}, 0));
+    return one_type(from.dtype, {});
+  };
+  entry.define = [](Lowering& lowering) -> Status {
+    const int from = lowering.operand("self");
+    const TensorType type = lowering.type(from);
+    KW_TRY(Rows rows, rows_of(lowering.node(), {type.elements()}, 0));
+    rows.tensor = lowering.define_temporary(
+        {type.dtype, rows.shape, {}},
+        plain_stage(load_of(lowering, from, unflatten_index(axis(0), type.shape))));
+    const int ranks = rank_of_elements(lowering, rows, false);
+    const int positions =
+        position_of_rank(lowering, rows, ranks, {}, {integer(0)}, median_rank(lowering, rows));
+    lowering.define(
+        0, plain_stage(load_of(lowering, rows.tensor, {load_of(lowering, positions, {})})));
     return {};
   };
   return entry;
@@ -238,6 +271,7 @@ void add_sort_ops(OpList& ops) {
   ops.push_back(topk_op());
   ops.push_back(nth_op("aten.kthvalue.default", false));
   ops.push_back(nth_op("aten.median.dim", true));
+  ops.push_back(whole_median_op());
   ops.push_back(search_op("aten.bucketize.Tensor", "boundaries", "self"));
   ops.push_back(search_op("aten.searchsorted.Tensor", "sorted_sequence", "self"));
 }

@@ -59,6 +59,7 @@ unary(
     *map(A, ["neg", "abs", "relu", "square", "clone", "alias", "detach", "positive", "lift_fresh_copy", "contiguous"]),
     dtypes=(torch.float32, torch.int64, torch.float16),
 )
+unary(A("signbit"), dtypes=(torch.float32, torch.int64))
 unary(*map(A, ["sign", "sgn", "relu6", "floor", "ceil", "round", "trunc", "frac"]))
 unary(
     *map(A, ["exp", "exp2", "expm1", "sin", "cos", "tanh", "sigmoid", "erf", "atan", "sinh", "cosh"]),
@@ -122,7 +123,7 @@ scalar("aten.remainder.Scalar", "aten.fmod.Scalar", choices=(0.7, 2, -1.25))
 MODE = lambda rng, i: {"rounding_mode": pick(["floor", "trunc", None], i)}  # noqa: E731
 binary("aten.div.Tensor_mode", avoid_zero=True, extra=MODE)
 scalar("aten.div.Scalar_mode", extra=MODE)
-binary(A("fmax"), A("fmin"), A("atan2"))
+binary(A("fmax"), A("fmin"), A("atan2"), A("hypot"), "aten.copysign.Tensor", "aten.ldexp.Tensor")
 scalar("aten.pow.Tensor_Scalar", low=0.2, high=2, choices=(2, 0.5, -1.5))
 binary("aten.pow.Tensor_Tensor", low=0.2, high=2)
 
@@ -608,34 +609,3 @@ CASES["aten.upsample_bilinear2d.vec"] = lambda rng, i: (
     {},
 )
 CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
-
-# ---- losses ----------------------------------------------------------------------------------------------------
-
-for _op in ["mse", "l1", "smooth_l1", "huber"]:
-    CASES[A(f"{_op}_loss")] = lambda rng, i: ((t([3, 4]), t([3, 4]), pick([1, 2, 0], i)), {})
-CASES[A("kl_div")] = lambda rng, i: (
-    (t([3, 4]).log_softmax(-1), t([3, 4], -2, 0) if i % 2 else t([3, 4], 0, 1), pick([1, 2, 0], i)),
-    {"log_target": i % 2 == 1},
-)
-CASES[A("binary_cross_entropy")] = lambda rng, i: (
-    (t([3, 4], 0.05, 0.95), t([3, 4], 0, 1), pick([None, t([4], 0.5, 2), None], i), pick([1, 2, 0], i)),
-    {},
-)
-
-
-def labels(rng, i):
-    x, y = pick([([4, 5], [4]), ([2, 5, 3], [2, 3]), ([5], [])], i)
-    target = index(y, 5)
-    if y and i % 2 == 0:
-        target[0] = -100
-    return x, target
-
-
-CASES[A("cross_entropy_loss")] = lambda rng, i: (
-    (lambda x, y: (t(x, -5, 5), y, None, pick([1, 0, 2], i)))(*labels(rng, i)),
-    {},
-)
-CASES[A("nll_loss_nd")] = lambda rng, i: (
-    (lambda x, y: (t(x, -5, 0), y, None, pick([1, 0, 2], i)))(*labels(rng, i)),
-    {},
-)

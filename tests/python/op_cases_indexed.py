@@ -4,7 +4,7 @@
 import math
 
 import torch
-from op_cases import CASES, A, along, case, index, pick, shape, t
+from op_cases import CASES, SCALED, A, along, case, index, pick, product, shape, t
 
 # ---- scans -----------------------------------------------------------------------------------------------------
 
@@ -129,6 +129,40 @@ def put(rng, i):
 
 CASES[A("index_put")] = CASES[A("_unsafe_index_put")] = lambda rng, i: (put(rng, i), {})
 CASES["aten._unsafe_index.Tensor"] = CASES["aten.index.Tensor"]
+
+# ---- the rest of what moves or contracts ---------------------------------------------------------------------------
+
+
+@case(A("unfold"))
+def _unfold(rng, i):
+    size = shape(rng, 1, 3, 6)
+    dim = rng.randrange(len(size))
+    return (t(size), rng.choice([dim, dim - len(size)]), rng.randint(1, size[dim]), rng.randint(1, 3)), {}
+
+
+@case(A("diagonal"))
+def _diagonal(rng, i):
+    size = shape(rng, 2, 4, 5)
+    first, second = rng.sample(range(-len(size), 0), 2)
+    most = min(size[first], size[second]) - 1
+    return (t(size), rng.randint(-most, most), first, second), {}
+
+
+CASES["aten.median.default"] = lambda rng, i: ((distinct(rng, i)[0],), {})
+CASES[A("addbmm")] = product("nm", "bnk", "bkm", kwargs=SCALED)
+
+
+@case(A("bilinear"))
+def _bilinear(rng, i):
+    lead, a, b, o = shape(rng, 1, 3, 3), *(rng.randint(1, 4) for _ in range(3))
+    return (t([*lead, a]), t([*lead, b]), t([o, a, b]), pick([t([o]), None], i)), {}
+
+
+@case(A("_cdist_forward"))
+def _cdist(rng, i):
+    lead, n, m, k = shape(rng, 0, 2, 3), *(rng.randint(1, 5) for _ in range(3))
+    return (t([*lead, n, k]), t([*lead, m, k]), pick([2.0, 1.0, math.inf, 3.0, 0.0], i), 2), {}
+
 
 # ---- recurrences -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import zlib
 
 import op_cases
 import op_cases_indexed  # noqa: F401, adds its cases
+import op_cases_losses  # noqa: F401
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -145,7 +146,11 @@ def test_op(calls, name):
         compare(got[str(number)], tensor, f"seed {seed}, {output} of {json.dumps(nodes[draw]['args'])}")
 
 
+# An empty tensor may hold anything; the exporter writes into all of it.
+WITHOUT_CASE = {"aten.empty.memory_format"}
+
+
 def test_every_entry_has_a_case():
     names = set(subprocess.run([TOOL, "--ops"], check=True, capture_output=True, text=True).stdout.split())
-    assert names - set(op_cases.CASES) == set(), "add the op to tests/python/op_cases.py"
+    assert names - set(op_cases.CASES) == WITHOUT_CASE, "add the op to tests/python/op_cases.py"
     assert set(op_cases.CASES) - names == set()
