@@ -6,6 +6,32 @@ import math
 import torch
 from op_cases import CASES, SCALED, A, along, case, index, pick, product, shape, t
 
+# ---- positions that are data, resizing -------------------------------------------------------------------------
+
+CASES[A("embedding")] = lambda rng, i: ((t([7, 4]), index(pick([[3], [2, 3], []], i), 7)), {})
+CASES[A("index_select")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([6], 4)), {})
+CASES[A("gather")] = lambda rng, i: ((t([4, 5]), pick([0, 1, -1], i), index([3, 4], 4)), {})
+CASES["aten.index.Tensor"] = lambda rng, i: (
+    pick(
+        [
+            (t([4, 5, 6]), [None, index([3], 5) - 2]),
+            (t([4, 5, 6]), [index([2, 1], 4), index([3], 5)]),
+            (t([4, 5, 6]), [index([3], 4), None, index([2, 1], 6)]),
+        ],
+        i,
+    ),
+    {},
+)
+CASES["aten.upsample_nearest2d.vec"] = lambda rng, i: (
+    (t([2, 3, 4, 5]), *pick([([7, 3], None), (None, [2.0, 3.0]), ([8, 10], None)], i)),
+    {},
+)
+CASES["aten.upsample_bilinear2d.vec"] = lambda rng, i: (
+    (t([2, 3, 4, 5]), *pick([([7, 3], False, None), (None, True, [2.0, 3.0]), (None, False, [2.0, 2.0])], i)),
+    {},
+)
+CASES[A("glu")] = lambda rng, i: ((t([4, 6]), pick([-1, 0, 1], i)), {})
+
 # ---- scans -----------------------------------------------------------------------------------------------------
 
 
