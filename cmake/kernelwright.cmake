@@ -220,6 +220,13 @@ function(kw_tests)
   kw_options(kw_interpret)
   target_link_libraries(kw_interpret PRIVATE kw_rewrite kw_graph kw_base)
   set_target_properties(kw_expert_programs PROPERTIES EXCLUDE_FROM_ALL OFF)  # for tests/python
+  # Compiles the expert's programs for graphs of single ops and compares them with the interpreter.
+  add_executable(kw_compiled_ops ${PROJECT_SOURCE_DIR}/tests/tools/kw_compiled_ops.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/compiled.cpp)
+  kw_options(kw_compiled_ops)
+  target_compile_definitions(kw_compiled_ops PRIVATE KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_include_directories(kw_compiled_ops PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(kw_compiled_ops PRIVATE kw_expert kw_rewrite kw_program kw_target kw_graph kw_base)
   foreach(label unit cases adversarial honest error e2e)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/*.cpp)
     # Candidate programs under judgement are data.

@@ -146,6 +146,40 @@ def test_op(calls, name):
         compare(got[str(number)], tensor, f"seed {seed}, {output} of {json.dumps(nodes[draw]['args'])}")
 
 
+SHARDS = 12
+
+
+def compiled(calls, target, count, draws, names):
+    """Failures of the compiled programs of the first draws of some ops."""
+    tool = TOOL.with_name("kw_compiled_ops")
+    if not tool.exists():
+        pytest.skip("kw_compiled_ops is not built")
+    folders = [calls[name][0] for name in names]
+    run = subprocess.run([tool, target, str(count), str(draws), *folders], check=False, capture_output=True, text=True)
+    return run.stdout if run.returncode else ""
+
+
+@pytest.mark.parametrize("shard", range(3))
+def test_naive_programs_compiled(calls, shard):
+    failures = compiled(calls, "cpu", 0, 3, list(op_cases.CASES)[shard::3])
+    assert not failures, failures
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_every_draw_compiled(calls, shard):
+    failures = compiled(calls, "cpu", 0, DRAWS, list(op_cases.CASES)[shard::SHARDS])
+    assert not failures, failures
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+def test_proposals_compiled(calls, target, shard):
+    failures = compiled(calls, target, 1, 5, list(op_cases.CASES)[shard::SHARDS])
+    assert not failures, failures
+
+
 # An empty tensor may hold anything; the exporter writes into all of it.
 WITHOUT_CASE = {"aten.empty.memory_format"}
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct Case {
   std::string name;
   const graph::StageGraph* graph = nullptr;
   program::Candidate candidate;
+  std::map<int, graph::HostTensor> bindings = {};  // by tensor; random where there is none
+  double tolerance = 0;                            // 0: the caller's
 };
 
 // Compiles all candidates (of one target) as one object, runs each by a plain interpreter of the
