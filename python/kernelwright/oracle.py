@@ -34,6 +34,7 @@ MOVES = frozenset(
     _reshape_alias _unsafe_view reshape scatter scatter_ slice_scatter select_scatter index_put index_put_
     index_fill tril triu masked_select sort topk arange lift_fresh_copy lift_fresh detach_copy alias_copy
     pixel_shuffle pixel_unshuffle channel_shuffle take take_along_dim diagonal_copy im2col convert_element_type
+    _unsafe_index _unsafe_index_put _unsafe_masked_index unfold_copy
     eye scalar_tensor _local_scalar_dense bernoulli rand randn rand_like randn_like set_ resize_ squeeze_ unsqueeze_ t_
 """.split()
 )
@@ -44,13 +45,13 @@ EXACT = frozenset(
     relu relu_ neg neg_ abs abs_ max min amax amin maximum minimum clamp clamp_ clamp_min clamp_max hardtanh
     max_pool2d_with_indices max_pool3d_with_indices max_pool2d max_pool1d max_pool1d_with_indices
     adaptive_max_pool2d sign floor ceil round trunc relu6 cummax cummin
-    aminmax max_unpool2d argmax argmin isnan isinf
+    aminmax max_unpool2d argmax argmin isnan isinf kthvalue median copysign
 """.split()
 )
 
 # Continuous inputs, jumping outputs: a branch as much as a comparison is.
 JUMPS = frozenset(
-    "floor ceil round trunc sign sgn frac remainder fmod floor_divide heaviside hardshrink threshold".split()
+    "floor ceil round trunc sign sgn frac remainder fmod floor_divide heaviside hardshrink threshold bucketize".split()
 )
 
 # Index results judged by the value they point at: op -> position of its index output.
