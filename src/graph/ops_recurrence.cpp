@@ -10,7 +10,7 @@ namespace {
 
 using Types = std::vector<TensorType>;
 
-constexpr int64_t kMostSteps = 64;  // of all layers and directions together
+constexpr int64_t kMostSteps = 32;  // of all layers and directions together
 
 enum class Cell : uint8_t { kTanh, kRelu, kLstm, kGru };
 
