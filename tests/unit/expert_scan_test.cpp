@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "expert/expert.h"
+#include "graph/analysis.h"
 #include "graph/scan.h"
 #include "program/validate.h"
 #include "support/compiled.h"
@@ -98,6 +99,8 @@ TEST_P(ExpertScans, RightInEveryForm) {
   define(all[3], {4, 33}, 1, Combiner::kMax, ExprOp::kLe, integer(32) - axis(1));
   define(all[4], {3, 9, 37}, 1, Combiner::kProd, ExprOp::kLe, axis(1));
   define(all[5], {90}, 0, Combiner::kSum, ExprOp::kLe, axis(0));
+  // Work is counted for one pass: an addition for the value, one for the sum.
+  EXPECT_EQ(graph::count_work(all[0].graph).other_flops, 6 * 77 * 2);
   // Positions of the records so far, in integers.
   Stages& s = all[6];
   const int x = s.input({4, 40}, DType::kI64);
