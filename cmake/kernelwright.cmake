@@ -28,6 +28,8 @@ function(kw_find_dependencies)
   if(NOT KW_PORTABLE)
     pkg_check_modules(HTTPLIB IMPORTED_TARGET cpp-httplib)
   endif()
+  # Its headers alone: the library is opened at run time (src/agent/providers/curl_library.h).
+  find_path(KW_CURL_INCLUDE curl/curl.h REQUIRED)
   # What is installed carries fmt within: the runtime goes to machines that have no libfmt, and not every
   # distribution has libfmt.a. Builds for development link it, which compiles faster.
   add_library(kw_fmt INTERFACE)
@@ -77,6 +79,9 @@ function(kw_library name)
   elseif(name STREQUAL "mcp" AND HTTPLIB_FOUND)
     target_link_libraries(kw_mcp PRIVATE PkgConfig::HTTPLIB)
     target_compile_definitions(kw_mcp PRIVATE KW_HTTP)
+  elseif(name STREQUAL "agent")
+    target_include_directories(kw_agent SYSTEM PRIVATE ${KW_CURL_INCLUDE})
+    target_link_libraries(kw_agent ${scope} ${CMAKE_DL_LIBS})
   endif()
 endfunction()
 

@@ -17,6 +17,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "base/confine.h"
 
@@ -98,6 +99,11 @@ tl::unexpected<Error> system_error(const std::string& what) {
   return fail(ErrorKind::kEnvironment, fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+// "NAME_API_KEY=value": no child has a use for it.
+bool holds_key(std::string_view entry) {
+  return entry.substr(0, entry.find('=')).ends_with("_API_KEY");
+}
+
 Result<Launch> prepare(const ProcessSpec& spec) {
   Launch launch;
   if (spec.argv.empty()) return fail(ErrorKind::kInternal, "a process without a program");
@@ -109,10 +115,10 @@ Result<Launch> prepare(const ProcessSpec& spec) {
   launch.argv.push_back(nullptr);
   if (spec.env) {
     for (const std::string& entry : *spec.env)
-      launch.envp.push_back(const_cast<char*>(entry.c_str()));
+      if (!holds_key(entry)) launch.envp.push_back(const_cast<char*>(entry.c_str()));
   } else {
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
-      launch.envp.push_back(*entry);
+      if (!holds_key(*entry)) launch.envp.push_back(*entry);
   }
   launch.envp.push_back(nullptr);
   if (!spec.cwd.empty()) launch.cwd = spec.cwd.c_str();

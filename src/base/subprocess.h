@@ -34,9 +34,10 @@ struct Confinement {
 };
 
 struct ProcessSpec {
-  std::vector<std::string> argv;                // argv[0] is looked up on PATH
-  std::string cwd;                              // empty: ours
-  std::optional<std::vector<std::string>> env;  // "K=V"; nullopt: ours
+  std::vector<std::string> argv;  // argv[0] is looked up on PATH
+  std::string cwd;                // empty: ours
+  // "K=V"; nullopt: ours. Variables named *_API_KEY are never passed on.
+  std::optional<std::vector<std::string>> env;
   std::string stdin_text;
   ProcessLimits limits;
   std::optional<Confinement> confinement;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/keys.h"
 #include "base/confine.h"
 #include "base/file.h"
 #include "base/subprocess.h"
@@ -24,10 +25,6 @@ namespace kernelwright::cli {
 namespace {
 
 using nlohmann::json;
-
-// Variables that hold a key of a model provider. Values are never read beyond "is it empty".
-constexpr const char* kKeys[] = {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY",
-                                 "OPENROUTER_API_KEY"};
 
 json problem(const std::string& text) {
   return {{"ok", false}, {"text", text}};
@@ -172,10 +169,11 @@ json look_at_folders() {
 
 json look_at_keys() {
   json out = json::object();
-  for (const char* key : kKeys) {
-    const char* value = std::getenv(key);
-    out[key] = value != nullptr && *value != '\0' ? "set" : "not set";
-  }
+  const char* file = std::getenv("KERNELWRIGHT_KEY_FILE");
+  const auto keys = agent::KeyRing::load(file != nullptr ? file : "");
+  if (!keys) out["keys"] = problem(keys.error().text());
+  for (const char* key : agent::kKeyVariables)
+    out[key] = keys && keys->has(key) ? "set" : "not set";
   return out;
 }
 
