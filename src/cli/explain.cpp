@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "graph/analysis.h"
 #include "report/table.h"
+#include "rewrite/rules.h"
 #include "search/session.h"
 
 namespace kernelwright::cli {
@@ -40,7 +41,7 @@ Result<json> region_json(const search::Session& session, const graph::Region& re
   const graph::Graph& graph = session.imported.graph;
   KW_TRY(const graph::StageGraph stages, graph::lower(graph, region));
   const graph::Ceilings ceilings = session.model.ceilings(widest_float(stages), session.policy);
-  json out = work_json(graph::count_work(stages), ceilings);
+  json out = work_json(rewrite::least_work(stages, ceilings), ceilings);
   out["id"] = region.id;
   out["whole"] = region.whole;
   const auto names = [&](const std::vector<int>& values) {

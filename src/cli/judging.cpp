@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "graph/analysis.h"
 #include "report/table.h"
+#include "rewrite/rules.h"
 #include "search/artifact.h"
 #include "search/final_check.h"
 #include "search/session.h"
@@ -34,7 +35,9 @@ Result<double> floor_of(const search::Session& session, const graph::Region& reg
   auto dtype = graph::DType::kF32;
   for (const auto& tensor : stages.tensors)
     if (tensor.type.dtype == graph::DType::kF64) dtype = graph::DType::kF64;
-  return session.model.floor_seconds(graph::count_work(stages), dtype, session.policy);
+  return session.model.floor_seconds(
+      rewrite::least_work(stages, session.model.ceilings(dtype, session.policy)), dtype,
+      session.policy);
 }
 
 // Builds and judges one program for a region, at the promotion tier.

@@ -32,6 +32,7 @@ Result<program::Candidate> build(const rewrite::FusedGraph& graph,
   ProgramBuilder builder(graph.tensors, target);
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const OpContext context(graph, graph.ops[i], model, threads);
+    builder.begin_op(graph.ops[i]);
     KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
   }
   return builder.finish();
@@ -47,8 +48,10 @@ std::string op_title(const rewrite::FusedOp& op) {
 
 class Expert : public program::Proposer {
  public:
-  Expert(rewrite::FusedGraph graph, target::MachineModel model, ExpertOptions options)
+  Expert(rewrite::FusedGraph graph, std::vector<rewrite::Applied> applied,
+         target::MachineModel model, ExpertOptions options)
       : graph_(std::move(graph)),
+        applied_(std::move(applied)),
         model_(std::move(model)),
         options_(std::move(options)),
         families_(families(options_.target)),
@@ -122,7 +125,8 @@ class Expert : public program::Proposer {
     std::vector<double> weight;
     for (size_t i = 0; i < ranked_.size(); ++i) {
       const Option& current = ranked_[i][static_cast<size_t>(best_choice_[i])];
-      weight.push_back(ranked_[i].size() > 1 ? current.predicted_s : 0);
+      const bool once = graph_.ops[i].prepared || ranked_[i].size() <= 1;
+      weight.push_back(once ? 0 : current.predicted_s);
     }
     for (int attempt = 0; attempt < 200; ++attempt) {
       if (std::all_of(weight.begin(), weight.end(), [](double w) { return w <= 0; }))
@@ -180,7 +184,7 @@ class Expert : public program::Proposer {
     for (size_t i = 0; i < choice.size(); ++i) {
       const Option& option = ranked_[i][static_cast<size_t>(choice[i])];
       options.push_back(&option);
-      proposal.predicted_s += option.predicted_s;
+      if (!graph_.ops[i].prepared) proposal.predicted_s += option.predicted_s;
       for (const auto& [knob, value] : option.schedule)
         proposal.schedule[fmt::format("op{}.{}", i, knob)] = value;
       const bool changed = choice[i] != best_choice_[i];
@@ -190,6 +194,7 @@ class Expert : public program::Proposer {
                         op_title(graph_.ops[i]), schedule_text(option.schedule));
       }
     }
+    for (const auto& applied : applied_) ++proposal.schedule[rule_key(applied)];
     if (proposal.idea.empty())
       proposal.idea = fmt::format("best prediction for each of {} ops", choice.size());
     KW_TRY(proposal.candidate, build(graph_, options, model_, options_.threads, options_.target));
@@ -200,6 +205,7 @@ class Expert : public program::Proposer {
   }
 
   rewrite::FusedGraph graph_;
+  std::vector<rewrite::Applied> applied_;
   target::MachineModel model_;
   ExpertOptions options_;
   const std::vector<const Family*>& families_;
@@ -214,12 +220,96 @@ class Expert : public program::Proposer {
   int stale_ = 0;
 };
 
+// The rewritten region and the region as it came, side by side until one measures better.
+class TwoForms : public program::Proposer {
+ public:
+  TwoForms(std::unique_ptr<program::Proposer> rewritten, std::unique_ptr<program::Proposer> plain) {
+    forms_[0].expert = std::move(rewritten);
+    forms_[1].expert = std::move(plain);
+  }
+
+  std::string name() const override { return "expert"; }
+
+  Result<std::vector<program::Proposal>> propose(int count) override {
+    if (!begun_) {
+      begun_ = true;
+      KW_TRY(auto proposals, ask(0, std::max(1, count - 1)));
+      if (count > 1) {
+        // Second, since the first two are judged however small the budget is.
+        KW_TRY(auto plain, ask(1, 1));
+        proposals.insert(proposals.begin() + (proposals.empty() ? 0 : 1),
+                         std::make_move_iterator(plain.begin()),
+                         std::make_move_iterator(plain.end()));
+      }
+      return proposals;
+    }
+    const double rewritten = forms_[0].best_s, plain = forms_[1].best_s;
+    const int better = plain > 0 ? (rewritten == 0 || plain < rewritten) : forms_[0].wrong > 0;
+    KW_TRY(auto proposals, ask(better, count));
+    if (proposals.empty()) return ask(1 - better, count);
+    return proposals;
+  }
+
+  void learn(const program::Outcome& outcome) override {
+    for (Form& form : forms_) {
+      form.expert->learn(outcome);
+      if (!form.made.count(outcome.candidate_id)) continue;
+      if (!outcome.correct)
+        ++form.wrong;
+      else if (form.best_s == 0 || outcome.seconds < form.best_s)
+        form.best_s = outcome.seconds;
+    }
+  }
+
+ private:
+  struct Form {
+    std::unique_ptr<program::Proposer> expert;
+    std::set<std::string> made;  // candidate ids
+    double best_s = 0;
+    int wrong = 0;
+  };
+
+  Result<std::vector<program::Proposal>> ask(int which, int count) {
+    Form& form = forms_[which];
+    KW_TRY(auto proposals, form.expert->propose(count));
+    for (auto& proposal : proposals) {
+      form.made.insert(program::candidate_id(proposal.candidate));
+      if (which == 0 && form.made.size() == 1) proposal.idea += " (rewritten)";
+      if (which == 1) proposal.idea += " (not rewritten)";
+    }
+    return proposals;
+  }
+
+  Form forms_[2];
+  bool begun_ = false;
+};
+
+constexpr char kRuleKey[] = "rule/";
+
 Result<std::string> known_target(const std::string& wanted) {
   // "cuda:1" is cuda.
   const std::string target = wanted.empty() ? "cpu" : wanted.substr(0, wanted.find(':'));
   if (families(target).empty())
     return fail(ErrorKind::kUsage, fmt::format("the expert has no dialect for {}", target));
   return target;
+}
+
+rewrite::FuseOptions fusion_for(const std::string& target) {
+  rewrite::FuseOptions fusion;
+  if (target == "cuda") {
+    // The row family slices rows by itself; a launch costs as much as a small kernel.
+    fusion.few_rows = 32;
+    fusion.slice_rows = false;
+    fusion.siblings = true;
+    fusion.packs_operands = false;
+  }
+  return fusion;
+}
+
+graph::DType compute_dtype(const graph::StageGraph& region) {
+  const bool wide = std::any_of(region.tensors.begin(), region.tensors.end(),
+                                [](const auto& t) { return t.type.dtype == graph::DType::kF64; });
+  return wide ? graph::DType::kF64 : graph::DType::kF32;
 }
 
 }  // namespace
@@ -229,15 +319,33 @@ Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& 
                                                        const ExpertOptions& options) {
   ExpertOptions settled = options;
   KW_TRY(settled.target, known_target(options.target.empty() ? model.target : options.target));
-  rewrite::FuseOptions fusion;
-  if (settled.target == "cuda") {
-    // The row family slices rows by itself; a launch costs as much as a small kernel.
-    fusion.few_rows = 32;
-    fusion.slice_rows = false;
-    fusion.siblings = true;
-  }
+  const auto form = [&](const rewrite::Rewritten& rewritten) {
+    return std::make_unique<Expert>(rewrite::fuse(rewritten.graph, fusion_for(settled.target)),
+                                    rewritten.applied, model, settled);
+  };
+  rewrite::RuleOptions rules;
+  rules.ceilings = model.ceilings(compute_dtype(region), settled.policy);
+  rules.launch_s = model.launch_s;
+  rules.rounding = false;
+  const auto plain = rewrite::apply_rules(region, rules);
+  rules.rounding = true;
+  if (!settled.rewrite) return std::unique_ptr<program::Proposer>(form(plain));
+  const auto rewritten = rewrite::apply_rules(region, rules);
+  if (!rewritten.rounding) return std::unique_ptr<program::Proposer>(form(plain));
   return std::unique_ptr<program::Proposer>(
-      std::make_unique<Expert>(rewrite::fuse(region, fusion), model, settled));
+      std::make_unique<TwoForms>(form(rewritten), form(plain)));
+}
+
+std::string rule_key(const rewrite::Applied& applied) {
+  return kRuleKey + applied.rule + "/" + applied.where;
+}
+
+std::optional<rewrite::Applied> rule_of_key(const std::string& key) {
+  const std::string prefix = kRuleKey;
+  if (key.compare(0, prefix.size(), prefix) != 0) return std::nullopt;
+  const size_t slash = key.find('/', prefix.size());
+  if (slash == std::string::npos) return std::nullopt;
+  return rewrite::Applied{key.substr(prefix.size(), slash - prefix.size()), key.substr(slash + 1)};
 }
 
 Result<program::Candidate> naive_program(const graph::StageGraph& region,

@@ -24,6 +24,11 @@ bool ProgramBuilder::is_weight(int index) const {
   });
 }
 
+void ProgramBuilder::begin_op(const rewrite::FusedOp& op) {
+  preparing_ = op.prepared;
+  if (preparing_) packed_.insert(op.outputs.begin(), op.outputs.end());
+}
+
 std::string ProgramBuilder::buffer(int index) {
   if (auto it = names_.find(index); it != names_.end()) return it->second;
   const graph::StageTensor& t = tensor(index);
@@ -77,7 +82,9 @@ std::string ProgramBuilder::buffer(int index) {
       }
       return names_[index] = buffer.name;
     case TensorRole::kTemporary:
-      return names_[index] = add_buffer(BufferRole::kScratch, t.type.dtype, t.type.shape);
+      return names_[index] =
+                 add_buffer(packed_.count(index) != 0 ? BufferRole::kPacked : BufferRole::kScratch,
+                            t.type.dtype, t.type.shape);
   }
   names_[index] = buffer.name;
   program_.buffers.push_back(std::move(buffer));
@@ -86,6 +93,7 @@ std::string ProgramBuilder::buffer(int index) {
 
 std::string ProgramBuilder::add_buffer(BufferRole role, graph::DType dtype,
                                        const std::vector<int64_t>& shape) {
+  if (preparing_ && role == BufferRole::kScratch) role = BufferRole::kPacked;
   const char* prefix = role == BufferRole::kPacked ? "packed"
                        : role == BufferRole::kSync ? "sync"
                                                    : "s";
@@ -117,7 +125,7 @@ void ProgramBuilder::add_source(const std::string& text) {
   source_ += text;
 }
 void ProgramBuilder::add_run(program::Launch launch) {
-  program_.run.push_back({std::move(launch)});
+  (preparing_ ? program_.prepare : program_.run).push_back({std::move(launch)});
 }
 void ProgramBuilder::add_prepare(program::Launch launch) {
   program_.prepare.push_back({std::move(launch)});

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "graph/stage.h"
 #include "program/parse.h"
+#include "rewrite/fuse.h"
 
 namespace kernelwright::expert {
 
@@ -17,6 +19,8 @@ class ProgramBuilder {
   ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target);
   // Buffer that holds a tensor, declared on first use.
   std::string buffer(int tensor);
+  // What follows makes this op: in `prepare` when it is a prepared one, its temporaries packed.
+  void begin_op(const rewrite::FusedOp& op);
   std::string add_buffer(program::BufferRole role, graph::DType dtype,
                          const std::vector<int64_t>& shape);
   graph::DType dtype(const std::string& buffer) const;
@@ -36,6 +40,8 @@ class ProgramBuilder {
  private:
   const std::vector<graph::StageTensor>& tensors_;
   program::Program program_;
+  bool preparing_ = false;
+  std::set<int> packed_;  // tensors that prepared ops make
   std::string source_;
   std::map<int, std::string> names_;
   std::map<std::string, std::string>

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -20,7 +21,7 @@ constexpr char kStyle[] = R"css(
 :root{color-scheme:light dark;--ink:#1a1c20;--soft:#5b616b;--paper:#fff;--panel:#f4f5f7;--line:#d9dce1;--mark:#0b6bcb;--good:#157a3d;--bad:#b3261e}
 @media(prefers-color-scheme:dark){:root{--ink:#e7e9ee;--soft:#a0a7b4;--paper:#14161a;--panel:#1e2127;--line:#353a44;--mark:#6cb2ff;--good:#6fd39a;--bad:#ff8a80}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.5rem;margin:0 0 .25rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}
+main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 4rem}h1{font-size:1.5rem;margin:0 0 .25rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}h3{font-size:1rem;margin:1.4rem 0 .4rem}
 .sub,.note{color:var(--soft)}.headline{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.2rem 0}.headline div{background:var(--panel);border-radius:.6rem;padding:.8rem 1rem;flex:1 1 9rem}
 .headline b{display:block;font-size:1.45rem}.good{color:var(--good)}.bad{color:var(--bad)}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600;color:var(--soft)}td.n,th.n{text-align:right;white-space:nowrap}
@@ -125,6 +126,21 @@ std::string times(const json& r) {
   return out + "</p>";
 }
 
+std::string rewrites(const json& region) {
+  if (!region.contains("rewrites") || region.at("rewrites").empty()) return "";
+  std::map<std::string, std::string> places;
+  for (const auto& rewrite : region.at("rewrites")) {
+    std::string& list = places[at(rewrite, "rule")];
+    list += (list.empty() ? "<code>" : ", <code>") + at(rewrite, "where") + "</code>";
+  }
+  std::string rows;
+  for (const auto& [rule, where] : places)
+    rows += fmt::format("<tr><td>{}</td><td>{}</td></tr>", rule, where);
+  return "<h3>Rewrites used</h3><div class=\"scroll\"><table><thead><tr><th>rule</th><th>at</th>"
+         "</tr></thead><tbody>" +
+         rows + "</tbody></table></div>";
+}
+
 std::string region_section(const json& r, const json& region, const ReportInput& input) {
   std::string out = fmt::format(
       "<h2>Region <code>{}</code></h2><p>{} ops, {}; eager {}, speed of light {} ({}-bound). {} "
@@ -162,6 +178,7 @@ std::string region_section(const json& r, const json& region, const ReportInput&
   if (dots.points.size() > 1)
     out += "<details><summary>The machine model's predictions</summary><div class=\"scroll\">" +
            svg(ranking) + "</div></details>";
+  out += rewrites(region);
   for (const auto& source : input.sources)
     if (source.region == region.value("id", ""))
       out += fmt::format(

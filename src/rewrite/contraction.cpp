@@ -3,37 +3,14 @@
 
 #include <algorithm>
 
+#include "rewrite/terms.h"
+
 namespace kernelwright::rewrite {
 
 using graph::Expr;
 using graph::ExprNode;
 using graph::ExprOp;
 using graph::ScalarKind;
-
-namespace {
-
-// Factors of a product, casts that change no value for us left out.
-void collect_factors(const Expr& expr, std::vector<Expr>& factors) {
-  if (expr->op == ExprOp::kMul) {
-    collect_factors(expr->operands[0], factors);
-    collect_factors(expr->operands[1], factors);
-    return;
-  }
-  if (expr->op == ExprOp::kCast && expr->dtype == graph::DType::kF32 &&
-      expr->operands[0]->kind == ScalarKind::kReal && expr->operands[0]->op == ExprOp::kMul) {
-    collect_factors(expr->operands[0], factors);
-    return;
-  }
-  factors.push_back(expr);
-}
-
-bool loads(const Expr& expr) {
-  bool found = false;
-  graph::visit(expr, [&](const ExprNode& node) { found |= node.op == ExprOp::kLoad; });
-  return found;
-}
-
-}  // namespace
 
 int64_t Contraction::extent(const std::vector<int>& axes) const {
   int64_t product = 1;
@@ -54,7 +31,7 @@ std::optional<Contraction> match_contraction(const graph::Stage& stage,
   std::vector<Expr> with_loads;
   Expr plain;
   for (const Expr& factor : factors) {
-    if (loads(factor))
+    if (has_loads(factor))
       with_loads.push_back(factor);
     else
       plain = plain ? plain * factor : factor;

@@ -8,6 +8,7 @@
 #include "rewrite/contraction.h"
 #include "rewrite/nest.h"
 #include "rewrite/row_group.h"
+#include "rewrite/terms.h"
 
 namespace kernelwright::rewrite {
 
@@ -68,7 +69,11 @@ Expr as_stored(const Expr& value, DType dtype) {
 
 class Fuser {
  public:
-  explicit Fuser(const graph::StageGraph& graph) : graph_(graph), stages_(graph.stages) {}
+  Fuser(const graph::StageGraph& graph, const FuseOptions& options)
+      : graph_(graph),
+        options_(options),
+        stages_(graph.stages),
+        fixed_(from_weights(graph.tensors, graph.stages)) {}
 
   std::vector<Stage> run() {
     for (int round = 0; round < 8; ++round) {
@@ -157,8 +162,11 @@ class Fuser {
       }
       const std::vector<size_t> to = readers(producer.output);
       const bool dead = to.empty();
-      const bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer) &&
-                        rule(weigh(producer, to));
+      bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer);
+      if (fits) {
+        const Inlining inlining = weigh(producer, to);
+        fits = rule(inlining) && !better_prepared(producer, inlining, to);
+      }
       if (!dead && !fits) {
         ++p;
         continue;
@@ -252,8 +260,28 @@ class Fuser {
     return true;
   }
 
+  // Made of weights, with work that is done once if it is stored and not larger than what it is
+  // made of.
+  bool better_prepared(const Stage& producer, const Inlining& inlining,
+                       const std::vector<size_t>& to) const {
+    if (!fixed_[static_cast<size_t>(producer.output)] || inlining.cost <= 0) return false;
+    const bool finishes = std::any_of(to.begin(), to.end(), [&](size_t r) {
+      return !distinct_loads(stages_[r].finish, producer.output).empty();
+    });
+    if (options_.packs_operands && inlining.into_contraction && !finishes) return false;
+    if (std::all_of(to.begin(), to.end(),
+                    [&](size_t r) { return fixed_[static_cast<size_t>(stages_[r].output)]; }))
+      return false;
+    int64_t largest = 0;
+    for (int read : tensors_read(producer))
+      largest = std::max(largest, tensor(read).type.elements());
+    return tensor(producer.output).type.elements() <= largest;
+  }
+
   const graph::StageGraph& graph_;
+  const FuseOptions& options_;
   std::vector<Stage> stages_;
+  std::vector<bool> fixed_;
 };
 
 // A long reduction with few results in two steps, so that all workers have a part: partial results
@@ -503,12 +531,30 @@ std::vector<FusedOp> sorted(std::vector<FusedOp> ops, const std::vector<StageTen
   return order;
 }
 
+// Ops whose results follow from weights alone. What is handed back is made at every call.
+void mark_prepared(FusedGraph& fused, const std::vector<Stage>& stages, bool enabled) {
+  const auto follows = from_weights(fused.tensors, stages);
+  fused.fixed = from_weights(fused.tensors, {});
+  if (!enabled) return;
+  for (FusedOp& op : fused.ops) {
+    op.prepared = std::all_of(op.stages.begin(), op.stages.end(), [&](const Stage& stage) {
+      return follows[static_cast<size_t>(stage.output)];
+    });
+    if (!op.prepared) continue;
+    for (int made : op.outputs) fused.fixed[static_cast<size_t>(made)] = true;
+  }
+}
+
 }  // namespace
+
+std::vector<Stage> inline_stages(const graph::StageGraph& graph, const FuseOptions& options) {
+  return Fuser(graph, options).run();
+}
 
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   FusedGraph fused;
   fused.tensors = graph.tensors;
-  std::vector<Stage> stages = options.enabled ? Fuser(graph).run() : graph.stages;
+  std::vector<Stage> stages = options.enabled ? Fuser(graph, options).run() : graph.stages;
   if (options.enabled && options.slice_rows)
     split_long_reductions(stages, fused.tensors, options.few_rows);
   std::vector<std::vector<size_t>> groups;
@@ -542,6 +588,7 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
     ops.push_back(std::move(op));
   }
   fused.ops = sorted(std::move(ops), fused.tensors);
+  mark_prepared(fused, stages, options.enabled);
   return fused;
 }
 

@@ -18,11 +18,13 @@ struct FusedOp {
   std::vector<graph::Stage> stages;  // in order; pointwise neighbours already inlined into bodies
   std::vector<int> inputs;           // tensors read
   std::vector<int> outputs;          // tensors written
+  bool prepared = false;             // made of weights alone: once, not at every call
 };
 
 struct FusedGraph {
   std::vector<graph::StageTensor> tensors;  // tensors that are no longer stored stay listed, unused
   std::vector<FusedOp> ops;                 // topological order
+  std::vector<bool> fixed;                  // per tensor: a weight, or made by a prepared op
 };
 
 struct FuseOptions {
@@ -33,11 +35,17 @@ struct FuseOptions {
   bool slice_rows = true;
   // Pointwise stages over the same points that share operands become one op with several outputs.
   bool siblings = false;
+  // Contractions pack operands made of weights before the first call, whatever they cost; else such
+  // operands become ops of their own.
+  bool packs_operands = true;
 };
 
 // Inlines pointwise and layout stages into their readers and writers: a producer into the loads of
 // its reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has
 // the anchor's domain. Reductions over the same rows join into one row group.
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options = {});
+
+// The stages of a graph with pointwise ones inlined, as `fuse` does it first.
+std::vector<graph::Stage> inline_stages(const graph::StageGraph& graph, const FuseOptions& options);
 
 }  // namespace kernelwright::rewrite

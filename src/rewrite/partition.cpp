@@ -58,8 +58,9 @@ Region region_of(const Graph& graph, std::vector<int> nodes, const std::string& 
   return region;
 }
 
-// The module as it is: all inputs and weights, every output that it makes once, in the graph's order.
-// An input or a weight among the outputs is not made: the drop-in hands back the tensor itself.
+// The module as it is: all inputs and weights, every output that it makes once, in the graph's
+// order. An input or a weight among the outputs is not made: the drop-in hands back the tensor
+// itself.
 Region whole_region(const Graph& graph) {
   Region region;
   region.id = "r0";

@@ -30,6 +30,9 @@ json region_result_json(const graph::Graph& graph, const RegionResult& result) {
   out["speed_of_light_ms"] = result.speed_of_light_s * 1e3;
   out["bound"] = result.bound;
   out["kernels"] = result.kernels;
+  out["rewrites"] = json::array();
+  for (const auto& applied : result.rewrites)
+    out["rewrites"].push_back({{"rule", applied.rule}, {"where", applied.where}});
   json search = {{"tried", result.search.tried},
                  {"verdicts", result.search.verdicts},
                  {"elapsed_s", result.search.elapsed_s},

@@ -9,6 +9,7 @@
 
 #include "graph/graph.h"
 #include "referee/verdict.h"
+#include "rewrite/rules.h"
 #include "search/region_search.h"
 
 namespace kernelwright::search {
@@ -43,8 +44,9 @@ struct RegionResult {
   RegionSearchResult search;
   double eager_ms = 0;
   double speed_of_light_s = 0;
-  std::string bound;                 // "memory" or "compute"
-  std::vector<std::string> kernels;  // kernel names of the accepted program's plan
+  std::string bound;                       // "memory" or "compute"
+  std::vector<std::string> kernels;        // kernel names of the accepted program's plan
+  std::vector<rewrite::Applied> rewrites;  // rules that the accepted program came by
 };
 
 // What one `optimize` found. JSON form: docs/artifact.md.

@@ -20,8 +20,7 @@ bool only_weights(const OpContext& context, const graph::Expr& operand) {
   bool weights = true;
   graph::visit(operand, [&](const ExprNode& node) {
     if (node.op != ExprOp::kLoad) return;
-    weights = weights && context.graph.tensors[static_cast<size_t>(node.tensor)].role ==
-                             graph::TensorRole::kWeight;
+    weights = weights && context.graph.fixed[static_cast<size_t>(node.tensor)];
   });
   return weights;
 }

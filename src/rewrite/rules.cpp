@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rewrite/rules.h"
+
+#include <algorithm>
+
+#include "rewrite/fuse.h"
+#include "rewrite/terms.h"
+
+namespace kernelwright::rewrite {
+
+using graph::Stage;
+using graph::StageGraph;
+
+namespace {
+
+constexpr size_t kMostRewrites = 256;
+// The prediction's own error: a change that adds kernels has to promise more than this.
+constexpr double kWorthwhile = 0.9;
+
+bool same_stage(const Stage& a, const Stage& b) {
+  return a.output == b.output && a.body == b.body && a.finish == b.finish;
+}
+
+struct Cost {
+  double seconds = 0;
+  int kernels = 0;
+};
+
+// Predicted time of the stages that `other` does not have; what comes of weights alone is made
+// once.
+Cost cost_beside(const StageGraph& graph, const StageGraph& other, const RuleOptions& options) {
+  const auto fixed = from_weights(graph.tensors, graph.stages);
+  Cost cost;
+  for (const Stage& stage : graph.stages) {
+    const bool shared = std::any_of(other.stages.begin(), other.stages.end(),
+                                    [&](const Stage& theirs) { return same_stage(stage, theirs); });
+    if (shared || fixed[static_cast<size_t>(stage.output)]) continue;
+    const auto light =
+        graph::speed_of_light(graph::count_stage_work(graph, stage), options.ceilings);
+    cost.seconds += light.memory_s + light.compute_s + options.launch_s;
+    ++cost.kernels;
+  }
+  return cost;
+}
+
+// Share of the old time that is left; nullopt when it does not pay.
+std::optional<double> gain(const StageGraph& before, const StageGraph& after,
+                           const RuleOptions& options) {
+  const Cost old = cost_beside(before, after, options), fresh = cost_beside(after, before, options);
+  const double share = old.seconds > 0 ? fresh.seconds / old.seconds : 1;
+  if (options.always || share < (fresh.kernels > old.kernels ? kWorthwhile : 1)) return share;
+  return std::nullopt;
+}
+
+class Rewriting {
+ public:
+  Rewriting(const StageGraph& graph, const RuleOptions& options) : options_(options) {
+    out_.graph = graph;
+  }
+
+  Rewritten run() {
+    exhaust(true);
+    inline_points();
+    if (options_.rounding) {
+      while (improve()) inline_points();
+    }
+    exhaust(true);
+    drop_dead(out_.graph);
+    return std::move(out_);
+  }
+
+ private:
+  void inline_points() { out_.graph.stages = inline_stages(out_.graph, {.packs_operands = false}); }
+
+  void take(const Rule& rule, size_t stage, StageGraph graph) {
+    out_.applied.push_back({rule.name, out_.graph.stages[stage].origin});
+    out_.rounding |= !rule.exact;
+    out_.graph = std::move(graph);
+  }
+
+  // Exact rules make work less wherever they hold.
+  void exhaust(bool exact) {
+    for (bool changed = true; changed && out_.applied.size() < kMostRewrites;) {
+      changed = false;
+      for (const Rule& rule : rules()) {
+        if (rule.exact != exact) continue;
+        for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
+          auto graph = rule.apply(out_.graph, s);
+          if (!graph) continue;
+          drop_dead(*graph);
+          take(rule, s, std::move(*graph));
+          changed = true;
+        }
+      }
+    }
+  }
+
+  // The rule that leaves the least of its stages' time.
+  bool improve() {
+    if (out_.applied.size() >= kMostRewrites) return false;
+    const Rule* best = nullptr;
+    size_t where = 0;
+    double least = 0;
+    StageGraph chosen;
+    for (const Rule& rule : rules()) {
+      if (rule.exact) continue;
+      for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
+        auto graph = rule.apply(out_.graph, s);
+        if (!graph) continue;
+        drop_dead(*graph);
+        const auto share = gain(out_.graph, *graph, options_);
+        if (!share || (best && *share >= least)) continue;
+        best = &rule;
+        where = s;
+        least = *share;
+        chosen = std::move(*graph);
+      }
+    }
+    if (best) take(*best, where, std::move(chosen));
+    return best != nullptr;
+  }
+
+  const RuleOptions& options_;
+  Rewritten out_;
+};
+
+}  // namespace
+
+const std::vector<Rule>& rules() {
+  static const std::vector<Rule> table = [] {
+    std::vector<Rule> all;
+    add_point_rules(all);
+    add_sum_rules(all);
+    return all;
+  }();
+  return table;
+}
+
+Rewritten apply_rules(const StageGraph& graph, const RuleOptions& options) {
+  return Rewriting(graph, options).run();
+}
+
+graph::Work least_work(const StageGraph& graph, const graph::Ceilings& ceilings) {
+  graph::Work least = graph::count_work(graph);
+  double seconds = graph::speed_of_light(least, ceilings).seconds;
+  for (const bool rounding : {false, true}) {
+    RuleOptions options;
+    options.ceilings = ceilings;
+    options.rounding = rounding;
+    StageGraph form = apply_rules(graph, options).graph;
+    const auto fixed = from_weights(form.tensors, form.stages);
+    std::erase_if(form.stages, [&](const Stage& stage) {
+      if (!fixed[static_cast<size_t>(stage.output)]) return false;
+      form.tensors[static_cast<size_t>(stage.output)].role = graph::TensorRole::kWeight;
+      return true;
+    });
+    const graph::Work work = graph::count_work(form);
+    const double time = graph::speed_of_light(work, ceilings).seconds;
+    if (time < seconds) least = work;
+    seconds = std::min(seconds, time);
+  }
+  return least;
+}
+
+}  // namespace kernelwright::rewrite

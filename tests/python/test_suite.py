@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The suite under workloads/: how many there are, that each exports whole, which ops wait for an entry in the table, and
+that the sizes for a GPU fit together."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import binary
+
+from kernelwright.export import export
+from kernelwright.workload import load
+
+ROOT = Path(__file__).parents[2]
+WORKLOADS = sorted((ROOT / "workloads").glob("*/*.py"))
+SPINE = (ROOT / "bench/spine.txt").read_text().split()
+
+# Ops that may be outside the table; a workload with one is cut into regions round it.
+UNSUPPORTED = {"aten.gru.input", "aten.lstm.input"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    listed = subprocess.run([binary().parent / "kw_interpret", "--ops"], capture_output=True, text=True, check=True)
+    return set(listed.stdout.split())
+
+
+def test_there_are_enough():
+    count = {kind: sum(p.parent.name == kind for p in WORKLOADS) for kind in ("single", "fused", "model")}
+    assert count["single"] >= 36 and count["fused"] >= 30 and count["model"] >= 12, count
+    assert len({p.stem for p in WORKLOADS}) == len(WORKLOADS) == sum(count.values())
+
+
+def test_the_spine_is_part_of_it():
+    assert len(SPINE) == len(set(SPINE)) == 12
+    assert {ROOT / path for path in SPINE} <= set(WORKLOADS)
+
+
+@pytest.mark.parametrize("path", WORKLOADS, ids=lambda p: p.stem)
+def test_it_exports_whole(path, table):
+    exported = export(load(path))
+    assert exported.whole and exported.graph["eager"] == []
+    assert {node["op"] for node in exported.graph["nodes"]} - table - UNSUPPORTED == set()
+
+
+@pytest.mark.parametrize("path", WORKLOADS, ids=lambda p: p.stem)
+def test_gpu_sizes_fit_together(path, monkeypatch):
+    names = load(path).module_globals
+    assert set(names["SIZES"]) == {"cpu", "gpu"} and names["__doc__"].count("\n") == 0
+    for name, value in names["SIZES"]["gpu"].items():
+        monkeypatch.setitem(names, name, value)
+    with torch.device("meta"):  # shapes alone: no memory of that size
+        inputs = names["get_inputs"]()
+        result = names["Model"](*names["get_init_inputs"]())(*inputs)
+    assert result.numel() > 0 and sum(t.numel() for t in inputs) >= 1 << 18

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear, swish, a division, clamp, tanh, clamp."""
+
+import torch
+import torch.nn as nn
+
+BATCH = 256
+FEATURES = 1024
+OUT = 1024
+SIZES = {"cpu": {"BATCH": 256, "FEATURES": 1024, "OUT": 1024}, "gpu": {"BATCH": 1024, "FEATURES": 8192, "OUT": 8192}}
+
+
+class Model(nn.Module):
+    def __init__(self, features, out):
+        super().__init__()
+        self.linear = nn.Linear(features, out)
+
+    def forward(self, x):
+        x = self.linear(x)
+        x = torch.clamp(x * torch.sigmoid(x) / 2.0, -1.0, 1.0)
+        return torch.clamp(torch.tanh(x), -1.0, 1.0)
+
+
+def get_inputs():
+    return [torch.randn(BATCH, FEATURES)]
+
+
+def get_init_inputs():
+    return [FEATURES, OUT]

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log-softmax over long rows."""
+
+import torch
+import torch.nn as nn
+
+ROWS = 512
+COLUMNS = 8192
+SIZES = {"cpu": {"ROWS": 512, "COLUMNS": 8192}, "gpu": {"ROWS": 4096, "COLUMNS": 65536}}
+
+
+class Model(nn.Module):
+    def forward(self, x):
+        return torch.log_softmax(x, dim=1)
+
+
+def get_inputs():
+    return [torch.randn(ROWS, COLUMNS)]
+
+
+def get_init_inputs():
+    return []

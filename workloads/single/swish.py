@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""x * sigmoid(x), written out."""
+
+import torch
+import torch.nn as nn
+
+ROWS = 2048
+COLUMNS = 2048
+SIZES = {"cpu": {"ROWS": 2048, "COLUMNS": 2048}, "gpu": {"ROWS": 4096, "COLUMNS": 65536}}
+
+
+class Model(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(x)
+
+
+def get_inputs():
+    return [torch.randn(ROWS, COLUMNS)]
+
+
+def get_init_inputs():
+    return []
