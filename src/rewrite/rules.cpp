@@ -62,7 +62,8 @@ class Rewriting {
     exhaust(true);
     inline_points();
     if (options_.rounding) {
-      while (improve()) inline_points();
+      while (improve()) {
+      }
     }
     exhaust(true);
     drop_dead(out_.graph);

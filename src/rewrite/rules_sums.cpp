@@ -142,9 +142,13 @@ struct SumOfSums {
 std::optional<SumOfSums> sum_of_sums(const StageGraph& graph, size_t at) {
   const Stage& outer = graph.stages[at];
   if (!is_real_sum(graph, outer)) return std::nullopt;
+  std::vector<bool> read(graph.tensors.size(), false);
+  graph::visit(outer.body, [&](const ExprNode& node) {
+    if (node.op == ExprOp::kLoad) read[static_cast<size_t>(node.tensor)] = true;
+  });
   for (size_t i = 0; i < at; ++i) {
     const Stage& inner = graph.stages[i];
-    if (!is_real_sum(graph, inner) ||
+    if (!read[static_cast<size_t>(inner.output)] || !is_real_sum(graph, inner) ||
         graph.tensors[static_cast<size_t>(inner.output)].role != TensorRole::kTemporary)
       continue;
     const auto readers = readers_of(graph.stages, inner.output);
@@ -156,7 +160,7 @@ std::optional<SumOfSums> sum_of_sums(const StageGraph& graph, size_t at) {
     graph::visit(outer.body, [&](const ExprNode& node) {
       if (is_load(node)) load = &node;
     });
-    if (!load) continue;  // read by finish
+    if (!load) continue;
     const auto form = linear_in(outer.body, is_load);
     const auto inside = inner.finish ? linear_in(inner.finish, is_reduced)
                                      : std::optional<LinearForm>(LinearForm{});

@@ -2,6 +2,7 @@
 #include "rewrite/terms.h"
 
 #include <algorithm>
+#include <set>
 
 #include "rewrite/nest.h"
 
@@ -53,12 +54,12 @@ std::vector<int> axes_by_loads(const Expr& value, int count) {
 std::vector<bool> from_weights(const std::vector<StageTensor>& tensors,
                                const std::vector<Stage>& stages) {
   std::vector<bool> fixed(tensors.size(), false);
-  for (size_t t = 0; t < tensors.size(); ++t) {
-    if (tensors[t].role != TensorRole::kWeight) continue;
-    fixed[t] = std::none_of(tensors.begin(), tensors.end(), [&](const StageTensor& other) {
-      return other.role == TensorRole::kState && other.weight_name == tensors[t].weight_name;
-    });
-  }
+  std::set<std::string> changing;
+  for (const StageTensor& tensor : tensors)
+    if (tensor.role == TensorRole::kState) changing.insert(tensor.weight_name);
+  for (size_t t = 0; t < tensors.size(); ++t)
+    fixed[t] =
+        tensors[t].role == TensorRole::kWeight && changing.count(tensors[t].weight_name) == 0;
   for (const Stage& stage : stages) {
     const auto out = static_cast<size_t>(stage.output);
     fixed[out] = tensors[out].role == TensorRole::kTemporary && stage_loads_only(stage, fixed);

@@ -67,6 +67,19 @@ TEST(ReportHtml, IsOneOfflinePageWithEverythingEscaped) {
   EXPECT_NE(page.find("&lt;b&gt;x"), std::string::npos);
 }
 
+TEST(ReportHtml, NamesTheRewritesUsedAndWhere) {
+  auto result = sample();
+  ReportInput input;
+  input.result = &result;
+  EXPECT_EQ(report_html(input).find("Rewrites used"), std::string::npos);
+  result["regions"][0]["rewrites"] = nlohmann::json::parse(
+      R"([{"rule":"sums exchanged","where":"mean<b>"},{"rule":"sums exchanged","where":"sum_2"}])");
+  const std::string page = report_html(input);
+  EXPECT_NE(page.find("Rewrites used"), std::string::npos);
+  EXPECT_NE(page.find("<td>sums exchanged</td><td><code>mean&lt;b&gt;</code>, <code>sum_2</code>"),
+            std::string::npos);
+}
+
 TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
   auto dir = base::TempDir::create("kw-report");
   ASSERT_TRUE(dir);
