@@ -18,6 +18,7 @@
 #include "kernelwright/runtime.h"
 #include "report/html.h"
 #include "report/table.h"
+#include "rewrite/rules.h"
 #include "search/budget.h"
 
 namespace kernelwright::search {
@@ -183,9 +184,10 @@ Result<std::optional<std::string>> OpenedRun::open_region(OpenedRegion& run) {
   run.ops = region_ops(graph, region);
   KW_CHECK_OK(archive_.record_subject({run.subject, begun_.workload, region.id, begun_.target,
                                        begun_.device, begun_.policy, run.ops}));
-  run.work = graph::count_work(run.stages);
   const auto dtype = compute_dtype(run.stages);
-  run.light = graph::speed_of_light(run.work, session_.model.ceilings(dtype, session_.policy));
+  const auto ceilings = session_.model.ceilings(dtype, session_.policy);
+  run.work = rewrite::least_work(run.stages, ceilings);
+  run.light = graph::speed_of_light(run.work, ceilings);
   run.result.speed_of_light_s = run.light.seconds;
   run.result.bound = run.light.bound;
 
@@ -276,10 +278,27 @@ Status OpenedRun::promote_regions() {
     for (const auto& [name, count] : found.verdicts) result_.verdicts[name] += count;
     result_.tried += found.tried;
     KW_CHECK_OK(promote(run));
-    if (run.winner)
-      run.result.kernels = program::launched_kernels(run.winner->candidate.program.run);
+    if (!run.winner) continue;
+    run.result.kernels = program::launched_kernels(run.winner->candidate.program.run);
+    KW_TRY(run.result.rewrites, rewrites_of(run.winner->id));
   }
   return {};
+}
+
+// The archive holds every program's schedule, those of earlier runs among them.
+Result<std::vector<rewrite::Applied>> OpenedRun::rewrites_of(const std::string& program) {
+  KW_TRY(const auto records, archive_.verdicts_of_program(program));
+  std::vector<rewrite::Applied> applied;
+  for (const auto& record : records) {
+    const auto schedule = nlohmann::json::parse(record.schedule_json, nullptr, false);
+    if (!applied.empty() || !schedule.is_object()) continue;
+    for (const auto& [key, count] : schedule.items()) {
+      auto rule = expert::rule_of_key(key);
+      if (!rule || !count.is_number_integer()) continue;
+      applied.resize(applied.size() + std::clamp<size_t>(count.get<size_t>(), 1, 64), *rule);
+    }
+  }
+  return applied;
 }
 
 Status OpenedRun::promote(OpenedRegion& run) {

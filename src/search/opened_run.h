@@ -79,6 +79,8 @@ class OpenedRun {
   Status enter_contest(OpenedRegion& run);
   Status promote_regions();
   Status promote(OpenedRegion& run);
+  // The rules that a program came by.
+  Result<std::vector<rewrite::Applied>> rewrites_of(const std::string& program);
   Status record_promotion(OpenedRegion& run, const referee::Prepared& prepared,
                           const referee::Verdict& verdict);
   Status write_artifact();
