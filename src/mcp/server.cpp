@@ -94,9 +94,11 @@ class Progress {
 
   void tell(double done, double total, const std::string& what) {
     const auto now = Clock::now();
+    const std::string phase = what.substr(0, what.find(':'));
     // The protocol wants numbers that grow.
-    if (token_.is_null() || done <= last_ || (last_ >= 0 && now - told_ < kProgressInterval))
+    if (token_.is_null() || done <= last_ || (phase == phase_ && now - told_ < kProgressInterval))
       return;
+    phase_ = phase;
     last_ = done;
     told_ = now;
     json params = {{"progressToken", token_}, {"progress", done}, {"message", what}};
