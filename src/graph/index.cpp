@@ -277,7 +277,18 @@ class Simplifier {
     return atom(binary(ExprOp::kMod, to_expr(rest), integer(c)));
   }
 
+  // Remembered: a chain of extremes (a reduction written out) asks for its inner ones again and
+  // again.
   Linear extremum(const Expr& e) {
+    if (auto found = extremes_.find(e); found != extremes_.end()) return found->second;
+    Linear out = settled_extremum(e);
+    extremes_.emplace(e, out);
+    if (out.terms.size() == 1 && out.terms[0].coefficient == 1 && out.constant == 0)
+      extremes_.emplace(out.terms[0].atom, out);
+    return out;
+  }
+
+  Linear settled_extremum(const Expr& e) {
     if (e->operands[0]->kind != ScalarKind::kInt || e->operands[1]->kind != ScalarKind::kInt)
       return atom(simplify_other(e));
     Linear a = linear(e->operands[0]), b = linear(e->operands[1]);
@@ -361,6 +372,7 @@ class Simplifier {
 
   const std::vector<int64_t>& extents_;
   std::unordered_map<Expr, Expr> done_;  // keys hold their nodes alive
+  std::unordered_map<Expr, Linear> extremes_;
   bool overflow_ = false;
 };
 

@@ -188,5 +188,13 @@ TEST(Expr, SubstitutesAxesOnceThoughFoldingLeavesAnOperand) {
   EXPECT_TRUE(same(substitute_axes(index, {integer(0), axis(0)}), axis(0)));
 }
 
+TEST(Simplify, AChainOfExtremesTakesNoTimeToSpeakOf) {
+  // 60 of them: a walk that doubles with each would not come back.
+  Expr most = load(0, ScalarKind::kInt, {integer(0)});
+  for (int i = 1; i < 60; ++i)
+    most = binary(ExprOp::kMax, most, load(0, ScalarKind::kInt, {integer(i)}));
+  EXPECT_TRUE(same(simplify_index(most, {}), most));
+}
+
 }  // namespace
 }  // namespace kernelwright::graph
