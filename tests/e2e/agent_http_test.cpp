@@ -253,6 +253,38 @@ TEST_F(Http, KeysAndNamesThatAreRefusedEndAtOnce) {
   EXPECT_NE(unreached.error().text().find("cannot reach 127.0.0.1:1"), std::string::npos);
 }
 
+TEST_F(Http, CertificatesAreVerified) {
+  const std::string certificate = (folder_->path() / "certificate.pem").string();
+  testing::write_certificate(certificate);
+  const ProviderServer server(R"([{"text": "hello", "repeat": true}])", "", certificate);
+  const auto refused = open(spec_of(server))->complete(asking(), {}, cancel_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kEnvironment);
+  EXPECT_NE(refused.error().text().find("certificate"), std::string::npos)
+      << refused.error().text();
+  ::setenv("SSL_CERT_FILE", certificate.c_str(), 1);
+  const auto trusted = open(spec_of(server))->complete(asking(), {}, cancel_);
+  ::unsetenv("SSL_CERT_FILE");
+  ASSERT_TRUE(trusted) << trusted.error().text();
+  EXPECT_EQ(trusted->message.text(), "hello");
+}
+
+TEST_F(Http, ProxiesComeFromTheEnvironment) {
+  ::unsetenv("KERNELWRIGHT_API_KEY");
+  const ProviderServer server(R"([{"text": "hello", "repeat": true}])");
+  for (const char* variable : {"no_proxy", "NO_PROXY"}) ::unsetenv(variable);
+  ::setenv("http_proxy", server.url().c_str(), 1);
+  const auto proxied =
+      open(*parse_model_spec("http://model.invalid/v1#m"))->complete(asking(), {}, cancel_);
+  // Loopback needs no proxy, and would be out of its reach.
+  ::setenv("http_proxy", "http://127.0.0.1:1", 1);
+  const auto direct = open(spec_of(server))->complete(asking(), {}, cancel_);
+  ::unsetenv("http_proxy");
+  ASSERT_TRUE(proxied) << proxied.error().text();
+  EXPECT_EQ(server.stats()["headers"][0]["Host"], "model.invalid");
+  EXPECT_TRUE(direct) << direct.error().text();
+}
+
 TEST_F(Http, AModelThatSaysTheKeyIsNotHeard) {
   const ProviderServer server(json::array({{{"text", std::string("it is ") + kKey}}}).dump());
   const ModelSpec spec = spec_of(server);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model provider on loopback that says what a script tells it, for tests of the real HTTP path.
 
-    python server.py SCRIPT [--key KEY] [--port-fd N]     prints its port once it listens, or writes it to descriptor N
+    python server.py SCRIPT [--key KEY] [--port-fd N] [--certificate FILE.pem]
+
+It prints its port once it listens, or writes it to descriptor N. With a certificate (and its key) in one file
+it speaks https.
 
 It speaks Anthropic Messages (POST .../messages), OpenAI Chat Completions (.../chat/completions) and
 OpenAI Responses (.../responses), streamed. `GET /stats` answers the requests and tokens it counted:
@@ -37,6 +40,7 @@ import importlib.util
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -428,10 +432,14 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(step["drip"])
 
 
-def start(script, key: str = "") -> ThreadingHTTPServer:
+def start(script, key: str = "", certificate: str = "") -> ThreadingHTTPServer:
     """A server on a free port of 127.0.0.1, answering in threads of its own; shutdown() ends it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     server.lock = threading.Lock()
     server.script, server.key, server.seen = Script(script), key, set()
     usage = {"input": 0, "output": 0, "cache_read": 0, "cache_write": 0}
@@ -445,8 +453,9 @@ def main():
     parser.add_argument("script")
     parser.add_argument("--key", default="", help="refuse requests with another key")
     parser.add_argument("--port-fd", type=int, default=1)
+    parser.add_argument("--certificate", default="")
     arguments = parser.parse_args()
-    server = start(arguments.script, arguments.key)
+    server = start(arguments.script, arguments.key, arguments.certificate)
     os.write(arguments.port_fd, b"%d\n" % server.server_address[1])
     if arguments.port_fd != 1:
         os.close(arguments.port_fd)
