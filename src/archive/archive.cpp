@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "archive/lessons.h"
 #include "base/file.h"
 #include "base/hash.h"
 
@@ -142,12 +143,20 @@ Result<int64_t> Archive::record(const std::string& run, const std::string& subje
 }
 
 Status Archive::record_lesson(const Lesson& lesson) {
-  KW_TRY(Statement insert,
-         database_.prepare("INSERT INTO lesson(ops,target,bottleneck,change,gain,program,created) "
-                           "VALUES(?,?,?,?,?,?,?)"));
-  insert << lesson.ops << lesson.target << lesson.bottleneck << lesson.change << lesson.gain
-         << lesson.program << utc_now();
-  return insert.run();
+  return database_.transaction([&]() -> Status {
+    KW_TRY(Statement worse, database_.prepare("DELETE FROM lesson WHERE program=? AND target=? "
+                                              "AND gain<=?"));
+    worse << lesson.program << lesson.target << lesson.gain;
+    KW_CHECK_OK(worse.run());
+    KW_TRY(
+        Statement insert,
+        database_.prepare("INSERT INTO lesson(ops,target,bottleneck,change,gain,program,created) "
+                          "SELECT ?,?,?,?,?,?,? WHERE NOT EXISTS "
+                          "(SELECT 1 FROM lesson WHERE program=? AND target=?)"));
+    insert << lesson.ops << lesson.target << lesson.bottleneck << short_change(lesson.change)
+           << lesson.gain << lesson.program << utc_now() << lesson.program << lesson.target;
+    return insert.run();
+  });
 }
 
 Result<std::vector<RunRecord>> Archive::runs(int limit) {

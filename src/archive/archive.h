@@ -45,10 +45,15 @@ struct VerdictRecord {
   referee::Verdict verdict;
 };
 
+// What paid off: a short note, written after a promotion accepted a program (lessons.h finds them).
 struct Lesson {
   int64_t id = 0;
-  std::string ops, target, bottleneck, change, program;
-  double gain = 1;
+  std::string ops;         // of the region, as SubjectRecord::ops
+  std::string target;      // "cpu"
+  std::string bottleneck;  // "memory", "compute"
+  std::string change;      // one line: what made it faster
+  std::string program;     // id of the program
+  double gain = 1;         // over the fastest baseline
   std::string created;
 };
 
@@ -72,6 +77,7 @@ class Archive {
   Result<int64_t> record(const std::string& run, const std::string& subject,
                          const program::Proposal& proposal, const std::string& candidate_id,
                          const referee::Verdict& verdict);
+  // One note per program and target: a better gain takes the place of an earlier one.
   Status record_lesson(const Lesson& lesson);
 
   // Newest first.

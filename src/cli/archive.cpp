@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "archive/lessons.h"
 #include "base/file.h"
 #include "cli/commands.h"
 #include "report/kernelbench.h"
@@ -18,6 +19,7 @@ using nlohmann::json;
 
 constexpr int kListed = 50;
 constexpr int kAllRuns = 1'000'000;
+constexpr int kAllLessons = 1'000'000;
 
 std::string short_id(const std::string& id) {
   return id.substr(0, 12);
@@ -89,24 +91,27 @@ Status show(archive::Archive& archive, const std::string& id, const GlobalOption
   return {};
 }
 
-Status lessons(archive::Archive& archive, const std::string& ops, const GlobalOptions& global) {
-  KW_TRY(auto found, archive.lessons(ops, 1000));
-  json out = json::array();
-  for (const auto& lesson : found) {
-    out.push_back({{"ops", lesson.ops},
-                   {"target", lesson.target},
-                   {"bottleneck", lesson.bottleneck},
-                   {"change", lesson.change},
-                   {"gain", lesson.gain},
-                   {"program", lesson.program}});
-    if (!global.json)
-      fmt::print("{} on {}: {} ({}, {})\n", report::ratio_text(lesson.gain), lesson.target,
-                 lesson.change, lesson.bottleneck, lesson.ops);
+// Best gain first. As JSON lines for other programs and archives.
+Status lessons(archive::Archive& archive, const ArchiveOptions& options,
+               const GlobalOptions& global) {
+  KW_TRY(auto found, archive.lessons("", kAllLessons));
+  const auto dump = [](const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  };
+  if (options.as_json_lines) {
+    for (const auto& lesson : found) fmt::print("{}\n", dump(archive::lesson_json(lesson)));
+    return {};
   }
-  if (global.json)
-    fmt::print("{}\n", out.dump());
-  else if (found.empty())
-    fmt::print("no lessons yet\n");
+  if (global.json) {
+    json out = json::array();
+    for (const auto& lesson : found) out.push_back(archive::lesson_json(lesson));
+    fmt::print("{}\n", dump(out));
+    return {};
+  }
+  for (const auto& lesson : found)
+    fmt::print("{} on {}: {} ({}-bound; {})\n", report::ratio_text(lesson.gain), lesson.target,
+               lesson.change, lesson.bottleneck, lesson.ops);
+  if (found.empty()) fmt::print("no lessons yet\n");
   return {};
 }
 
@@ -179,7 +184,7 @@ int cmd_archive(const ArchiveOptions& options, const GlobalOptions& global) {
       case ArchiveOptions::Action::kShow:
         return show(archive, options.id, global);
       case ArchiveOptions::Action::kLessons:
-        return lessons(archive, options.id, global);
+        return lessons(archive, options, global);
       case ArchiveOptions::Action::kExport:
         return export_program(archive, options, global);
       case ArchiveOptions::Action::kBest: {

@@ -89,6 +89,7 @@ struct ArchiveOptions {
   std::string id;              // of show, best (a workload) and export
   std::string format = "dir";  // "dir", "kernelbench"
   std::string out;             // of export
+  bool as_json_lines = false;  // of lessons
 };
 
 struct ReportOptions {

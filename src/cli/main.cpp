@@ -180,7 +180,8 @@ void add_archive(CLI::App& app, const GlobalOptions& global, Run& run) {
   add("best", "the best program of a workload", Action::kBest)
       ->add_option("workload", options->id, "workload name")
       ->required();
-  add("lessons", "what was learned", Action::kLessons);
+  add("lessons", "what was learned, best gain first", Action::kLessons)
+      ->add_flag("--export", options->as_json_lines, "one JSON object a line");
   CLI::App* out = add("export", "write a program out", Action::kExport);
   out->add_option("id", options->id, "program id, or its beginning; kernelbench: also a run's id")
       ->required();

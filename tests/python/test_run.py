@@ -113,6 +113,18 @@ def test_check_judges_one_program(home, relu):
     assert refused.stdout.startswith("refused:") and "grid" in refused.stdout
 
 
+def test_an_accepted_gain_leaves_a_lesson(home, relu):
+    lines = run(home, "archive", "lessons", "--export").stdout.splitlines()
+    promoted = [r for r in relu["regions"] if r["promotion"]["verdict"] == "accepted"]
+    lessons = {lesson["program"]: lesson for lesson in map(json.loads, lines)}
+    assert [r["program_id"] for r in promoted] == [p for p in lessons if p in {r["program_id"] for r in promoted}]
+    for region in promoted:
+        lesson = lessons[region["program_id"]]
+        assert "aten.sigmoid.default" in lesson["ops"].split() and lesson["target"] == "cpu"
+        assert lesson["gain"] > 1 and lesson["change"]
+        assert lesson["change"] in run(home, "archive", "lessons").stdout
+
+
 def test_report_is_made_again(home, relu):
     (home / "out" / "report.html").unlink()
     run(home, "report", "out")

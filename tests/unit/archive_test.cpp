@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "archive/lessons.h"
 #include "base/file.h"
 
 namespace kernelwright::archive {
@@ -128,6 +129,51 @@ TEST_F(ArchiveTest, AFileThatIsNoArchiveIsSaidSo) {
   auto opened = Archive::open(junk);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind, ErrorKind::kEnvironment);
+}
+
+Lesson lesson(const std::string& ops, const std::string& target, const std::string& bottleneck,
+              double gain, const std::string& program) {
+  return {0, ops, target, bottleneck, "change " + program, program, gain, ""};
+}
+
+TEST(Lessons, SimilarRegionsAreThoseThatShareOpKinds) {
+  EXPECT_EQ(op_kind("aten.add.Tensor"), "add");
+  EXPECT_EQ(op_kind("aten.relu.default"), "relu");
+  EXPECT_EQ(op_kind("relu"), "relu");
+  EXPECT_DOUBLE_EQ(op_overlap("aten.add.Tensor aten.relu.default", "aten.add.Scalar"), 0.5);
+  EXPECT_DOUBLE_EQ(op_overlap("", ""), 0);
+}
+
+TEST(Lessons, TheSameTargetComesFirstThenTheClosestRegion) {
+  const std::vector<Lesson> all = {
+      lesson("aten.mm.default", "cpu", "compute", 9, "unrelated"),
+      lesson("aten.add.Tensor aten.relu.default", "cuda", "memory", 5, "elsewhere"),
+      lesson("aten.add.Tensor", "cpu", "memory", 2, "half"),
+      lesson("aten.add.Tensor aten.relu.default", "cpu", "compute", 3, "other bound"),
+      lesson("aten.add.Scalar aten.relu.default", "cpu", "memory", 1.5, "alike"),
+  };
+  const LessonQuery query{"aten.add.Tensor aten.relu.default", "cpu", "memory"};
+  std::vector<std::string> order;
+  for (const auto& found : similar_lessons(all, query, 10)) order.push_back(found.program);
+  EXPECT_EQ(order, (std::vector<std::string>{"alike", "other bound", "half", "elsewhere"}));
+  EXPECT_EQ(similar_lessons(all, query, 2).size(), 2u);
+}
+
+TEST_F(ArchiveTest, ALessonIsAShortNotePerProgram) {
+  ASSERT_TRUE(archive().record_lesson(lesson("aten.mm.default", "cpu", "compute", 2, "p1")));
+  ASSERT_TRUE(archive().record_lesson(lesson("aten.mm.default", "cpu", "compute", 1.5, "p1")));
+  ASSERT_TRUE(archive().record_lesson(lesson("aten.mm.default", "cuda", "compute", 1.2, "p1")));
+  auto wordy = lesson("aten.mm.default", "cpu", "compute", 3, "p2");
+  wordy.change = "one\ntwo\x1b[31m " + std::string(5000, 'x');
+  ASSERT_TRUE(archive().record_lesson(wordy));
+  open();
+  auto lessons = archive().lessons("", 10);
+  ASSERT_TRUE(lessons);
+  ASSERT_EQ(lessons->size(), 3u);
+  EXPECT_EQ(lessons->at(0).change.substr(0, 8), "one two ");
+  EXPECT_LE(lessons->at(0).change.size(), kChangeBytes);
+  EXPECT_EQ(lessons->at(0).change.find('\x1b'), std::string::npos);
+  EXPECT_DOUBLE_EQ(lessons->at(1).gain, 2);
 }
 
 // A writer is killed at many points; whatever it had been told is recorded must be there.

@@ -9,6 +9,7 @@
 #include "search/artifact.h"
 #include "search/bench_suite.h"
 #include "search/halving.h"
+#include "search/lesson.h"
 #include "search/region_search.h"
 #include "search/run.h"
 
@@ -434,6 +435,36 @@ TEST(ArtifactFolder, AppearsWholeOrNotAtAll) {
   auto again = ArtifactFolder::create(out);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().kind, ErrorKind::kUsage);
+}
+
+TEST_F(RegionSearchTest, ALessonTellsTheIdeasOnTheWayToAProgram) {
+  const auto record = [&](int number, const std::string& id, const std::string& parent,
+                          const std::string& idea) {
+    program::Proposal p = proposal(number);
+    p.parent = parent;
+    p.idea = idea;
+    referee::Verdict verdict;
+    verdict.kind = referee::VerdictKind::kAccepted;
+    ASSERT_TRUE(archive_->record("run", "s", p, id, verdict));
+  };
+  record(1, "a", "", "fuse");
+  record(2, "b", "a", "fuse");
+  record(3, "c", "b", "retile");
+  auto ideas = ideas_of(*archive_, "c");
+  ASSERT_TRUE(ideas);
+  EXPECT_EQ(*ideas, (std::vector<std::string>{"retile", "fuse"}));
+
+  RegionResult region;
+  region.bound = "memory";
+  region.program_id = "c";
+  region.region.nodes = {0, 1, 2};
+  region.kernels = {"k"};
+  region.promotion.emplace();
+  region.promotion->timing.emplace();
+  region.promotion->timing->speedup = 1.5;
+  const auto lesson = lesson_of(region, "aten.relu.default", "cpu", *ideas);
+  EXPECT_EQ(lesson.change, "3 ops in 1 launches: retile; before that: fuse");
+  EXPECT_DOUBLE_EQ(lesson.gain, 1.5);
 }
 
 TEST(Artifact, TheOriginalTravelsAlong) {
