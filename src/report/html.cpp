@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "program/parse.h"
+#include "report/conversations.h"
 #include "report/svg.h"
 #include "report/table.h"
 
@@ -228,6 +229,18 @@ std::string machine(const json& r) {
   return out + "</tbody></table></div>";
 }
 
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  std::vector<std::string> out;
+  const auto text = base::read_file(file, 256 << 20);
+  if (!text) return out;
+  for (size_t start = 0; start < text->size();) {
+    const size_t end = std::min(text->find('\n', start), text->size());
+    out.push_back(text->substr(start, end - start));
+    start = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string escape_html(const std::string& text) {
@@ -256,7 +269,7 @@ std::string report_html(const ReportInput& input) {
                   at(r, "workload"), at(r, "target"), at(r, "device"), at(r, "policy"));
   body += headline(r) + times(r);
   for (const auto& region : r.at("regions")) body += region_section(r, region, input);
-  body += refusals(input) + machine(r);
+  body += conversations_html(input.conversation_lines) + refusals(input) + machine(r);
   return fmt::format(
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\">"
@@ -272,13 +285,8 @@ Result<std::filesystem::path> write_report(const std::filesystem::path& run_dir)
     return fail(ErrorKind::kInput, (run_dir / "result.json").string() + " is no result of a run");
   ReportInput input;
   input.result = &result;
-  if (auto lines = base::read_file(run_dir / "verdicts.jsonl", 256 << 20)) {
-    for (size_t start = 0; start < lines->size();) {
-      const size_t end = std::min(lines->find('\n', start), lines->size());
-      input.verdict_lines.push_back(lines->substr(start, end - start));
-      start = end + 1;
-    }
-  }
+  input.verdict_lines = lines_of(run_dir / "verdicts.jsonl");
+  input.conversation_lines = lines_of(run_dir / "conversations.jsonl");
   try {
     for (const auto& region : result.at("regions")) {
       if (!region.value("accepted", false)) continue;

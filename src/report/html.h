@@ -12,8 +12,9 @@ namespace kernelwright::report {
 
 // What a report is made of; all of it lies in a run's folder.
 struct ReportInput {
-  nlohmann::json* result = nullptr;        // result.json
-  std::vector<std::string> verdict_lines;  // verdicts.jsonl
+  nlohmann::json* result = nullptr;             // result.json
+  std::vector<std::string> verdict_lines;       // verdicts.jsonl
+  std::vector<std::string> conversation_lines;  // conversations.jsonl; only of runs with agents
   struct Source {
     std::string region, program_json, text;
   };

@@ -80,6 +80,28 @@ TEST(ReportHtml, NamesTheRewritesUsedAndWhere) {
             std::string::npos);
 }
 
+TEST(ReportHtml, ConversationsStandOnATimelineWithTheirVerdicts) {
+  auto result = sample();
+  ReportInput input;
+  input.result = &result;
+  EXPECT_EQ(report_html(input).find("Conversations with models"), std::string::npos);
+  input.conversation_lines = {
+      R"({"id":"r0/1-fuse","role":"synthesizer","region":"r0","idea":"fuse","model":"<b>m</b>","start_s":0,"end_s":4,)"
+      R"("replies":3,"replayed":1,"usage":{"input":1000,"output":500},"cost_usd":0.25,"ended":"the model is done",)"
+      R"("calls":[{"tool":"submit_program","said":"wrong: off by one <img>","program":"abc","at_s":1,"seconds":0.5},)"
+      R"({"tool":"submit_program","said":"accepted: first","program":"def","at_s":3,"seconds":0.5}, 7]})",
+      R"({"id":"r0/1-fuse/analyst-1","role":"analyst","region":"r0","said":"<script>use float4</script>","usage":{"input":"x"}})",
+      "not json", "[]", R"({"role":3,"region":[],"calls":{},"start_s":1e999})"};
+  const std::string page = report_html(input);
+  for (const char* expected :
+       {"2 conversations, 1.5k tokens, $0.2500", "r0/1-fuse/analyst-1", "1 from a transcript",
+        "accepted: first", "wrong: off by one &lt;img&gt;", "&lt;script&gt;use float4",
+        "&lt;b&gt;m", "var(--good)"})
+    EXPECT_NE(page.find(expected), std::string::npos) << expected;
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+}
+
 TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
   auto dir = base::TempDir::create("kw-report");
   ASSERT_TRUE(dir);

@@ -10,6 +10,7 @@
 #include "search/bench_suite.h"
 #include "search/halving.h"
 #include "search/lesson.h"
+#include "search/param_tuner.h"
 #include "search/region_search.h"
 #include "search/run.h"
 
@@ -465,6 +466,59 @@ TEST_F(RegionSearchTest, ALessonTellsTheIdeasOnTheWayToAProgram) {
   const auto lesson = lesson_of(region, "aten.relu.default", "cpu", *ideas);
   EXPECT_EQ(lesson.change, "3 ops in 1 launches: retile; before that: fuse");
   EXPECT_DOUBLE_EQ(lesson.gain, 1.5);
+}
+
+// A program with params, as a model leaves it.
+program::Proposal open_proposal() {
+  program::Proposal p = proposal(1);
+  p.proposer = "llm";
+  p.candidate.program.params = {{"TILE", 8}, {"UNROLL", 1}, {"ROWS", 100}, {"COLS", 64}};
+  program::Buffer x;
+  x.role = program::BufferRole::kInput;
+  x.shape = {{"ROWS * 2"}, {"64"}};
+  p.candidate.program.buffers.push_back(x);
+  return p;
+}
+
+program::Interface open_interface() {
+  program::Interface interface;
+  interface.inputs.push_back({"", {graph::DType::kF32, {200, 64}, {}}});
+  return interface;
+}
+
+TEST(ParamTuner, LeavesExtentsOfTheRegionAlone) {
+  EXPECT_EQ(tunable_params(open_proposal().candidate.program, open_interface()),
+            (std::vector<std::string>{"TILE", "UNROLL"}));
+}
+
+TEST_F(RegionSearchTest, ATunerGoesOnFromWhatIsFasterAndEnds) {
+  ParamTuner tuner(open_proposal(), 8e-3, open_interface());
+  std::map<std::string, int> judged;
+  std::string best;
+  // TILE is best at 32; every change of UNROLL gives a wrong program.
+  for (int round = 0; round < 50; ++round) {
+    auto batch = tuner.propose(2);
+    ASSERT_TRUE(batch);
+    if (batch->empty()) break;
+    for (const auto& p : *batch) {
+      const auto& params = p.candidate.program.params;
+      EXPECT_EQ(params.at("ROWS"), 100);
+      EXPECT_EQ(p.proposer, "llm");
+      EXPECT_FALSE(p.parent.empty());
+      program::Outcome outcome;
+      outcome.candidate_id = program::candidate_id(p.candidate);
+      EXPECT_EQ(judged[outcome.candidate_id]++, 0);
+      outcome.correct = params.at("UNROLL") == 1;
+      outcome.seconds = 1e-3 * (1 + std::abs(std::log2(params.at("TILE") / 32.0)));
+      tuner.learn(outcome);
+      if (outcome.correct && params.at("TILE") == 32) best = p.idea;
+    }
+  }
+  EXPECT_EQ(best, "TILE 32 instead of 16");
+  EXPECT_LT(judged.size(), 9u);
+  EXPECT_TRUE(tuner.propose(4)->empty());
+  // Nothing is open: nothing is proposed.
+  EXPECT_TRUE(ParamTuner(proposal(1), 1e-3, open_interface()).propose(4)->empty());
 }
 
 TEST(Artifact, TheOriginalTravelsAlong) {
