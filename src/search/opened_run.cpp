@@ -20,6 +20,7 @@
 #include "report/table.h"
 #include "rewrite/rules.h"
 #include "search/budget.h"
+#include "search/lesson.h"
 
 namespace kernelwright::search {
 namespace {
@@ -281,6 +282,9 @@ Status OpenedRun::promote_regions() {
     if (!run.winner) continue;
     run.result.kernels = program::launched_kernels(run.winner->candidate.program.run);
     KW_TRY(run.result.rewrites, rewrites_of(run.winner->id));
+    KW_TRY(auto ideas, ideas_of(archive_, run.winner->id));
+    KW_CHECK_OK(
+        archive_.record_lesson(lesson_of(run.result, run.ops, session_.target->kind(), ideas)));
   }
   return {};
 }

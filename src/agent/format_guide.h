@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace kernelwright::agent {
+
+// The program format for models: docs/program-format.md condensed to what this target has, with the
+// worked example (texts.h). Markdown, about 2,000 tokens. `target` without a device number.
+std::string format_guide(const std::string& target);
+
+}  // namespace kernelwright::agent
