@@ -52,6 +52,10 @@ json run_one(const std::string& path, const BenchOptions& options) {
   run.threads = options.judge.threads;
   run.budget_s = options.search.budget_s;
   run.seed = options.judge.seed;
+  if (auto ok = set_proposers(options.search, "", false, run); !ok)
+    return {{"workload", search::short_name(path)},
+            {"status", "error"},
+            {"error", json::parse(ok.error().json_text(), nullptr, false)}};
   run.command = fmt::format("bench {} --budget {:.0f}s", path, options.search.budget_s);
   const auto result = search::optimize(run);
   if (!result)
@@ -70,7 +74,9 @@ json run_one(const std::string& path, const BenchOptions& options) {
 }  // namespace
 
 int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
-  if (auto ok = check_proposers(options.search); !ok) return report_error(ok.error(), global);
+  search::RunOptions tried;
+  if (auto ok = set_proposers(options.search, "", false, tried); !ok)
+    return report_error(ok.error(), global);
   auto found = search::find_workloads(options.paths);
   if (!found) return report_error(found.error(), global);
   search::install_interrupt_handler();

@@ -40,6 +40,7 @@ struct SearchOptions {
   std::vector<std::string> models;
   std::vector<std::string> hints;  // text, or @FILE
   double max_cost_usd = 0;         // 0: no bound
+  int64_t max_tokens = 0;          // 0: no bound
 };
 
 struct OptimizeOptions {

@@ -2,12 +2,15 @@
 #pragma once
 
 #include "cli/commands.h"
+#include "search/run.h"
 #include "torch/worker.h"
 
 namespace kernelwright::cli {
 
 torch::WorkloadSpec workload_spec(const WorkloadOptions& workload, const JudgeOptions& judge);
-// kUsage when a proposer or its options are not part of this build.
-Status check_proposers(const SearchOptions& options);
+// Who proposes, as a run takes it. kUsage when options do not go together, kInput when a hint's
+// file cannot be read.
+Status set_proposers(const SearchOptions& options, const std::string& replay, bool show_prompts,
+                     search::RunOptions& run);
 
 }  // namespace kernelwright::cli

@@ -79,6 +79,8 @@ void add_search(CLI::App* command, SearchOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--max-cost", options.max_cost_usd, setting_help("max_cost"))
       ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-tokens", options.max_tokens, setting_help("max_tokens"))
+      ->check(CLI::NonNegativeNumber);
 }
 
 void add_optimize(CLI::App& app, const GlobalOptions& global, Run& run) {
@@ -90,8 +92,10 @@ void add_optimize(CLI::App& app, const GlobalOptions& global, Run& run) {
   command->add_option("--out", options->out, "run folder (default: runs/<workload>-<time>)");
   command->add_flag("--resume", options->resume,
                     "go on with the run in --out: judges nothing again that was judged for it");
-  command->add_option("--replay", options->replay, "use the model replies of an earlier run");
-  command->add_flag("--show-prompts", options->show_prompts, "print what is sent to a model");
+  command->add_option("--replay", options->replay,
+                      "use the model replies of an earlier run's folder; no network");
+  command->add_flag("--show-prompts", options->show_prompts,
+                    "print on stderr what is sent to models, in full");
   command->callback(
       [&run, &global, options] { run = [=, &global] { return cmd_optimize(*options, global); }; });
 }

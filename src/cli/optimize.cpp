@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -12,29 +13,57 @@
 #include "search/run.h"
 
 namespace kernelwright::cli {
+namespace {
 
-Status check_proposers(const SearchOptions& options) {
-  for (const auto& proposer : options.proposers)
-    if (proposer != "expert")
-      return fail(
-          ErrorKind::kUsage,
-          fmt::format("proposer {} is not part of this build: use --proposer expert", proposer));
-  if (!options.models.empty() || !options.hints.empty())
+constexpr size_t kHintBytes = 32 << 10;
+
+}  // namespace
+
+Status set_proposers(const SearchOptions& options, const std::string& replay, bool show_prompts,
+                     search::RunOptions& run) {
+  const auto asked = [&](const char* name) {
+    return std::find(options.proposers.begin(), options.proposers.end(), name) !=
+           options.proposers.end();
+  };
+  run.with_expert = asked("expert");
+  if (!asked("llm")) {
+    if (!options.hints.empty() || !replay.empty() || show_prompts)
+      return fail(ErrorKind::kUsage,
+                  "--hint, --replay and --show-prompts belong to the llm proposer: add --proposer "
+                  "llm, or expert,llm");
+    // A model may stand in the settings for other runs.
+    if (!options.models.empty())
+      base::warn("no model is asked: the llm proposer is off (--proposer llm, or expert,llm)");
+    return {};
+  }
+  if (options.models.empty() && replay.empty())
     return fail(ErrorKind::kUsage,
-                "--model and --hint belong to the llm proposer, which is not part of this build");
+                "--proposer llm needs a model: --model anthropic:NAME, openai:NAME or URL#NAME");
+  search::AgentOptions agents;
+  agents.models = options.models;
+  agents.max_cost_usd = options.max_cost_usd;
+  agents.max_tokens = options.max_tokens;
+  agents.replay = replay;
+  agents.show_prompts = show_prompts;
+  for (const auto& hint : options.hints) {
+    std::string text = hint;
+    if (hint.starts_with("@")) {
+      KW_TRY(text, base::read_file(hint.substr(1), kHintBytes));
+    }
+    if (text.size() > kHintBytes)
+      return fail(ErrorKind::kUsage,
+                  fmt::format("--hint: {} bytes; at most {} are taken", text.size(), kHintBytes));
+    agents.hints.push_back(std::move(text));
+  }
+  run.agents = std::move(agents);
   return {};
 }
 
 int cmd_optimize(const OptimizeOptions& options, const GlobalOptions& global) {
-  if (auto ok = check_proposers(options.search); !ok) return report_error(ok.error(), global);
-  if (!options.replay.empty() || options.show_prompts)
-    return report_error(
-        {ErrorKind::kUsage,
-         "--replay and --show-prompts belong to the llm proposer, which is not part of this build",
-         {}},
-        global);
   search::install_interrupt_handler();
   search::RunOptions run;
+  if (auto ok = set_proposers(options.search, options.replay, options.show_prompts, run); !ok)
+    return report_error(ok.error(), global);
   run.spec = workload_spec(options.workload, options.judge);
   run.threads = options.judge.threads;
   run.budget_s = options.search.budget_s;

@@ -23,6 +23,7 @@ constexpr Setting kSettings[] = {
     {"size", "by target", "which of a file's SIZES to use: cpu or gpu", true},
     {"model", "none", "model of the llm proposer; may be repeated", true},
     {"max_cost", "no bound", "bound on the cost of models in USD", true},
+    {"max_tokens", "no bound", "bound on the tokens of models, both ways", true},
     {"prices", "none",
      "what models cost: a list of MODEL=INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in USD per million "
      "tokens",

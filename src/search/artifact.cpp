@@ -85,12 +85,14 @@ Result<base::UniqueFd> hold(const fs::path& partial) {
   return fail(ErrorKind::kEnvironment, fmt::format("{} comes and goes", partial.string()));
 }
 
-// Empties a folder of a run.
-Status clear(const fs::path& partial, bool but_best) {
+// Empties a folder of a run; what it found and paid for may stay.
+Status clear(const fs::path& partial, bool but_found) {
   std::error_code code;
   std::vector<fs::path> stale;
   for (const auto& entry : fs::directory_iterator(partial, code))
-    if (!but_best || entry.path().filename() != "best") stale.push_back(entry.path());
+    if (!but_found ||
+        (entry.path().filename() != "best" && entry.path().filename() != kTranscriptFile))
+      stale.push_back(entry.path());
   for (const auto& path : stale) {
     fs::remove_all(path, code);
     if (code) return fail(cannot("remove", path, code));
@@ -111,8 +113,9 @@ Result<ArtifactFolder> ArtifactFolder::create(const fs::path& out, bool resume) 
   KW_CHECK_OK(check_free(out, resume));  // nobody else can finish it from here on
   folder.replaces_ = is_taken(out);
   folder.continues_ = resume && (folder.replaces_ || !fs::is_empty(partial, code));
-  folder.keeps_best_ = resume && fs::exists(folder.best(), code);
-  KW_CHECK_OK(clear(partial, folder.keeps_best_));
+  folder.keeps_found_ =
+      resume && (fs::exists(folder.best(), code) || fs::exists(partial / kTranscriptFile, code));
+  KW_CHECK_OK(clear(partial, folder.keeps_found_));
   return folder;
 }
 
@@ -122,15 +125,15 @@ ArtifactFolder::ArtifactFolder(ArtifactFolder&& other) noexcept
       partial_(std::move(other.partial_)),
       replaces_(other.replaces_),
       continues_(other.continues_),
-      keeps_best_(other.keeps_best_) {
+      keeps_found_(other.keeps_found_) {
   other.partial_.clear();
 }
 
 ArtifactFolder::~ArtifactFolder() {
   if (partial_.empty()) return;
-  (void)clear(partial_, keeps_best_);
+  (void)clear(partial_, keeps_found_);
   std::error_code code;
-  if (!keeps_best_) fs::remove(partial_, code);
+  if (!keeps_found_) fs::remove(partial_, code);
 }
 
 std::optional<std::string> ArtifactFolder::workload() const {

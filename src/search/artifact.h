@@ -13,6 +13,9 @@
 
 namespace kernelwright::search {
 
+// What models were asked and replied (agent/transcript.h), in a run's folder.
+inline constexpr const char* kTranscriptFile = "transcript.jsonl";
+
 // The folder of a run while it is being made: `<out>.partial`, renamed to `out` by publish().
 // Removed by the destructor when it was not published, but for the best so far that a resumed run
 // has found there. A lock that ends with the process holds it: what a killed run left is taken
@@ -21,7 +24,7 @@ class ArtifactFolder {
  public:
   // kUsage when `out` exists and is no empty folder, and when a live run writes `<out>.partial`;
   // kEnvironment when nothing can be written there. With `resume`, `out` may be a finished
-  // artifact, which publish() replaces, and best/ of a partial folder stays.
+  // artifact, which publish() replaces, and best/ and the transcript of a partial folder stay.
   static Result<ArtifactFolder> create(const std::filesystem::path& out, bool resume = false);
   ArtifactFolder(ArtifactFolder&& other) noexcept;
   ArtifactFolder& operator=(ArtifactFolder&&) = delete;
@@ -46,7 +49,7 @@ class ArtifactFolder {
   base::UniqueFd lock_;
   std::filesystem::path out_, partial_;
   bool replaces_ = false, continues_ = false;
-  bool keeps_best_ = false;  // a killed run left it, and it is not ours to lose
+  bool keeps_found_ = false;  // a killed run left it, and it is not ours to lose
 };
 
 // What the artifact needs to load the original again: copies the user's file and the neighbours

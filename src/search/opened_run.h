@@ -63,6 +63,8 @@ class OpenedRun {
   // Promotes the best of every region, writes the drop-in, lets the final check have the last word,
   // publishes the folder. On an error before that it may be called again.
   Result<RunResult> finish(double search_s);
+  // What the agents took, for result.json.
+  void tell_agents(std::string summary_json) { begun_.agents_json = std::move(summary_json); }
   // Marks the run as failed in the archive; the folder goes with this object.
   void failed(const Error& error);
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "agent/population.h"
 #include "base/log.h"
 #include "report/table.h"
 #include "search/budget.h"
@@ -17,6 +18,8 @@ namespace kernelwright::search {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr double kExpertPart = 0.4;  // of a region's time, where agents come after the expert
 
 // Budget goes by what a region can still give: its time minus its speed of light.
 std::vector<double> headrooms(const std::vector<OpenedRegion>& regions) {
@@ -48,19 +51,39 @@ struct Nobody : program::Proposer {
   void learn(const program::Outcome&) override {}
 };
 
-Status search_regions(OpenedRun& run) {
-  SharedBudget shared(run.options().budget_s, headrooms(run.regions()));
-  for (auto& region : run.regions()) {
-    if (interrupted()) break;
-    KW_CHECK_OK(search_with_expert(run, region, shared.next()));
-    shared.spent(region.result.search.elapsed_s);
+// The expert first, with a part of the time where agents come after it.
+Status search_regions(OpenedRun& run, Agents* agents) {
+  auto& regions = run.regions();
+  std::vector<agent::Headroom> headroom;
+  for (const auto& region : regions)
+    headroom.push_back({region.baselines.best_ms, region.result.speed_of_light_s * 1e3});
+  SharedBudget shared(run.options().budget_s, headrooms(regions));
+  for (size_t i = 0; i < regions.size() && !interrupted(); ++i) {
+    const Budget budget(shared.next());
+    if (run.options().with_expert)
+      KW_CHECK_OK(
+          search_with_expert(run, regions[i], budget.seconds() * (agents ? kExpertPart : 1)));
+    if (agents && !interrupted())
+      KW_CHECK_OK(agents->work(
+          regions[i], budget.left(),
+          agent::first_share({headroom.begin() + static_cast<std::ptrdiff_t>(i), headroom.end()})));
+    shared.spent(budget.elapsed());
   }
   return {};
 }
 
 Result<RunResult> search_and_finish(OpenedRun& run) {
   const auto begun = std::chrono::steady_clock::now();
-  KW_CHECK_OK(search_regions(run));
+  std::unique_ptr<Agents> agents;
+  if (run.options().agents) {
+    KW_TRY(agents, Agents::open(*run.options().agents, run));
+  }
+  Status searched = search_regions(run, agents.get());
+  if (agents) {
+    const Status told = agents->close();
+    if (searched) searched = told;
+  }
+  KW_CHECK_OK(searched);
   return run.finish(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
 }
@@ -114,6 +137,7 @@ std::string short_name(const std::string& workload) {
 }
 
 Result<RunResult> optimize(const RunOptions& options) {
+  if (options.agents) KW_CHECK_OK(Agents::check(*options.agents));
   KW_TRY(auto run, OpenedRun::open(options));
   auto result = search_and_finish(*run);
   if (!result) run->failed(result.error());

@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "search/agents.h"
 #include "search/run_result.h"
 #include "search/session.h"
 
@@ -14,11 +16,13 @@ struct RunOptions {
   torch::WorkloadSpec spec;
   int threads = 0;
   double budget_s = 120;
-  uint64_t seed = 0;           // 0: unpredictable
-  std::filesystem::path out;   // empty: runs/<workload>-<time>
-  bool resume = false;         // go on with the run in `out`, and with what the archive knows
-  std::string command;         // recorded with the run
-  std::function<bool()> stop;  // asked between steps; may be empty
+  uint64_t seed = 0;          // 0: unpredictable
+  std::filesystem::path out;  // empty: runs/<workload>-<time>
+  bool resume = false;        // go on with the run in `out`, and with what the archive knows
+  std::string command;        // recorded with the run
+  bool with_expert = true;    // the built-in proposer takes part
+  std::optional<AgentOptions> agents;  // models take part
+  std::function<bool()> stop;          // asked between steps; may be empty
 };
 
 class OpenedRun;

@@ -120,6 +120,7 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
                       {"speedup", r.fresh->speedup}}}};
   out["others_share"] = r.others_share;
   out["disturbed"] = r.disturbed;
+  if (!r.agents_json.empty()) out["agents"] = json::parse(r.agents_json, nullptr, false);
   out["regions"] = json::array();
   for (const auto& region : r.regions) out["regions"].push_back(region_result_json(graph, region));
   out["eager"] = json::array();

@@ -75,6 +75,7 @@ struct RunResult {
   std::map<std::string, std::string> spec_fields;
   std::vector<RegionResult> regions;
   std::vector<graph::EagerNote> eager;
+  std::string agents_json;  // what models took and why they stopped; empty: there were none
 };
 
 nlohmann::json run_result_json(const RunResult& result, const graph::Graph& graph);
