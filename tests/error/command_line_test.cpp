@@ -22,12 +22,15 @@ class CommandLine : public ::testing::Test {
   }
 
   // Runs the program with an environment of its own; `extra` holds "K=V".
-  base::ProcessOutcome run(std::vector<std::string> args, std::vector<std::string> extra = {}) {
+  base::ProcessOutcome run(const std::vector<std::string>& args,
+                           const std::vector<std::string>& extra = {}) {
     base::ProcessSpec spec;
-    spec.argv = {std::string(KW_BINARY_DIR) + "/bin/kernelwright"};
+    // Through env(1): what we start ourselves is never given a key.
+    spec.argv = {"/usr/bin/env"};
+    spec.argv.insert(spec.argv.end(), extra.begin(), extra.end());
+    spec.argv.push_back(std::string(KW_BINARY_DIR) + "/bin/kernelwright");
     spec.argv.insert(spec.argv.end(), args.begin(), args.end());
-    spec.env = std::move(extra);  // the first of two entries with one name counts
-    spec.env->insert(spec.env->end(), {"PATH=/usr/bin:/bin", "HOME=" + dir_->path().string()});
+    spec.env = {"PATH=/usr/bin:/bin", "HOME=" + dir_->path().string()};
     spec.cwd = dir_->path().string();
     spec.limits.wall_s = 60;
     auto outcome = base::run_process(spec);

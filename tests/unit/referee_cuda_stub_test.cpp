@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -176,7 +177,9 @@ class RefereeCudaStub : public ::testing::Test {
   }
   Result<Verdict> judge(const tests::SmallOp& op, std::unique_ptr<DrawSource> source,
                         const std::string& run, bool promote, const std::string& more_buffers) {
-    StubTarget target(std::filesystem::path(::testing::TempDir()) / "kw_stub_referee.cubin");
+    // Tests run side by side: a file for each process.
+    StubTarget target(std::filesystem::path(::testing::TempDir()) /
+                      ("kw_stub_referee_" + std::to_string(::getpid()) + ".cubin"));
     Subject subject;
     subject.region = "whole";
     subject.interface = op.interface;
