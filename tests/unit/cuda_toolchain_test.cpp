@@ -165,6 +165,23 @@ TEST_P(CudaToolchain, CallsIntoTheSystemAreRefused) {
               HasSubstr("device memory allocation in a kernel (undefined symbol 'malloc')"));
 }
 
+// Constants beside the kernels stay, a variable in global memory does not, whatever the compiler
+// makes of either.
+TEST_P(CudaToolchain, ConstantsStayAndVariablesDoNot) {
+  EXPECT_EQ(verdict("constexpr int kRows = 4, kColumns = 2;\n"
+                    "extern \"C\" __global__ void k(int* y) { *y = kRows + kColumns; }"),
+            "");
+  EXPECT_THAT(verdict("__device__ int seen = 1;\n"
+                      "extern \"C\" __global__ void k(int* y) { *y = ++seen; }"),
+              HasSubstr("'seen' in .nv.global"));
+  EXPECT_THAT(verdict("static __device__ int seen;\n"
+                      "extern \"C\" __global__ void k(int* y) { *y = ++seen; }"),
+              HasSubstr("writable global memory"));
+  EXPECT_THAT(verdict("constexpr int kRows = 4;\nstatic __device__ int seen[2] = {1, 2};\n"
+                      "extern \"C\" __global__ void k(int* y) { *y = ++seen[*y & 1] + kRows; }"),
+              HasSubstr("writable global memory"));
+}
+
 TEST_P(CudaToolchain, BuildsRunSideBySide) {
   std::vector<std::thread> threads;
   std::vector<std::string> cubins(4);
@@ -252,6 +269,7 @@ TEST_P(CudaToolchain, EveryProofProgramIsCompiled) {
     if (!candidate->program.arch.empty()) job.arch = candidate->program.arch;
     const Built built = build(job);
     EXPECT_THAT(built.cubin, Not(IsEmpty())) << it->path() << "\n" << built.log;
+    EXPECT_EQ(screen_cubin(built.cubin, job.kernels), std::nullopt) << it->path();
   }
 }
 

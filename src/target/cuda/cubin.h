@@ -54,4 +54,11 @@ inline constexpr int kCubinTexture = 10, kCubinSurface = 11, kCubinSampler = 12;
 
 Result<Cubin> read_cubin(std::string_view file);
 
+// NVRTC 13 makes every constexpr outside of a function a variable in global memory and lists its
+// address for code to load (constant bank 4), though code has the value itself. Where no
+// instruction reads that list, takes the addresses out of it: then no code can reach the variables,
+// which is what the screen asks. Should an instruction read it after all, it finds zero and faults.
+// Returns how many were taken out.
+Result<int> cut_off_unread_addresses(std::string& file);
+
 }  // namespace kernelwright::target

@@ -9,6 +9,7 @@
 
 #include "base/confine.h"
 #include "base/file.h"
+#include "target/cuda/cubin.h"
 #include "target/cuda/device_sources.h"
 #include "target/cuda/nvrtc.h"
 
@@ -65,8 +66,11 @@ int do_job(const Nvrtc& nvrtc) {
   if (arch == options.end()) return complain("no architecture among the options");
   if (const auto ready = warm_and_confine(nvrtc, *arch); !ready)
     return complain(ready.error().text());
-  const auto output = nvrtc.compile(*source, name, cuda_device_sources(), options);
+  auto output = nvrtc.compile(*source, name, cuda_device_sources(), options);
   if (!output) return complain(output.error().text());
+  if (!output->cubin.empty())
+    if (const auto cut = cut_off_unread_addresses(output->cubin); !cut)
+      return complain(cut.error().text());
   if (const auto written = base::write_file_atomic("log.txt", output->log); !written)
     return complain(written.error().text());
   if (output->cubin.empty()) return kSourceErrors;
