@@ -176,7 +176,7 @@ std::optional<std::string> header_mismatch(const httplib::Request& request,
   const json name =
       message.params.value(message.method == "resources/read" ? "uri" : "name", json());
   if ((named || message.method == "resources/read") && name.is_string() &&
-      request.get_header_value("Mcp-Name") != name)
+      request.get_header_value("Mcp-Name") != name.get<std::string>())
     return "Mcp-Name header does not match the request's name or uri";
   return std::nullopt;
 }

@@ -115,8 +115,9 @@ Result<std::vector<Prepared>> RefereeImpl::prepare(std::vector<program::Candidat
   std::vector<std::thread> threads;
   try {
     for (size_t i = 1; i < jobs; ++i) threads.emplace_back(work);
-  } catch (const std::system_error&) {
-    // No more threads are to be had: those that there are do it all.
+  } catch (const std::system_error& error) {
+    // Those that there are do it all.
+    base::debug(fmt::format("referee: no more threads are to be had: {}", error.what()));
   }
   work();
   for (std::thread& thread : threads) thread.join();
