@@ -184,7 +184,7 @@ function(kw_gpu_tool name)
   endif()
 endfunction()
 
-# What scripts/test-cuda and scripts/h100-session take to a machine with a GPU; built when asked for.
+# What scripts/test-cuda and scripts/check-gpu take to a machine with a GPU; built when asked for.
 function(kw_gpu_tools)
   # Judges the programs of tests/.
   kw_gpu_tool(kw_judge tools/kw_judge.cpp support/small_ops.cpp support/judged_programs.cpp)

@@ -5,7 +5,7 @@
 
 namespace kernelwright::agent {
 
-Population::Population(std::vector<const Idea*> ideas) {
+Population::Population(const std::vector<const Idea*>& ideas) {
   for (const Idea* idea : ideas) lives_.push_back({idea, 0, 0, false, false, std::nullopt});
 }
 

@@ -39,7 +39,7 @@ struct Assignment {
 // - two right but slower results end an idea, as do two conversations without a right program.
 class Population {
  public:
-  explicit Population(std::vector<const Idea*> ideas);
+  explicit Population(const std::vector<const Idea*>& ideas);
 
   // Up to `count` assignments of the next round; none: all ideas are ended.
   std::vector<Assignment> next_round(int count, const std::optional<Member>& leader);

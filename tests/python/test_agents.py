@@ -81,7 +81,10 @@ def lineage(home):
     """Verdicts of the model's programs, each program once, oldest first."""
     with sqlite3.connect(home / "data" / "archive.sqlite") as archive:
         rows = list(archive.execute("SELECT program, parent, idea, kind FROM verdict WHERE proposer='llm' ORDER BY id"))
-    return list({row[0]: row for row in reversed(rows)}.values())[::-1]
+    first = {}
+    for row in rows:
+        first.setdefault(row[0], row)
+    return list(first.values())
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +108,15 @@ def test_a_model_reaches_an_accepted_program(done):
         "fuse: no semicolon", "fuse: another slope", "fuse: plain", "fuse: with more care", "fuse: once"
     ]  # fmt: skip
     assert [row[3] for row in rows[:4]] == ["build_failed", "wrong", "accepted", "slower"]
-    assert rows[4][3] == "accepted" or result["verdicts"].get("slower")
+    assert rows[4][3] in ("accepted", "slower")
     assert rows[0][1] == ""
     assert [row[1] for row in rows[1:]] == [row[0] for row in rows[:-1]]
     # The search tuned what the model left open, and the best is the model's or comes of it.
     assert any(row[2].startswith("GRAIN ") for row in lineage(home))
     curve = result["regions"][0]["search"]["curve"]
-    assert [point["idea"] for point in curve][:2] == ["fuse: plain", "fuse: once"]
+    ideas = [point["idea"] for point in curve]
+    # On a busy machine "once" need not be faster with confidence.
+    assert ideas[0] == "fuse: plain" and ("fuse: once" in ideas) == (rows[4][3] == "accepted")
     assert result["regions"][0]["promotion"]["verdict"] in ("accepted", "slower")
 
 
@@ -121,7 +126,9 @@ def test_what_it_took_is_told_to_the_token(done):
     assert agents["replies"] == server["answered"] == server["requests"]
     for name, count in server["usage"].items():
         assert agents["usage"][name] == count, name
-    cost = (2 * server["usage"]["input"] + 10 * server["usage"]["output"]) / 1e6
+    used = server["usage"]
+    # No price of its own for what is read from a cache or written to it: the price of input.
+    cost = (2 * (used["input"] + used["cache_read"] + used["cache_write"]) + 10 * used["output"]) / 1e6
     assert agents["cost_usd"] == pytest.approx(cost, rel=1e-9)
     assert "tokens" in progress
     conversations = [json.loads(line) for line in (home / "out" / "conversations.jsonl").read_text().splitlines()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/h100-session against a release that is made of shell scripts: parts, limits, what is printed and kept."""
+"""scripts/check-gpu against a release that is made of shell scripts: parts, limits, what is printed and kept."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "h100-session"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check-gpu"
 PROGRAM = """#!/bin/sh
 case "$*" in
   doctor) echo "cuda: an H100" ;;
@@ -51,7 +51,7 @@ def tree(tmp_path):
 
 def session(tree, *words):
     environment = {**os.environ, "OUT": str(tree / "out"), "KERNELWRIGHT_PYTHON": sys.executable, "TOOLS": ""}
-    script = tree / "scripts" / "h100-session"
+    script = tree / "scripts" / "check-gpu"
     done = subprocess.run(
         [sys.executable, script, *words], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
@@ -85,6 +85,6 @@ def test_a_hang_ends_with_the_time_and_the_rest_is_named(tree):
 
 def test_an_unknown_part_is_one_line(tree):
     done = subprocess.run(
-        [sys.executable, tree / "scripts" / "h100-session", "nothing"], capture_output=True, text=True, check=False
+        [sys.executable, tree / "scripts" / "check-gpu", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "unknown part 'nothing'" in done.stderr.splitlines()[-1]
