@@ -83,22 +83,22 @@ def test_a_module_of_a_notebook(surroundings):
 
 
 def test_a_module_that_stays_eager(surroundings):
-    class Sorted(torch.nn.Module):
+    class Bessel(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.register_buffer("order", torch.arange(8.0))
 
         def forward(self, x):
-            return torch.sort(x, dim=1).values
+            return torch.special.i0(x)
 
-    module = Sorted().eval()
+    module = Bessel().eval()
     x = torch.randn(4, 8)
     out = surroundings / "kept"
     same = kernelwright.optimize(module, x, budget="1s", out=out, quiet=True)
     result = same.kernelwright_result
     assert result["status"] == "baseline_kept" and result["reason"]
-    assert any("sort" in note["what"] for note in result["eager"]), result["eager"]
-    assert (out / "optimized.py").exists() and isinstance(same, Sorted)
+    assert any("i0" in note["what"] for note in result["eager"]), result["eager"]
+    assert (out / "optimized.py").exists() and isinstance(same, Bessel)
     torch.testing.assert_close(same(x), module(x))
     assert same.order is module.order
     # The same folder again is refused, in the program's own words.

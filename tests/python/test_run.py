@@ -18,7 +18,7 @@ import torch
 class Model(torch.nn.Module):
     def forward(self, x):
         y = torch.tanh(x) * 2 + 1
-        y = torch.sort(y, dim=1).values
+        y = torch.special.i0(y)
         return torch.sigmoid(y) * y
 
 def get_inputs():
@@ -135,10 +135,10 @@ def test_report_is_made_again(home, relu):
 def test_unknown_op_makes_smaller_regions(home):
     (home / "split.py").write_text(SPLIT)
     result = json.loads(run(home, "optimize", "split.py", "--budget", "6s", "--out", "split", "--json").stdout)
-    assert any("sort" in note["what"] for note in result["eager"]), result["eager"]
+    assert any("i0" in note["what"] for note in result["eager"]), result["eager"]
     assert len(result["regions"]) == 2
     x = torch.randn(64, 512)
-    y = torch.sort(torch.tanh(x) * 2 + 1, dim=1).values
+    y = torch.special.i0(torch.tanh(x) * 2 + 1)
     with torch.inference_mode():
         torch.testing.assert_close(load(home / "split").ModelNew()(x), torch.sigmoid(y) * y)
 
