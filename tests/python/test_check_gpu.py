@@ -15,7 +15,7 @@ PROGRAM = """#!/bin/sh
 case "$*" in
   doctor) echo "cuda: an H100" ;;
   probe*) exit 2 ;;
-  *check*sleeper*) echo $$ >"$OUT/pid"; exec sleep 600 ;;
+  *check*sleeper*) echo $$ >"$LOGS/pid"; exec sleep 600 ;;
   *check*) echo noise >&2; echo '{"status": "accepted", "ms": 0.5, "reference": "eager", "reference_ms": 1.0, "speedup": 2.0}' ;;
   bench*) for last; do :; done; echo '{"workload": "'$(basename "$2" .py)'", "status": "baseline_kept", "best": null, "coverage": 1.0,
     "baseline": {"eager_ms": 1.0, "compile_ms": 0.9}, "regions": [{"search": {"curve": [{"ms": 1.5, "idea": "wide loads"}]}}]}' |
@@ -50,7 +50,7 @@ def tree(tmp_path):
 
 
 def session(tree, *words):
-    environment = {**os.environ, "OUT": str(tree / "out"), "KERNELWRIGHT_PYTHON": sys.executable, "TOOLS": ""}
+    environment = {**os.environ, "LOGS": str(tree / "out"), "KERNELWRIGHT_PYTHON": sys.executable, "TOOLS": ""}
     script = tree / "scripts" / "check-gpu"
     done = subprocess.run(
         [sys.executable, script, *words], env=environment, capture_output=True, text=True, check=False, timeout=60
