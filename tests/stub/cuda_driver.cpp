@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "stub/calls.h"
@@ -21,7 +23,14 @@ using namespace kernelwright::stub;
 
 namespace {
 
-thread_local std::vector<Context> contexts;  // the stack of current ones
+// The stack of current ones of the calling thread; without thread_local, as the leak sanitizer
+// faults on that of an opened library.
+std::vector<Context>& contexts() {
+  static std::mutex mutex;
+  static std::map<std::thread::id, std::vector<Context>> stacks;
+  const std::lock_guard lock(mutex);
+  return stacks[std::this_thread::get_id()];
+}
 std::map<Function, int> dynamic_shared;
 
 int context_tag;
@@ -83,25 +92,25 @@ STUB Code cuDevicePrimaryCtxRelease_v2(Device device) {
   return call("cuDevicePrimaryCtxRelease", "{}", device);
 }
 STUB Code cuCtxGetCurrent(Context* context) {
-  *context = contexts.empty() ? nullptr : contexts.back();
+  *context = contexts().empty() ? nullptr : contexts().back();
   return kSuccess;
 }
 STUB Code cuCtxSetCurrent(Context context) {
-  contexts = {context};
+  contexts() = {context};
   return kSuccess;
 }
 STUB Code cuCtxPushCurrent_v2(Context context) {
-  contexts.push_back(context);
+  contexts().push_back(context);
   return kSuccess;
 }
 STUB Code cuCtxPopCurrent_v2(Context* context) {
-  *context = contexts.back();
-  contexts.pop_back();
+  *context = contexts().back();
+  contexts().pop_back();
   return kSuccess;
 }
 STUB Code cuCtxGetDevice(Device* device) {
   *device = 0;
-  return contexts.empty() ? kErrorInvalidContext : kSuccess;
+  return contexts().empty() ? kErrorInvalidContext : kSuccess;
 }
 
 STUB Code cuModuleLoadData(Module* module, const void* image) {
