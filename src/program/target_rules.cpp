@@ -25,7 +25,6 @@ const std::vector<TargetRules>& table() {
                  {"-mprefer-vector-width=", 128, 512},
                  {"-falign-loops=", 1, 64},
                  {"-falign-functions=", 1, 64}},
-       .library = {},
        .alignment = 64,
        .cpu = true},
       {.name = "cuda",
@@ -34,16 +33,11 @@ const std::vector<TargetRules>& table() {
                  {"--fmad=false"},
                  {"--extra-device-vectorization"},
                  {"-lineinfo"}},
-       .library = {},
        .alignment = 256,
        .cuda = true},
-      {.name = "hip", .flags = {}, .library = {}, .alignment = 256},
-      {.name = "opencl",
-       .flags = {{"-cl-mad-enable"}},
-       .library = {},
-       .alignment = 256,
-       .local_args = true},
-      {.name = "metal", .flags = {}, .library = {}, .alignment = 256, .local_args = true},
+      {.name = "hip", .flags = {}, .alignment = 256},
+      {.name = "opencl", .flags = {{"-cl-mad-enable"}}, .alignment = 256, .local_args = true},
+      {.name = "metal", .flags = {}, .alignment = 256, .local_args = true},
   };
   return rows;
 }

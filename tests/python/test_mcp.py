@@ -281,9 +281,7 @@ def http(home):
         text=True,
     )
     line = process.stderr.readline()
-    if "no HTTP server" in line:
-        process.wait()
-        pytest.skip(line)
+    assert "http://" in line, line  # set-up installs what the HTTP server needs
     yield re.search(r"http://\S+", line)[0]
     process.terminate()
     assert process.wait(timeout=30) == 0
