@@ -58,8 +58,15 @@ class CubinWriter {
     section(".nv.info." + name, own, 0);
     if (shared > 0) empty_section(".nv.shared." + name, shared, SHF_ALLOC | SHF_WRITE);
   }
-  // Some code asks for the symbol's address.
+  // The symbol's address is listed for code to load, and some code does.
   void relocation(uint32_t symbol) {
+    std::string load(16, '\0');
+    load[1] = 0x0a;  // an operand in a constant bank
+    load[7] = 0x01;  // bank 4
+    section(".text.reader", load, SHF_ALLOC | SHF_EXECINSTR);
+    listed(symbol);
+  }
+  void listed(uint32_t symbol) {
     Elf64_Rela entry{};
     entry.r_info = ELF64_R_INFO(static_cast<uint64_t>(symbol), 2);
     section(".rela.nv.constant4", std::string(reinterpret_cast<const char*>(&entry), sizeof entry),
@@ -167,9 +174,10 @@ TEST(CudaScreen, AGoodCubinPasses) {
   writer.kernel("k", 32, 0, 0, 2048);
   writer.section(".nv.constant3", std::string(16, 'x'));
   writer.symbol(".nv.reservedSmem.offset0", STT_OBJECT, STB_WEAK, 0, 4, 0);
-  // A constexpr that nothing asks the address of.
-  const auto constants = writer.section(".nv.global.init", "abcd", SHF_ALLOC | SHF_WRITE);
+  // A constexpr that nothing asks the address of, and one that is listed for nobody.
+  const auto constants = writer.section(".nv.global.init", "abcdefgh", SHF_ALLOC | SHF_WRITE);
   writer.symbol("kTile", STT_OBJECT, STB_LOCAL, constants, 4, 0);
+  writer.listed(writer.symbol("kRows", STT_OBJECT, STB_LOCAL, constants, 4, 0));
   EXPECT_EQ(screen_cubin(writer.file(), {"k"}), std::nullopt);
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kMaxRecords = 1 << 18;
 constexpr uint64_t kAddressBank = 4;
+constexpr std::string_view kAddressList = ".nv.constant4";
 constexpr size_t kInstructionBytes = 16;
 constexpr unsigned kEntry = 0x10;   // st_other of a kernel
 constexpr uint32_t kMachine = 190;  // EM_CUDA
@@ -124,10 +125,39 @@ Status read_symbols(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw,
   return malformed("no symbol table");
 }
 
+// Whether an instruction of Volta or later (16 bytes) has an operand in constant bank 4. Seen in
+// what NVRTC 13 makes for sm_75, 80, 90, 100 and 120: bits 9-11 tell the form (3, 5: an operand in
+// a constant bank), bits 54-58 the bank.
+bool reads_addresses(uint64_t low_half) {
+  const uint64_t form = (low_half >> 9) & 7;
+  return (form == 3 || form == 5) && ((low_half >> 54) & 31) == kAddressBank;
+}
+
+bool reads_addresses(std::string_view code) {
+  for (size_t at = 0; at + kInstructionBytes <= code.size(); at += kInstructionBytes) {
+    uint64_t low_half = 0;
+    std::memcpy(&low_half, code.data() + at, sizeof low_half);
+    if (reads_addresses(low_half)) return true;
+  }
+  return false;
+}
+
+// Whether some code loads addresses that the driver lists for it.
+bool reads_addresses(std::string_view file, const std::vector<Cubin::Section>& sections) {
+  return std::any_of(sections.begin(), sections.end(), [&](const Cubin::Section& section) {
+    return section.name.starts_with(".text.") && section.type == SHT_PROGBITS &&
+           reads_addresses(file.substr(section.offset, section.size));
+  });
+}
+
 // REL and RELA entries begin alike: place, then the symbol's index above 32 bits of type.
-Status read_relocations(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw, Cubin& cubin) {
-  for (const auto& section : raw) {
+Status read_relocations(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw,
+                        std::string_view file, Cubin& cubin) {
+  const bool listed = reads_addresses(file, cubin.sections);
+  for (size_t i = 0; i < raw.size(); ++i) {
+    const auto& section = raw[i];
     if (section.sh_type != SHT_REL && section.sh_type != SHT_RELA) continue;
+    if (!listed && cubin.sections[i].name.ends_with(kAddressList)) continue;
     const uint64_t bytes = section.sh_type == SHT_REL ? sizeof(Elf64_Rel) : sizeof(Elf64_Rela);
     if (section.sh_size / bytes > kMaxRecords) return malformed("relocations");
     for (uint64_t at = 0; at + bytes <= section.sh_size; at += bytes) {
@@ -205,53 +235,7 @@ void read_kernels(const ElfReader& reader, Cubin& cubin) {
   for (auto& [name, kernel] : kernels) cubin.kernels.push_back(std::move(kernel));
 }
 
-// Whether an instruction of Volta or later (16 bytes) has an operand in constant bank 4. Seen in
-// what NVRTC 13 makes for sm_75, 80, 90, 100 and 120: bits 9-11 tell the form (3, 5: an operand in
-// a constant bank), bits 54-58 the bank.
-bool reads_addresses(uint64_t low_half) {
-  const uint64_t form = (low_half >> 9) & 7;
-  return (form == 3 || form == 5) && ((low_half >> 54) & 31) == kAddressBank;
-}
-
-bool reads_addresses(std::string_view code) {
-  for (size_t at = 0; at + kInstructionBytes <= code.size(); at += kInstructionBytes) {
-    uint64_t low_half = 0;
-    std::memcpy(&low_half, code.data() + at, sizeof low_half);
-    if (reads_addresses(low_half)) return true;
-  }
-  return false;
-}
-
-bool in_global_memory(const Cubin& cubin, uint64_t symbol) {
-  if (symbol >= cubin.symbols.size()) return false;
-  const uint32_t section = cubin.symbols[symbol].section;
-  return section < cubin.sections.size() && cubin.sections[section].name.starts_with(".nv.global");
-}
-
 }  // namespace
-
-Result<int> cut_off_unread_addresses(std::string& file) {
-  KW_TRY(const Cubin cubin, read_cubin(file));
-  for (const auto& section : cubin.sections)
-    if (section.name.starts_with(".text.") && section.type == SHT_PROGBITS &&
-        reads_addresses(std::string_view(file).substr(section.offset, section.size)))
-      return 0;
-  int count = 0;
-  for (const auto& section : cubin.sections) {
-    if (section.type != SHT_REL && section.type != SHT_RELA) continue;
-    if (!section.name.ends_with(".nv.constant4")) continue;
-    const uint64_t bytes = section.type == SHT_REL ? sizeof(Elf64_Rel) : sizeof(Elf64_Rela);
-    for (uint64_t at = 0; at + bytes <= section.size; at += bytes) {
-      Elf64_Rel relocation;
-      std::memcpy(&relocation, file.data() + section.offset + at, sizeof relocation);
-      if (!in_global_memory(cubin, ELF64_R_SYM(relocation.r_info))) continue;
-      relocation.r_info = ELF64_R_INFO(0, 0);  // of no symbol, of the type that does nothing
-      std::memcpy(file.data() + section.offset + at, &relocation, sizeof relocation);
-      ++count;
-    }
-  }
-  return count;
-}
 
 const Cubin::Kernel* Cubin::find(const std::string& name) const {
   for (const auto& kernel : kernels)
@@ -274,7 +258,7 @@ Result<Cubin> read_cubin(std::string_view file) {
   std::vector<Elf64_Shdr> raw;
   KW_CHECK_OK(read_sections(reader, header, cubin, raw));
   KW_CHECK_OK(read_symbols(reader, raw, cubin));
-  KW_CHECK_OK(read_relocations(reader, raw, cubin));
+  KW_CHECK_OK(read_relocations(reader, raw, file, cubin));
   read_kernels(reader, cubin);
   return cubin;
 }

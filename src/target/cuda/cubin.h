@@ -44,8 +44,12 @@ struct Cubin {
   int sm = 0;  // 90; 0: unknown
   std::vector<Section> sections;
   std::vector<Symbol> symbols;
-  std::vector<uint32_t> relocated;  // symbols whose address some relocation asks for, by index
-  std::vector<Kernel> kernels;      // entry points, by name
+  // Symbols whose address some relocation asks for, by index. NVRTC 13 makes every constexpr
+  // outside of a function a variable in global memory and lists its address for code to load
+  // (constant bank 4), though code has the value itself: the list counts only where an instruction
+  // reads it.
+  std::vector<uint32_t> relocated;
+  std::vector<Kernel> kernels;  // entry points, by name
 
   const Kernel* find(const std::string& name) const;
 };
@@ -53,12 +57,5 @@ struct Cubin {
 inline constexpr int kCubinTexture = 10, kCubinSurface = 11, kCubinSampler = 12;  // Symbol::type
 
 Result<Cubin> read_cubin(std::string_view file);
-
-// NVRTC 13 makes every constexpr outside of a function a variable in global memory and lists its
-// address for code to load (constant bank 4), though code has the value itself. Where no
-// instruction reads that list, takes the addresses out of it: then no code can reach the variables,
-// which is what the screen asks. Should an instruction read it after all, it finds zero and faults.
-// Returns how many were taken out.
-Result<int> cut_off_unread_addresses(std::string& file);
 
 }  // namespace kernelwright::target

@@ -68,9 +68,6 @@ int do_job(const Nvrtc& nvrtc) {
     return complain(ready.error().text());
   auto output = nvrtc.compile(*source, name, cuda_device_sources(), options);
   if (!output) return complain(output.error().text());
-  if (!output->cubin.empty())
-    if (const auto cut = cut_off_unread_addresses(output->cubin); !cut)
-      return complain(cut.error().text());
   if (const auto written = base::write_file_atomic("log.txt", output->log); !written)
     return complain(written.error().text());
   if (output->cubin.empty()) return kSourceErrors;
