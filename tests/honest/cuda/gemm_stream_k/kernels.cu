@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = relu(x wᵀ + b)², f16 with f32 accumulators: stream-K. Every block does the same number of K
-// steps; tiles are cut where a block's share ends. The block with a tile's first steps finishes it:
-// it adds the others' partial sums, in the order of the blocks, so results never vary. `ready[b]`
-// counts the warps of block b whose part of the partial lies in memory; the reader sets it back to
-// 0. Blocks wait for later blocks, so all must be resident: a cooperative launch. Params: ROWS,
-// COLS, DEPTH, STAGES, BLOCKS.
+// y = relu(x wᵀ + b)², f16 with f32 accumulators: stream-K over clusters of 2 blocks, which share
+// each tile of w by multicast: 256 rows, 128 for each. Every cluster does the same number of K
+// steps; tiles are cut where its share ends. The cluster with a tile's first steps finishes it: it
+// adds the others' partial sums, in their order, so results never vary. `ready[b]` counts the warps
+// of block b whose part of the partial lies in memory; the reader sets it back to 0. Clusters wait
+// for later ones, so all must be resident: a cooperative launch. Params: ROWS, COLS, DEPTH, STAGES,
+// BLOCKS.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -20,11 +21,14 @@ constexpr int kStageBytes = kBytesA + kBytesB;
 constexpr int kChunk = 64;                      // columns of one epilogue round
 constexpr int kStagingBytes = 64 * kChunk * 2;  // of one round of one warpgroup
 constexpr int kSteps = DEPTH / kTileK;
-constexpr int kTilesM = ROWS / kTileM, kTilesN = COLS / kTileN;
+constexpr int kTilesM = ROWS / (2 * kTileM), kTilesN = COLS / kTileN;  // of a cluster
 constexpr int kIterations = kTilesM * kTilesN * kSteps;
+constexpr int kClusters = BLOCKS / 2;
 constexpr int kPartial = kTileM * kTileN;  // elements of one partial tile
 
-static_assert(ROWS % kTileM == 0 && COLS % kTileN == 0 && DEPTH % kTileK == 0, "");
+static_assert(ROWS % (2 * kTileM) == 0 && BLOCKS % 2 == 0 && COLS % kTileN == 0 &&
+                  DEPTH % kTileK == 0,
+              "");
 
 __device__ __forceinline__ u32 shared_address(const void* p) {
   return static_cast<u32>(__cvta_generic_to_shared(p));
@@ -39,8 +43,11 @@ __device__ __forceinline__ void barrier_expect(u32 bar, u32 bytes) {
                : "memory");
 }
 
-__device__ __forceinline__ void barrier_arrive(u32 bar) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
+// Arrives at the barrier of the same offset in block `rank` of the cluster.
+__device__ __forceinline__ void barrier_arrive_at(u32 bar, u32 rank) {
+  u32 remote;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(remote) : "r"(bar), "r"(rank));
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(remote) : "memory");
 }
 
 __device__ __forceinline__ void barrier_wait(u32 bar, u32 parity) {
@@ -62,6 +69,16 @@ __device__ __forceinline__ void load_tile(u32 to, const TensorMap* map, int c0, 
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
       " [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
       "l"(map), "r"(c0), "r"(c1), "r"(bar)
+      : "memory");
+}
+
+// To the same place in every block of the mask, and signalled there.
+__device__ __forceinline__ void load_tile_multicast(u32 to, const TensorMap* map, int c0, int c1,
+                                                    u32 bar, u16 mask) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+      "l"(map), "r"(c0), "r"(c1), "r"(bar), "h"(mask)
       : "memory");
 }
 
@@ -167,10 +184,10 @@ __device__ __forceinline__ float squared_relu(float v) {
   return v * v;
 }
 
-// The first kMore blocks do one iteration more than the others.
-constexpr int kEach = kIterations / BLOCKS, kMore = kIterations % BLOCKS;
-__device__ __forceinline__ int begin(int block) {
-  return block * kEach + min(block, kMore);
+// The first kMore clusters do one iteration more than the others.
+constexpr int kEach = kIterations / kClusters, kMore = kIterations % kClusters;
+__device__ __forceinline__ int begin(int cluster) {
+  return cluster * kEach + min(cluster, kMore);
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1)
@@ -186,14 +203,18 @@ extern "C" __global__ void __launch_bounds__(384, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; ++i) {
       barrier_init(full(i), 1);
-      barrier_init(empty(i), 8);  // consumer warps
+      barrier_init(empty(i), 16);  // 8 consumer warps of each of the two blocks
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
-  __syncthreads();
+  // The peer's barriers must stand before anything is sent to them.
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 
-  int block = blockIdx.x;
-  const int start = begin(block), stop = begin(block + 1);
+  u32 rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  const int cluster = blockIdx.x / 2;
+  const int start = begin(cluster), stop = begin(cluster + 1);
   int group = threadIdx.x / 128;
   if (group == 0) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
@@ -205,8 +226,10 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         barrier_wait(empty(stage), phase ^ 1);
         barrier_expect(full(stage), kStageBytes);
         u32 a = base + stage * kStageBytes;
-        load_tile(a, &map_x, step * kTileK, (tile % kTilesM) * kTileM, full(stage));
-        load_tile(a + kBytesA, &map_w, step * kTileK, (tile / kTilesM) * kTileN, full(stage));
+        load_tile(a, &map_x, step * kTileK, (tile % kTilesM * 2 + rank) * kTileM, full(stage));
+        // Each block fetches half of the w tile for both.
+        load_tile_multicast(a + kBytesA + rank * (kBytesB / 2), &map_w, step * kTileK,
+                            tile / kTilesM * kTileN + rank * (kTileN / 2), full(stage), u16{3});
         if (++stage == STAGES) stage = 0, phase ^= 1;
       }
     }
@@ -233,28 +256,29 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         multiply_commit();
         if (step > i) {
           multiply_wait<1>(d);
-          if (lane == 0) barrier_arrive(empty(previous));
+          if (lane < 2) barrier_arrive_at(empty(previous), lane);
         }
         previous = stage;
         if (++stage == STAGES) stage = 0, phase ^= 1;
       }
       multiply_wait<0>(d);
-      if (lane == 0) barrier_arrive(empty(previous));
+      if (lane < 2) barrier_arrive_at(empty(previous), lane);
       i = end;
 
       if (!owner) {
-        // The tile's owner is an earlier block. This happens once per block, in its first tile.
+        // The tile's owner is an earlier cluster. This happens once, in a cluster's first tile.
         float4* to =
-            reinterpret_cast<float4*>(partials + static_cast<long>(block) * kPartial) + worker;
+            reinterpret_cast<float4*>(partials + static_cast<long>(blockIdx.x) * kPartial) + worker;
 #pragma unroll
         for (int j = 0; j < 32; ++j)
           to[j * 256] = make_float4(d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
         __syncwarp();
-        if (lane == 0) publish(ready + block);
+        if (lane == 0) publish(ready + blockIdx.x);
         continue;
       }
-      // The rest of this tile lies with the blocks that follow, the same warps of each.
-      for (int other = block + 1; end < tile_stop; ++other) {
+      // The rest of this tile lies with the clusters that follow, the same warps of the same rank.
+      for (int next = cluster + 1; end < tile_stop; ++next) {
+        const int other = 2 * next + rank;
         if (lane == 0)
           while (peek(ready + other) < 8) {
           }
@@ -270,10 +294,10 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         // Both warpgroups have seen the counter before it goes back to 0.
         asm volatile("bar.sync 3, 256;" ::: "memory");
         if (worker == 0) ready[other] = 0;
-        end += kEach + (other < kMore);
+        end += kEach + (next < kMore);
       }
 
-      int row = (tile % kTilesM) * kTileM + who * 64, column = (tile / kTilesM) * kTileN;
+      int row = (tile % kTilesM * 2 + rank) * kTileM + who * 64, column = (tile / kTilesM) * kTileN;
 #pragma unroll
       for (int chunk = 0; chunk < kTileN / kChunk; ++chunk) {
         int buffer = chunk & 1;
@@ -301,4 +325,7 @@ extern "C" __global__ void __launch_bounds__(384, 1)
     }
     if (leader) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
   }
+  // The peer still sends to this block's barriers.
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 }
