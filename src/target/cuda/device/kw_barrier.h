@@ -81,7 +81,9 @@ KW_DEVICE void kw_mbarrier_wait(kw_mbarrier* bar, uint32_t parity) {
   while (!kw_mbarrier_test(bar, parity)) {
   }
 }
-// The same where other blocks of the cluster arrive.
+// The same where other blocks of the cluster arrive and what they wrote is read afterwards. Every
+// such wait costs far more than the plain one: where they only say that they have read (a stage of
+// a multicast ring may be filled again), kw_mbarrier_wait is right.
 KW_DEVICE void kw_mbarrier_wait_cluster(kw_mbarrier* bar, uint32_t parity) {
   uint32_t done = 0;
   while (done == 0)

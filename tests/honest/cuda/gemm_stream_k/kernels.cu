@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = relu(x wᵀ + b)², f16 with f32 accumulators: stream-K over clusters of 2 blocks, which share
-// each tile of w by multicast: 256 rows, 128 for each. Every cluster does the same number of K
-// steps; tiles are cut where its share ends. The cluster with a tile's first steps finishes it: it
-// adds the others' partial sums, in their order, so results never vary. `ready[b]` counts the warps
-// of block b whose part of the partial lies in memory; the reader sets it back to 0. Clusters wait
-// for later ones, so all must be resident: a cooperative launch. Params: ROWS, COLS, DEPTH, STAGES,
-// BLOCKS.
+// each tile of w by multicast: 256 rows, 128 for each. Every cluster does kWhole tiles whole, all
+// at the same depth at a time so that they meet in the L2 cache; the tiles that are left are cut so
+// that every cluster does the same number of K steps more. The cluster with a tile's first steps
+// finishes it: it adds the others' partial sums, in their order, so results never vary. `ready[b]`
+// counts the warps of block b whose part of the partial lies in memory; the reader sets it back to
+// 0. Clusters wait for later ones, so all must be resident: a cooperative launch. Params: ROWS,
+// COLS, DEPTH, STAGES, BLOCKS.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -22,8 +23,9 @@ constexpr int kChunk = 64;                      // columns of one epilogue round
 constexpr int kStagingBytes = 64 * kChunk * 2;  // of one round of one warpgroup
 constexpr int kSteps = DEPTH / kTileK;
 constexpr int kTilesM = ROWS / (2 * kTileM), kTilesN = COLS / kTileN;  // of a cluster
-constexpr int kIterations = kTilesM * kTilesN * kSteps;
-constexpr int kClusters = BLOCKS / 2;
+constexpr int kClusters = BLOCKS / 2, kWhole = kTilesM * kTilesN / kClusters;
+constexpr int kFirstCut = kWhole * kClusters * kSteps;  // step of the first tile that is cut
+constexpr int kIterations = kTilesM * kTilesN * kSteps - kFirstCut;
 constexpr int kPartial = kTileM * kTileN;  // elements of one partial tile
 
 static_assert(ROWS % (2 * kTileM) == 0 && BLOCKS % 2 == 0 && COLS % kTileN == 0 &&
@@ -186,8 +188,11 @@ __device__ __forceinline__ float squared_relu(float v) {
 
 // The first kMore clusters do one iteration more than the others.
 constexpr int kEach = kIterations / kClusters, kMore = kIterations % kClusters;
-__device__ __forceinline__ int begin(int cluster) {
-  return cluster * kEach + min(cluster, kMore);
+// Steps of the cluster's part: those below kWhole are whole tiles, then comes its share of the
+// rest.
+__device__ __forceinline__ int begin(int part, int cluster) {
+  if (part < kWhole) return (part * kClusters + cluster) * kSteps;
+  return kFirstCut + cluster * kEach + min(cluster, kMore);
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1)
@@ -214,24 +219,24 @@ extern "C" __global__ void __launch_bounds__(384, 1)
   u32 rank;
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   const int cluster = blockIdx.x / 2;
-  const int start = begin(cluster), stop = begin(cluster + 1);
   int group = threadIdx.x / 128;
   if (group == 0) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
     if (threadIdx.x == 0) {
       int stage = 0;
       u32 phase = 0;
-      for (int i = start; i < stop; ++i) {
-        int tile = i / kSteps, step = i % kSteps;
-        barrier_wait(empty(stage), phase ^ 1);
-        barrier_expect(full(stage), kStageBytes);
-        u32 a = base + stage * kStageBytes;
-        load_tile(a, &map_x, step * kTileK, (tile % kTilesM * 2 + rank) * kTileM, full(stage));
-        // Each block fetches half of the w tile for both.
-        load_tile_multicast(a + kBytesA + rank * (kBytesB / 2), &map_w, step * kTileK,
-                            tile / kTilesM * kTileN + rank * (kTileN / 2), full(stage), u16{3});
-        if (++stage == STAGES) stage = 0, phase ^= 1;
-      }
+      for (int part = 0; part <= kWhole; ++part)
+        for (int i = begin(part, cluster), stop = begin(part, cluster + 1); i < stop; ++i) {
+          int tile = i / kSteps, step = i % kSteps;
+          barrier_wait(empty(stage), phase ^ 1);
+          barrier_expect(full(stage), kStageBytes);
+          u32 a = base + stage * kStageBytes;
+          load_tile(a, &map_x, step * kTileK, (tile % kTilesM * 2 + rank) * kTileM, full(stage));
+          // Each block fetches half of the w tile for both.
+          load_tile_multicast(a + kBytesA + rank * (kBytesB / 2), &map_w, step * kTileK,
+                              tile / kTilesM * kTileN + rank * (kTileN / 2), full(stage), u16{3});
+          if (++stage == STAGES) stage = 0, phase ^= 1;
+        }
     }
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
@@ -242,87 +247,99 @@ extern "C" __global__ void __launch_bounds__(384, 1)
     int stage = 0;
     u32 phase = 0;
     float d[128];
-    for (int i = start; i < stop;) {
-      int tile = i / kSteps, tile_start = tile * kSteps, tile_stop = tile_start + kSteps;
-      int end = min(stop, tile_stop), previous = 0;
-      bool owner = i == tile_start;
-      for (int step = i; step < end; ++step) {
-        barrier_wait(full(stage), phase);
-        u32 at = base + stage * kStageBytes;
-        u64 a = descriptor(at + who * 64 * kTileK * 2), b = descriptor(at + kBytesA);
-        multiply_fence();
+    for (int part = 0; part <= kWhole; ++part)
+      for (int i = begin(part, cluster), stop = begin(part, cluster + 1); i < stop;) {
+        int tile = i / kSteps, tile_start = tile * kSteps, tile_stop = tile_start + kSteps;
+        int end = min(stop, tile_stop), previous = 0;
+        bool owner = i == tile_start;
+        for (int step = i; step < end; ++step) {
+          barrier_wait(full(stage), phase);
+          u32 at = base + stage * kStageBytes;
+          u64 a = descriptor(at + who * 64 * kTileK * 2), b = descriptor(at + kBytesA);
+          multiply_fence();
 #pragma unroll
-        for (int k = 0; k < kTileK / 16; ++k) multiply(d, a + 2 * k, b + 2 * k, step - i + k > 0);
-        multiply_commit();
-        if (step > i) {
-          multiply_wait<1>(d);
-          if (lane < 2) barrier_arrive_at(empty(previous), lane);
-        }
-        previous = stage;
-        if (++stage == STAGES) stage = 0, phase ^= 1;
-      }
-      multiply_wait<0>(d);
-      if (lane < 2) barrier_arrive_at(empty(previous), lane);
-      i = end;
-
-      if (!owner) {
-        // The tile's owner is an earlier cluster. This happens once, in a cluster's first tile.
-        float4* to =
-            reinterpret_cast<float4*>(partials + static_cast<long>(blockIdx.x) * kPartial) + worker;
-#pragma unroll
-        for (int j = 0; j < 32; ++j)
-          to[j * 256] = make_float4(d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
-        __syncwarp();
-        if (lane == 0) publish(ready + blockIdx.x);
-        continue;
-      }
-      // The rest of this tile lies with the clusters that follow, the same warps of the same rank.
-      for (int next = cluster + 1; end < tile_stop; ++next) {
-        const int other = 2 * next + rank;
-        if (lane == 0)
-          while (peek(ready + other) < 8) {
+          for (int k = 0; k < kTileK / 16; ++k) multiply(d, a + 2 * k, b + 2 * k, step - i + k > 0);
+          multiply_commit();
+          if (step > i) {
+            multiply_wait<1>(d);
+            if (lane < 2) barrier_arrive_at(empty(previous), lane);
           }
-        __syncwarp();
-        const float4* from =
-            reinterpret_cast<const float4*>(partials + static_cast<long>(other) * kPartial) +
-            worker;
-#pragma unroll
-        for (int j = 0; j < 32; ++j) {
-          float4 v = load_fresh(from + j * 256);
-          d[4 * j] += v.x, d[4 * j + 1] += v.y, d[4 * j + 2] += v.z, d[4 * j + 3] += v.w;
+          previous = stage;
+          if (++stage == STAGES) stage = 0, phase ^= 1;
         }
-        // Both warpgroups have seen the counter before it goes back to 0.
-        asm volatile("bar.sync 3, 256;" ::: "memory");
-        if (worker == 0) ready[other] = 0;
-        end += kEach + (next < kMore);
-      }
+        multiply_wait<0>(d);
+        if (lane < 2) barrier_arrive_at(empty(previous), lane);
+        i = end;
 
-      int row = (tile % kTilesM * 2 + rank) * kTileM + who * 64, column = (tile / kTilesM) * kTileN;
+        if (!owner) {
+          // The tile's owner is an earlier cluster. This happens once, in the first tile of its
+          // share.
+          float4* to =
+              reinterpret_cast<float4*>(partials + static_cast<long>(blockIdx.x) * kPartial) +
+              worker;
 #pragma unroll
-      for (int chunk = 0; chunk < kTileN / kChunk; ++chunk) {
-        int buffer = chunk & 1;
-        // The buffer's last store, two rounds ago, must have been read.
-        if (leader) asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory");
-        group_barrier(who);
-#pragma unroll
-        for (int j = 0; j < kChunk / 8; ++j) {
-          int at = column + chunk * kChunk + j * 8 + (lane % 4) * 2;
-          float2 add = to_float(*reinterpret_cast<const u32*>(bias + at));
-#pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            int r = warp * 16 + half * 8 + lane / 4;
-            u32 word =
-                mine + buffer * kStagingBytes + r * 128 + ((j ^ (r & 7)) << 4) + (lane % 4) * 4;
-            const int n = (chunk * (kChunk / 8) + j) * 4 + half * 2;
-            u32 pair = to_half(squared_relu(d[n] + add.x), squared_relu(d[n + 1] + add.y));
-            asm volatile("st.shared.u32 [%0], %1;" ::"r"(word), "r"(pair) : "memory");
-          }
+          for (int j = 0; j < 32; ++j)
+            to[j * 256] = make_float4(d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
+          __syncwarp();
+          if (lane == 0) publish(ready + blockIdx.x);
+          continue;
         }
-        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-        group_barrier(who);
-        if (leader) store_tile(&map_y, column + chunk * kChunk, row, mine + buffer * kStagingBytes);
+        // The rest of this tile lies with the clusters that follow, the same warps of the same
+        // rank.
+        for (int next = cluster + 1; end < tile_stop; ++next) {
+          const int other = 2 * next + rank;
+          if (lane == 0)
+            while (peek(ready + other) < 8) {
+            }
+          __syncwarp();
+          const float4* from =
+              reinterpret_cast<const float4*>(partials + static_cast<long>(other) * kPartial) +
+              worker;
+#pragma unroll
+          for (int j = 0; j < 32; j += 8) {
+            float4 v[8];  // loads first: eight are under way at a time
+#pragma unroll
+            for (int l = 0; l < 8; ++l) v[l] = load_fresh(from + (j + l) * 256);
+#pragma unroll
+            for (int l = 0; l < 8; ++l) {
+              float* to = d + 4 * (j + l);
+              to[0] += v[l].x, to[1] += v[l].y, to[2] += v[l].z, to[3] += v[l].w;
+            }
+          }
+          // Both warpgroups have seen the counter before it goes back to 0.
+          asm volatile("bar.sync 3, 256;" ::: "memory");
+          if (worker == 0) ready[other] = 0;
+          end += kEach + (next < kMore);
+        }
+
+        int row = (tile % kTilesM * 2 + rank) * kTileM + who * 64,
+            column = (tile / kTilesM) * kTileN;
+#pragma unroll
+        for (int chunk = 0; chunk < kTileN / kChunk; ++chunk) {
+          int buffer = chunk & 1;
+          // The buffer's last store, two rounds ago, must have been read.
+          if (leader) asm volatile("cp.async.bulk.wait_group.read 1;" ::: "memory");
+          group_barrier(who);
+#pragma unroll
+          for (int j = 0; j < kChunk / 8; ++j) {
+            int at = column + chunk * kChunk + j * 8 + (lane % 4) * 2;
+            float2 add = to_float(*reinterpret_cast<const u32*>(bias + at));
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+              int r = warp * 16 + half * 8 + lane / 4;
+              u32 word =
+                  mine + buffer * kStagingBytes + r * 128 + ((j ^ (r & 7)) << 4) + (lane % 4) * 4;
+              const int n = (chunk * (kChunk / 8) + j) * 4 + half * 2;
+              u32 pair = to_half(squared_relu(d[n] + add.x), squared_relu(d[n + 1] + add.y));
+              asm volatile("st.shared.u32 [%0], %1;" ::"r"(word), "r"(pair) : "memory");
+            }
+          }
+          asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+          group_barrier(who);
+          if (leader)
+            store_tile(&map_y, column + chunk * kChunk, row, mine + buffer * kStagingBytes);
+        }
       }
-    }
     if (leader) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
   }
   // The peer still sends to this block's barriers.
