@@ -73,7 +73,9 @@ class Fuser {
       : graph_(graph),
         options_(options),
         stages_(graph.stages),
-        fixed_(from_weights(graph.tensors, graph.stages)) {}
+        fixed_(from_weights(graph.tensors, graph.stages)) {
+    for (const Stage& stage : stages_) reads_.push_back(tensors_read(stage));
+  }
 
   std::vector<Stage> run() {
     for (int round = 0; round < 8; ++round) {
@@ -106,7 +108,7 @@ class Fuser {
   std::vector<size_t> readers(int of) const {
     std::vector<size_t> found;
     for (size_t i = 0; i < stages_.size(); ++i) {
-      const auto read = tensors_read(stages_[i]);
+      const auto& read = reads_[i];
       if (std::find(read.begin(), read.end(), of) != read.end()) found.push_back(i);
     }
     return found;
@@ -171,11 +173,19 @@ class Fuser {
         ++p;
         continue;
       }
-      for (size_t r : to) substitute(stages_[r], producer);
-      stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(p));
+      for (size_t r : to) {
+        substitute(stages_[r], producer);
+        reads_[r] = tensors_read(stages_[r]);
+      }
+      erase(p);
       changed = true;
     }
     return changed;
+  }
+
+  void erase(size_t at) {
+    stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(at));
+    reads_.erase(reads_.begin() + static_cast<std::ptrdiff_t>(at));
   }
 
   void substitute(Stage& reader, const Stage& producer) const {
@@ -235,7 +245,8 @@ class Fuser {
         all);
     merged.origin = anchor.origin;
     reader = std::move(merged);
-    stages_.erase(stages_.begin() + static_cast<std::ptrdiff_t>(r));
+    reads_[to[0]] = tensors_read(reader);
+    erase(r);
     return true;
   }
 
@@ -281,6 +292,7 @@ class Fuser {
   const graph::StageGraph& graph_;
   const FuseOptions& options_;
   std::vector<Stage> stages_;
+  std::vector<std::vector<int>> reads_;  // tensors_read of each stage
   std::vector<bool> fixed_;
 };
 

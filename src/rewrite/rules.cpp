@@ -55,7 +55,7 @@ std::optional<double> gain(const StageGraph& before, const StageGraph& after,
 class Rewriting {
  public:
   Rewriting(const StageGraph& graph, const RuleOptions& options) : options_(options) {
-    out_.graph = graph;
+    become(graph);
   }
 
   Rewritten run() {
@@ -71,12 +71,21 @@ class Rewriting {
   }
 
  private:
-  void inline_points() { out_.graph.stages = inline_stages(out_.graph, {.packs_operands = false}); }
+  void become(StageGraph graph) {
+    out_.graph = std::move(graph);
+    fixed_ = from_weights(out_.graph.tensors, out_.graph.stages);
+  }
+
+  void inline_points() {
+    StageGraph graph = out_.graph;
+    graph.stages = inline_stages(graph, {.packs_operands = false});
+    become(std::move(graph));
+  }
 
   void take(const Rule& rule, size_t stage, StageGraph graph) {
     out_.applied.push_back({rule.name, out_.graph.stages[stage].origin});
     out_.rounding |= !rule.exact;
-    out_.graph = std::move(graph);
+    become(std::move(graph));
   }
 
   // Exact rules make work less wherever they hold.
@@ -86,7 +95,7 @@ class Rewriting {
       for (const Rule& rule : rules()) {
         if (rule.exact != exact) continue;
         for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
-          auto graph = rule.apply(out_.graph, s);
+          auto graph = rule.apply(out_.graph, s, fixed_);
           if (!graph) continue;
           drop_dead(*graph);
           take(rule, s, std::move(*graph));
@@ -106,7 +115,7 @@ class Rewriting {
     for (const Rule& rule : rules()) {
       if (rule.exact) continue;
       for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
-        auto graph = rule.apply(out_.graph, s);
+        auto graph = rule.apply(out_.graph, s, fixed_);
         if (!graph) continue;
         drop_dead(*graph);
         const auto share = gain(out_.graph, *graph, options_);
@@ -123,6 +132,7 @@ class Rewriting {
 
   const RuleOptions& options_;
   Rewritten out_;
+  std::vector<bool> fixed_;
 };
 
 }  // namespace

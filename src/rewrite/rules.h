@@ -18,7 +18,9 @@ struct Rule {
   // True bit for bit and for all inputs, NaN and infinities among them. Other rules round in
   // another order and hold where all sums and products are finite; they are used when they pay.
   bool exact;
-  std::optional<graph::StageGraph> (*apply)(const graph::StageGraph& graph, size_t stage);
+  // `fixed`: from_weights of the graph, worked out once for all stages.
+  std::optional<graph::StageGraph> (*apply)(const graph::StageGraph& graph, size_t stage,
+                                            const std::vector<bool>& fixed);
 };
 const std::vector<Rule>& rules();
 void add_point_rules(std::vector<Rule>& rules);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that look at one element at a time, and at stages that say the same.
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 
 #include "rewrite/rules.h"
 #include "rewrite/terms.h"
@@ -100,16 +102,19 @@ Expr drop_noop(const StageGraph& graph, const Expr& e) {
   return nullptr;
 }
 
-std::optional<StageGraph> clamps_merged(const StageGraph& graph, size_t stage) {
+std::optional<StageGraph> clamps_merged(const StageGraph& graph, size_t stage,
+                                        const std::vector<bool>&) {
   return change_nodes(graph, stage, merge_clamps);
 }
-std::optional<StageGraph> noops_removed(const StageGraph& graph, size_t stage) {
+std::optional<StageGraph> noops_removed(const StageGraph& graph, size_t stage,
+                                        const std::vector<bool>&) {
   return change_nodes(graph, stage, drop_noop);
 }
 
 // A reduction over one point is that point: sum, product, maximum, minimum of one value. (A sum
 // that starts from +0 makes +0 of -0; both count as 0.) Condition: every reduced extent is 1.
-std::optional<StageGraph> single_point(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> single_point(const StageGraph& graph, size_t at,
+                                       const std::vector<bool>&) {
   const Stage& stage = graph.stages[at];
   const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
   if (stage.combiner == Combiner::kNone || arg || graph::element_count(stage.reduce) != 1)
@@ -138,7 +143,7 @@ bool defined_alike(const StageGraph& graph, const Stage& a, const Stage& b) {
 
 // Common subexpressions: a temporary that is defined word for word like an earlier one is that
 // one. Condition: no state is read, since it may change between the two; same type and shape.
-std::optional<StageGraph> common(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> common(const StageGraph& graph, size_t at, const std::vector<bool>&) {
   const Stage& later = graph.stages[at];
   if (graph.tensors[static_cast<size_t>(later.output)].role != TensorRole::kTemporary)
     return std::nullopt;
@@ -171,40 +176,59 @@ std::optional<StageGraph> common(const StageGraph& graph, size_t at) {
   return std::nullopt;
 }
 
+// Whether a value follows from weights alone, for every node below it: each is looked at once.
+class WeightsAlone {
+ public:
+  explicit WeightsAlone(const std::vector<bool>& fixed) : fixed_(fixed) {}
+  bool operator()(const Expr& e) {
+    const auto known = known_.find(e.get());
+    if (known != known_.end()) return known->second;
+    bool all = e->op != ExprOp::kReduced &&
+               (e->op != ExprOp::kLoad || fixed_[static_cast<size_t>(e->tensor)]);
+    for (const Expr& operand : e->operands) all = (*this)(operand) && all;
+    return known_[e.get()] = all;
+  }
+
+ private:
+  const std::vector<bool>& fixed_;
+  std::unordered_map<const ExprNode*, bool> known_;
+};
+
 // The largest real subexpression that is arithmetic on weights alone and no larger than the
 // largest of them; null when there is none.
-Expr made_of_weights(const StageGraph& graph, const std::vector<bool>& fixed, const Expr& e,
-                     const std::vector<int64_t>& extents) {
-  bool varies = !has_loads(e) || !loads_only(e, fixed);
-  int64_t largest = 0, elements = 1;
-  graph::visit(e, [&](const ExprNode& node) {
-    varies = varies || node.op == ExprOp::kReduced;
-    if (node.op == ExprOp::kLoad)
-      largest = std::max(largest, graph.tensors[static_cast<size_t>(node.tensor)].type.elements());
-  });
-  for (int a : axes_of(e, static_cast<int>(extents.size())))
-    elements *= extents[static_cast<size_t>(a)];
-  const bool work =
-      e->kind == ScalarKind::kReal && e->op != ExprOp::kLoad && e->op != ExprOp::kCast;
-  if (work && !varies && elements <= largest) return e;
-  if (e->op == ExprOp::kLoad) return nullptr;
+Expr made_of_weights(const StageGraph& graph, WeightsAlone& alone, const Expr& e,
+                     const std::vector<int64_t>& extents, std::set<const ExprNode*>& seen) {
+  if (e->op == ExprOp::kLoad || !seen.insert(e.get()).second) return nullptr;
+  if (e->kind == ScalarKind::kReal && e->op != ExprOp::kCast && alone(e) && has_loads(e)) {
+    int64_t largest = 0, elements = 1;
+    graph::visit(e, [&](const ExprNode& node) {
+      if (node.op == ExprOp::kLoad)
+        largest =
+            std::max(largest, graph.tensors[static_cast<size_t>(node.tensor)].type.elements());
+    });
+    for (int a : axes_of(e, static_cast<int>(extents.size())))
+      elements *= extents[static_cast<size_t>(a)];
+    if (elements <= largest) return e;
+  }
   for (const Expr& operand : e->operands)
-    if (Expr found = made_of_weights(graph, fixed, operand, extents)) return found;
+    if (Expr found = made_of_weights(graph, alone, operand, extents, seen)) return found;
   return nullptr;
 }
 
 // Constant folding: what is made of weights alone is worked out once, by `prepare`, in the type in
 // which the stage computes it. Condition: that type is f32 or f64, and it takes no more room.
-std::optional<StageGraph> folded(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> folded(const StageGraph& graph, size_t at,
+                                 const std::vector<bool>& fixed) {
   const Stage& stage = graph.stages[at];
   const graph::DType dtype = graph.tensors[static_cast<size_t>(stage.output)].type.dtype;
   if (dtype != graph::DType::kF32 && dtype != graph::DType::kF64) return std::nullopt;
-  const auto fixed = from_weights(graph.tensors, graph.stages);
   if (fixed[static_cast<size_t>(stage.output)]) return std::nullopt;
   const auto extents = graph::axis_extents(graph, stage);
+  WeightsAlone alone(fixed);
+  std::set<const ExprNode*> seen;
   for (const Expr& part : {stage.body, stage.finish}) {
     if (!part) continue;
-    const Expr constant = made_of_weights(graph, fixed, part, extents);
+    const Expr constant = made_of_weights(graph, alone, part, extents, seen);
     if (!constant || constant == part) continue;
     StageGraph out = graph;
     size_t place = at;

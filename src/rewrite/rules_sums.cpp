@@ -59,10 +59,10 @@ bool within(const std::vector<int>& axes, const std::vector<int>& all) {
 // of x. An eval-mode norm behind a convolution or a matrix product is such a scale with a shift.
 // Condition: s is made of weights and constants and changes along axes of w alone, so that w * s
 // is no larger than w and is made once. Where sums overflow, it may do so elsewhere than eager.
-std::optional<StageGraph> scale_into_weights(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> scale_into_weights(const StageGraph& graph, size_t at,
+                                             const std::vector<bool>& fixed) {
   const Stage& stage = graph.stages[at];
   if (!is_real_sum(graph, stage)) return std::nullopt;
-  const auto fixed = from_weights(graph.tensors, graph.stages);
   const auto extents = graph::axis_extents(graph, stage);
   const int count = static_cast<int>(extents.size());
   std::vector<Expr> factors;
@@ -231,10 +231,10 @@ Expr store_rest(StageGraph& graph, size_t& at, const SumOfSums& sum) {
 // of the input (the mean of a convolution's output over positions).
 // Condition: the inner map has one reader, is linear up to a shift made of weights, and some
 // factor does not depend on j. Not for NaN and infinities: inf * (a + b) is not inf * a + inf * b.
-std::optional<StageGraph> sums_exchanged(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> sums_exchanged(const StageGraph& graph, size_t at,
+                                         const std::vector<bool>& fixed) {
   const auto sum = sum_of_sums(graph, at);
   if (!sum) return std::nullopt;
-  const auto fixed = from_weights(graph.tensors, graph.stages);
   if (sum->rest && !loads_only(sum->rest, fixed)) return std::nullopt;
   Expr p, q, scale;
   for (const Expr& factor : sum->factors) {
@@ -260,10 +260,10 @@ std::optional<StageGraph> sums_exchanged(const StageGraph& graph, size_t at) {
 // v(u) = sum_j w(u - j): the terms are grouped by u = j + k. v is made once.
 // Condition: every j pairs with a k of its own in this way, the other factors are weights. Rounds
 // in another order; not for infinities, which v could turn from a cancelling pair into another.
-std::optional<StageGraph> windows_merged(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> windows_merged(const StageGraph& graph, size_t at,
+                                         const std::vector<bool>& fixed) {
   auto sum = sum_of_sums(graph, at);
   if (!sum) return std::nullopt;
-  const auto fixed = from_weights(graph.tensors, graph.stages);
   if (sum->rest && !loads_only(sum->rest, fixed)) return std::nullopt;
   Expr x, w;
   for (const Expr& factor : sum->factors) {
@@ -356,11 +356,13 @@ std::optional<StageGraph> reductions_merged(const StageGraph& graph, size_t at, 
   return std::nullopt;
 }
 
-std::optional<StageGraph> extrema_merged(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> extrema_merged(const StageGraph& graph, size_t at,
+                                         const std::vector<bool>&) {
   return reductions_merged(graph, at, false);
 }
 // The same for sums: another order of the same terms; a constant factor of the inner one moves out.
-std::optional<StageGraph> plain_sums_merged(const StageGraph& graph, size_t at) {
+std::optional<StageGraph> plain_sums_merged(const StageGraph& graph, size_t at,
+                                            const std::vector<bool>&) {
   return reductions_merged(graph, at, true);
 }
 
