@@ -134,6 +134,14 @@ void ProgramBuilder::require_flag(const std::string& flag) {
   if (std::find(program_.flags.begin(), program_.flags.end(), flag) == program_.flags.end())
     program_.flags.push_back(flag);
 }
+void ProgramBuilder::require_feature(const std::string& feature) {
+  auto& features = program_.requires_features;
+  if (std::find(features.begin(), features.end(), feature) == features.end())
+    features.push_back(feature);
+}
+void ProgramBuilder::require_header(const std::string& header) {
+  headers_.insert(header);
+}
 
 program::Candidate ProgramBuilder::finish() {
   for (const auto& [state, fresh] : shadowed_states_) {
@@ -144,10 +152,11 @@ program::Candidate ProgramBuilder::finish() {
   }
   program::Candidate candidate;
   candidate.program = program_;
-  const char* headers = program_.target == "cuda"
-                            ? "#include \"kw_math.h\"\n#include \"kw_memory.h\"\n\n"
-                            : "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n\n";
-  candidate.source = headers + source_;
+  std::string headers = program_.target == "cuda"
+                            ? "#include \"kw_math.h\"\n#include \"kw_memory.h\"\n"
+                            : "#include \"kernelwright/kernel_abi.h\"\n#include \"kw_math.h\"\n";
+  for (const std::string& header : headers_) headers += "#include \"" + header + "\"\n";
+  candidate.source = headers + "\n" + source_;
   return candidate;
 }
 

@@ -35,6 +35,9 @@ class ProgramBuilder {
   void add_run(program::Launch launch);
   void add_prepare(program::Launch launch);
   void require_flag(const std::string& flag);
+  // What the device must have ("cluster"), and a device header beside the usual ones.
+  void require_feature(const std::string& feature);
+  void require_header(const std::string& header);
   program::Candidate finish();
 
  private:
@@ -43,6 +46,7 @@ class ProgramBuilder {
   bool preparing_ = false;
   std::set<int> packed_;  // tensors that prepared ops make
   std::string source_;
+  std::set<std::string> headers_;
   std::map<int, std::string> names_;
   std::map<std::string, std::string>
       shadowed_states_;  // state buffer <- scratch with its new value

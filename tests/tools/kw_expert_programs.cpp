@@ -19,6 +19,7 @@ target::MachineModel round_figures(const std::string& target) {
   model.target = target;
   model.threads = target == "cuda" ? 132 * 2048 : 8;
   model.multiprocessors = target == "cuda" ? 132 : 0;
+  model.shared_bytes = target == "cuda" ? 227 << 10 : 0;
   model.vector_bytes = target == "cuda" ? 16 : 32;
   model.levels = {{"L2", 50 << 20, 5.5e12, 5e12}, {"DRAM", 0, 3.1e12, 3e12}};
   model.rates = {{"fma", graph::DType::kF32, 6e13}, {"fma", graph::DType::kF64, 3e13}};

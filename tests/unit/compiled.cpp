@@ -180,7 +180,8 @@ std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string,
   return buffers;
 }
 
-using EmulatedLaunch = const char* (*)(void**, const unsigned*, const unsigned*, long);
+using EmulatedLaunch = const char* (*)(void**, const unsigned*, const unsigned*, const unsigned*,
+                                       long);
 
 std::string launch_emulated(void* library, const std::string& prefix, const program::Launch& step,
                             std::map<std::string, Memory>& memory) {
@@ -188,12 +189,14 @@ std::string launch_emulated(void* library, const std::string& prefix, const prog
       reinterpret_cast<EmulatedLaunch>(dlsym(library, (prefix + step.kernel + "_launch").c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<void*> buffers = buffers_of(step, memory);
-  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, cluster[3] = {1, 1, 1};
   for (size_t d = 0; d < step.grid.size(); ++d)
     grid[d] = static_cast<unsigned>(number(step.grid[d], 1));
   for (size_t d = 0; d < step.block.size(); ++d)
     block[d] = static_cast<unsigned>(number(step.block[d], 1));
-  const char* fault = kernel(buffers.data(), grid, block, number(step.shared_bytes, 0));
+  for (size_t d = 0; d < step.cluster.size(); ++d)
+    cluster[d] = static_cast<unsigned>(number(step.cluster[d], 1));
+  const char* fault = kernel(buffers.data(), grid, block, cluster, number(step.shared_bytes, 0));
   return fault == nullptr ? "" : step.kernel + ": " + fault;
 }
 
@@ -237,8 +240,9 @@ std::string emulated_launches(const program::Program& program, const std::string
       text += fmt::format(
           "extern \"C\" const char* {0}{1}_launch(void** args, const unsigned* grid, const "
           "unsigned* "
-          "block, long shared) {{\n  return kw_emulated_launch([](void** a) {{ "
-          "((void (*)({2})){0}{1})({3}); }}, args, grid, block, shared);\n}}\n",
+          "block, const unsigned* cluster, long shared) {{\n  return kw_emulated_launch([](void** "
+          "a) "
+          "{{ ((void (*)({2})){0}{1})({3}); }}, args, grid, block, cluster, shared);\n}}\n",
           prefix, one->kernel, types, values);
     }
   }
@@ -322,7 +326,9 @@ target::MachineModel plain_machine(const std::string& target) {
   target::MachineModel model;
   model.target = target;
   if (target == "cuda") {
-    model.threads = 132;
+    model.threads = 132 * 2048;
+    model.multiprocessors = 132;
+    model.shared_bytes = 227 << 10;
     model.vector_bytes = 16;
     model.levels = {{"L2", 50 << 20, 5.5e12, 5e12}, {"DRAM", 0, 3.1e12, 3.0e12}};
     model.rates = {{"fma", DType::kF32, 6e13}, {"fma", DType::kF64, 3e13}};

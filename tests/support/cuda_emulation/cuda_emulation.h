@@ -46,7 +46,9 @@ struct Fiber {
   ucontext_t context;
   char* stack = nullptr;
   bool done = false;
+  bool in_cluster_wait = false;
   int waits = 0;           // barriers of the block passed or waited at
+  int cluster_waits = 0;   // the same for its cluster
   int exchanges = 0;       // the same for its warp
   unsigned char value[8];  // offered to the warp
 };
@@ -58,54 +60,79 @@ struct Block {
   void (*call)(void**) = nullptr;
   void** args = nullptr;
   const char* fault = nullptr;
+  kw_dim3 index;
+  // Dynamic shared memory ends where a guard begins.
+  unsigned char* memory = nullptr;
+  unsigned char* shared_begin = nullptr;
 };
-static Block block;
-
-// Dynamic shared memory ends where a guard begins.
-static unsigned char* shared_begin = nullptr;
+constexpr int kMostBlocks = 8;  // of a cluster
+static Block cluster[kMostBlocks];
+static int cluster_blocks = 1, cluster_rank = 0;
+#define KW_BLOCK kw_emulation::cluster[kw_emulation::cluster_rank]
 
 static inline void yield() {
-  Fiber& self = block.fibers[block.current];
-  swapcontext(&self.context, &block.scheduler);
+  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
+  swapcontext(&self.context, &KW_BLOCK.scheduler);
 }
 
 static void entry() {
-  block.call(block.args);
-  block.fibers[block.current].done = true;
-  swapcontext(&block.fibers[block.current].context, &block.scheduler);
+  KW_BLOCK.call(KW_BLOCK.args);
+  KW_BLOCK.fibers[KW_BLOCK.current].done = true;
+  swapcontext(&KW_BLOCK.fibers[KW_BLOCK.current].context, &KW_BLOCK.scheduler);
 }
 
 // Whether all threads of [first, last) came as far as the one that asks. A thread that has ended
 // never will.
 static bool together(int first, int last, int Fiber::* count, int want) {
   for (int t = first; t < last; ++t) {
-    if (block.fibers[t].*count >= want) continue;
-    if (block.fibers[t].done) block.fault = "a thread ended before a barrier that others wait at";
+    if (KW_BLOCK.fibers[t].*count >= want) continue;
+    if (KW_BLOCK.fibers[t].done)
+      KW_BLOCK.fault = "a thread ended before a barrier that others wait at";
     return false;
   }
   return true;
 }
 
 static inline void wait_for(int first, int last, int Fiber::* count) {
-  const int want = ++(block.fibers[block.current].*count);
-  while (!together(first, last, count, want) && block.fault == nullptr) yield();
+  const int want = ++(KW_BLOCK.fibers[KW_BLOCK.current].*count);
+  while (!together(first, last, count, want) && KW_BLOCK.fault == nullptr) yield();
+}
+
+// Every thread of every block of the cluster.
+static inline void wait_for_cluster() {
+  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
+  const int want = ++self.cluster_waits;
+  self.in_cluster_wait = true;
+  for (bool all = false; !all && KW_BLOCK.fault == nullptr;) {
+    all = true;
+    for (int b = 0; b < cluster_blocks && all; ++b) {
+      for (int t = 0; t < cluster[b].threads && all; ++t) {
+        if (cluster[b].fibers[t].cluster_waits >= want) continue;
+        if (cluster[b].fibers[t].done)
+          KW_BLOCK.fault = "a thread ended before a barrier that its cluster waits at";
+        all = false;
+      }
+    }
+    if (!all) yield();
+  }
+  self.in_cluster_wait = false;
 }
 
 }  // namespace kw_emulation
 
 static inline void __syncthreads() {
-  kw_emulation::wait_for(0, kw_emulation::block.threads, &kw_emulation::Fiber::waits);
+  kw_emulation::wait_for(0, KW_BLOCK.threads, &kw_emulation::Fiber::waits);
 }
 
 template <class T>
 static inline T __shfl_xor_sync(unsigned, T value, int lanes) {
   using namespace kw_emulation;
-  const int self = block.current, first = self / 32 * 32;
-  const int last = first + 32 < block.threads ? first + 32 : block.threads;
-  memcpy(block.fibers[self].value, &value, sizeof value);
+  const int self = KW_BLOCK.current, first = self / 32 * 32;
+  const int last = first + 32 < KW_BLOCK.threads ? first + 32 : KW_BLOCK.threads;
+  memcpy(KW_BLOCK.fibers[self].value, &value, sizeof value);
   wait_for(first, last, &Fiber::exchanges);
   T out = value;
-  if ((self ^ lanes) < last) memcpy(&out, block.fibers[self ^ lanes].value, sizeof out);
+  if ((self ^ lanes) < last) memcpy(&out, KW_BLOCK.fibers[self ^ lanes].value, sizeof out);
   wait_for(first, last, &Fiber::exchanges);
   return out;
 }
@@ -114,53 +141,104 @@ static inline void __syncwarp(unsigned = 0xffffffffu) {
 }
 
 static inline unsigned char* kw_dynamic_shared() {
-  return kw_emulation::shared_begin;
+  return KW_BLOCK.shared_begin;
 }
 
-// Runs a kernel over a grid; the text of a fault, or null.
-static const char* kw_emulated_launch(void (*call)(void**), void** args, const unsigned* grid,
-                                      const unsigned* threads, long shared_bytes) {
-  using namespace kw_emulation;
-  gridDim = {grid[0], grid[1], grid[2]};
-  blockDim = {threads[0], threads[1], threads[2]};
+namespace kw_emulation {
+
+constexpr long kGuard = 4096;
+
+static void begin_block(int rank, kw_dim3 index, const unsigned* threads, void (*call)(void**),
+                        void** args, long shared_bytes) {
+  Block& block = cluster[rank];
+  block.index = index;
   block.threads = (int)(threads[0] * threads[1] * threads[2]);
   block.call = call;
   block.args = args;
   block.fault = nullptr;
-  const long guard = 4096;
-  unsigned char* memory = new unsigned char[(size_t)(shared_bytes + guard + 1024)];
-  shared_begin = (unsigned char*)(((uintptr_t)memory + 1023) / 1024 * 1024);
-  for (unsigned b = 0; b < grid[0] * grid[1] * grid[2] && block.fault == nullptr; ++b) {
-    blockIdx = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
-    memset(shared_begin, 0xff, (size_t)(shared_bytes + guard - 1024));
-    for (int t = 0; t < block.threads; ++t) {
+  block.memory = new unsigned char[(size_t)(shared_bytes + kGuard + 1024)];
+  block.shared_begin = (unsigned char*)(((uintptr_t)block.memory + 1023) / 1024 * 1024);
+  memset(block.shared_begin, 0xff, (size_t)(shared_bytes + kGuard - 1024));
+  for (int t = 0; t < block.threads; ++t) {
+    Fiber& fiber = block.fibers[t];
+    if (fiber.stack == nullptr) fiber.stack = new char[kStackBytes];
+    fiber.done = fiber.in_cluster_wait = false;
+    fiber.waits = fiber.exchanges = fiber.cluster_waits = 0;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack;
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, entry, 0);
+  }
+}
+
+// Until all threads have ended or wait for their cluster: static shared memory belongs to one block
+// at a time, so nothing in it may be needed across such a wait. Whether any is left.
+static bool run_block(int rank) {
+  cluster_rank = rank;
+  Block& block = cluster[rank];
+  blockIdx = block.index;
+  bool left = false, turned = true;
+  for (bool first = true; turned && block.fault == nullptr; first = false) {
+    turned = left = false;
+    for (int t = 0; t < block.threads && block.fault == nullptr; ++t) {
       Fiber& fiber = block.fibers[t];
-      if (fiber.stack == nullptr) fiber.stack = new char[kStackBytes];
-      fiber.done = false;
-      fiber.waits = fiber.exchanges = 0;
-      getcontext(&fiber.context);
-      fiber.context.uc_stack.ss_sp = fiber.stack;
-      fiber.context.uc_stack.ss_size = kStackBytes;
-      fiber.context.uc_link = nullptr;
-      makecontext(&fiber.context, entry, 0);
-    }
-    for (bool running = true; running && block.fault == nullptr;) {
-      running = false;
-      for (int t = 0; t < block.threads && block.fault == nullptr; ++t) {
-        if (block.fibers[t].done) continue;
-        running = true;
-        block.current = t;
-        const unsigned u = (unsigned)t;
-        threadIdx = {u % blockDim.x, u / blockDim.x % blockDim.y, u / blockDim.x / blockDim.y};
-        swapcontext(&block.scheduler, &block.fibers[t].context);
-      }
-    }
-    for (long i = 0; i < guard - 1024; ++i) {
-      if (shared_begin[shared_bytes + i] != 0xff) block.fault = "wrote past its shared memory";
+      if (fiber.done) continue;
+      left = true;
+      if (!first && fiber.in_cluster_wait) continue;
+      turned = true;
+      block.current = t;
+      const unsigned u = (unsigned)t;
+      threadIdx = {u % blockDim.x, u / blockDim.x % blockDim.y, u / blockDim.x / blockDim.y};
+      swapcontext(&block.scheduler, &fiber.context);
     }
   }
-  delete[] memory;
+  return left;
+}
+
+static const char* end_block(int rank, long shared_bytes) {
+  Block& block = cluster[rank];
+  for (long i = 0; i < kGuard - 1024; ++i) {
+    if (block.shared_begin[shared_bytes + i] != 0xff) block.fault = "wrote past its shared memory";
+  }
+  delete[] block.memory;
   return block.fault;
+}
+
+}  // namespace kw_emulation
+
+// Runs a kernel over a grid; the text of a fault, or null.
+static const char* kw_emulated_launch(void (*call)(void**), void** args, const unsigned* grid,
+                                      const unsigned* threads, const unsigned* shape,
+                                      long shared_bytes) {
+  using namespace kw_emulation;
+  gridDim = {grid[0], grid[1], grid[2]};
+  blockDim = {threads[0], threads[1], threads[2]};
+  cluster_blocks = (int)(shape[0] * shape[1] * shape[2]);
+  if (cluster_blocks > kMostBlocks) return "a cluster of more blocks than are emulated";
+  const char* fault = nullptr;
+  for (unsigned b = 0; b < grid[0] * grid[1] * grid[2] && fault == nullptr; ++b) {
+    const kw_dim3 at = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
+    if (at.x % shape[0] != 0 || at.y % shape[1] != 0 || at.z % shape[2] != 0) continue;
+    for (int r = 0; r < cluster_blocks; ++r) {
+      const unsigned u = (unsigned)r;
+      const kw_dim3 index = {at.x + u % shape[0], at.y + u / shape[0] % shape[1],
+                             at.z + u / shape[0] / shape[1]};
+      begin_block(r, index, threads, call, args, shared_bytes);
+    }
+    for (bool running = true; running && fault == nullptr;) {
+      running = false;
+      for (int r = 0; r < cluster_blocks && fault == nullptr; ++r) {
+        running |= run_block(r);
+        fault = cluster[r].fault;
+      }
+    }
+    for (int r = 0; r < cluster_blocks; ++r) {
+      const char* found = end_block(r, shared_bytes);
+      if (fault == nullptr) fault = found;
+    }
+  }
+  return fault;
 }
 
 #endif

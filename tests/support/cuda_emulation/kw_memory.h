@@ -15,7 +15,7 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) kw_vec {
 
 template <class T, int N>
 static inline void kw_check_aligned(const T* p) {
-  if ((uintptr_t)p % alignof(kw_vec<T, N>) != 0) kw_emulation::block.fault = "misaligned access";
+  if ((uintptr_t)p % alignof(kw_vec<T, N>) != 0) KW_BLOCK.fault = "misaligned access";
 }
 template <int N, class T>
 static inline kw_vec<T, N> kw_load(const T* p) {

@@ -24,6 +24,11 @@ void KernelText::launch(const std::vector<int64_t>& grid) {
   launch.kernel = name_;
   for (int64_t extent : grid) launch.grid.push_back(program::size(extent));
   launch.block = {program::size(block)};
+  if (cluster > 1) {
+    launch.cluster = {program::size(1), program::size(cluster)};
+    builder_.require_header("kw_barrier.h");
+    builder_.require_feature("cluster");
+  }
   if (shared_bytes > 0) launch.shared_bytes = program::size(shared_bytes);
   builder_.add_run(std::move(launch));
 }

@@ -17,6 +17,7 @@ class KernelText : public KernelArguments {
   int block = 256;
   int resident = 1;          // blocks that a multiprocessor should hold; bounds the registers
   int64_t shared_bytes = 0;  // dynamic; the body finds it at kw_dynamic_shared()
+  int64_t cluster = 1;       // blocks along y that form a cluster
   // Adds the source and a launch of so many blocks (x, y, z).
   void launch(const std::vector<int64_t>& grid);
 };

@@ -22,6 +22,7 @@ constexpr int64_t kMostHeld = 96;          // registers of a thread that hold a 
 constexpr int64_t kMostShared = 96 << 10;  // bytes of a block, so that two of them fit
 constexpr int64_t kMostUnrolled = 32;      // vectors in straight code
 constexpr int64_t kShortSlice = 2048;      // points of a row that are not worth a block
+constexpr int64_t kClusterRow = 8192;      // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
 int64_t widest(const OpContext& context) {
@@ -75,6 +76,13 @@ ScheduleSpace Row::space(const OpContext& context) const {
     }
   }
   space.push_back({"slices", slices, 1});
+  // What else reads the row again is shared by the blocks of a cluster.
+  const bool shared =
+      !arg && passes && Machine(context.model).clusters() && group.row_length() >= kClusterRow &&
+      std::none_of(group.members.begin(), group.members.end(),
+                   [](const auto& m) { return m.reduces && code::is_arg(m.nest.combiner); });
+  space.push_back(
+      {"cluster", shared ? std::vector<int64_t>{1, 2, 4, 8} : std::vector<int64_t>{1}, 1});
   return space;
 }
 
@@ -88,12 +96,20 @@ bool Row::legal(const OpContext& context, const Schedule& schedule) const {
   if (!columns && threads < 4) return false;
   if (columns && threads > 1 && threads > length) return false;
   const RowLayout layout = row_layout(context, schedule);
-  if (schedule.at("slices") != layout.slices) return false;
+  if (layout.cluster > 1) {
+    if (columns || threads < 128 || schedule.at("slices") != 1 || layout.hold == 2 ||
+        layout.slices != layout.cluster)
+      return false;
+  } else if (schedule.at("slices") != layout.slices) {
+    return false;
+  }
   if (layout.slices > 1 && layout.steps < 2) return false;
   if (layout.hold == 0) return true;
   const Passes plan = plan_passes(context, Keep::kLoads);
   if (layout.hold == 1 && layout.steps > kMostUnrolled) return false;
-  return held_registers(context, layout, plan) <= kMostHeld &&
+  // Beside what is held a thread needs some thirty registers of its share.
+  const int64_t most = std::min<int64_t>(kMostHeld, 65536 / layout.block() - 32);
+  return held_registers(context, layout, plan) <= most &&
          held_shared_bytes(context, layout, plan) <= kMostShared;
 }
 
@@ -136,9 +152,13 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   const double under_way = busy * layout.block() * static_cast<double>(layout.vector) * 4 *
                            static_cast<double>(std::min<int64_t>(layout.unroll, 4));
   const double share = std::min(1.0, under_way / (sms * 20e3)) * std::min(1.0, 0.15 + busy / sms);
+  // What is read again comes from the cache when all rows at work fit there.
+  const double at_work = busy / blocks * in;
+  const double again_rate = at_work < 0.5 * static_cast<double>(machine.cache_bytes())
+                                ? machine.cached_bytes_per_s()
+                                : machine.bytes_per_s();
   const double memory =
-      ((in + out) / machine.bytes_per_s() + again / machine.cached_bytes_per_s()) /
-      std::max(0.02, share);
+      ((in + out) / machine.bytes_per_s() + again / again_rate) / std::max(0.02, share);
   // Instructions.
   double cost = 0;
   for (const auto& member : plan.group.members) {
@@ -151,12 +171,14 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   // A block's own latency: its loads in turns, exchanges and barriers.
   const double turns =
       std::ceil(static_cast<double>(layout.steps) / static_cast<double>(layout.unroll));
+  const double meetings = layout.cluster > 1 ? 1e-6 * plan.count : 0.0;
   const double own = 0.7e-6 * std::max(1.0, layout.hold != 0 ? turns : turns * plan.count) +
+                     meetings +
                      plan.count * (layout.threads > 32 || layout.columns ? 0.5e-6 : 0.2e-6);
   const double waves = std::ceil(blocks / (resident * sms));
   const double seconds = std::max({memory, compute, waves * own}) + 0.15 * compute + 0.1 * own;
   (void)length;
-  return seconds + machine.launch_s() * (layout.slices > 1 ? 2.0 : 1.0);
+  return seconds + machine.launch_s() * (layout.slices > 1 && layout.cluster == 1 ? 2.0 : 1.0);
 }
 
 Status Row::emit(const OpContext& context, const Schedule& schedule,

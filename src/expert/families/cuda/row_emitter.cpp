@@ -23,22 +23,8 @@ using rewrite::RowGroup;
 
 namespace {
 
-constexpr int64_t kUnroll = 4;
-
 // Levels of statements: once per thread, per row, per vector, per element.
 enum Level { kOnce = 0, kRow = 1, kVector = 2, kElement = 3 };
-
-Real computing_real(const OpContext& context, const RowGroup& group) {
-  for (const auto& member : group.members) {
-    if (member.nest.output >= 0 && real_of(context, member.nest) == Real::kF64) return Real::kF64;
-  }
-  return Real::kF32;
-}
-
-int64_t held_bytes(const RowGroup::Member& member, Real real) {
-  const ScalarKind kind = member.nest.body->kind;
-  return kind == ScalarKind::kReal && real == Real::kF32 ? 4 : kind == ScalarKind::kBool ? 1 : 8;
-}
 
 class Emitter {
  public:
@@ -67,9 +53,10 @@ class Emitter {
   void emit() {
     kernel_.block = layout_.block();
     kernel_.shared_bytes = held_shared_bytes(context_, layout_, plan_);
+    kernel_.cluster = layout_.cluster;
     kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
-    const bool split = layout_.slices > 1;
-    if (split) {
+    const bool clustered = layout_.cluster > 1, split = layout_.slices > 1 && !clustered;
+    if (layout_.slices > 1) {
       kernel_.body += fmt::format("  const {} slice = ({})blockIdx.y * {};\n", type_, type_,
                                   layout_.slice / layout_.vector);
     }
@@ -77,6 +64,7 @@ class Emitter {
       std::vector<size_t> reductions;
       std::string text = one_pass(pass, reductions);
       text += reduce_lanes(reductions, layout_.columns, layout_.threads, layout_.across);
+      if (clustered) text += reduce_cluster(reductions);
       if (split) {
         kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
       } else {
@@ -85,6 +73,8 @@ class Emitter {
             declare_values(reductions) + "  {\n" + text + "  }\n" + after_pass(pass, kernel_);
       }
     }
+    // Nobody's shared memory goes while others of the cluster read it.
+    if (clustered) kernel_.body += "  kw_cluster_sync();\n";
     kernel_.launch({blocks(layout_.columns, layout_.across), layout_.slices});
     if (split) combine_partials();
   }
@@ -427,6 +417,29 @@ class Emitter {
     return text;
   }
 
+  // The totals of a cluster's blocks combined, in the order of the blocks and so the same in all.
+  std::string reduce_cluster(const std::vector<size_t>& reductions) {
+    if (reductions.empty()) return "";
+    std::string text;
+    for (size_t j : reductions) {
+      // Eight bytes each, whatever the type.
+      text += fmt::format(
+          "    {0}* const mine{1} = ({0}*)(kw_dynamic_shared() + {2});\n"
+          "    if (threadIdx.x == 0) *mine{1} = total{1};\n",
+          reduced_type(j), j, kernel_.shared_bytes);
+      kernel_.shared_bytes += 8;
+    }
+    text += "    kw_cluster_sync();\n";
+    for (size_t j : reductions) {
+      text += fmt::format(
+          "    total{0} = *kw_cluster_map(mine{0}, 0);\n#pragma unroll\n    for (int r = 1; r < "
+          "{1}; ++r) total{0} = {2};\n",
+          j, layout_.cluster,
+          combined(j, fmt::format("total{}", j), fmt::format("*kw_cluster_map(mine{}, r)", j)));
+    }
+    return text;
+  }
+
   std::string declare_values(const std::vector<size_t>& members) const {
     std::string text;
     for (size_t j : members) text += fmt::format("  {} val{};\n", value_type(j), j);
@@ -441,7 +454,8 @@ class Emitter {
       const std::string out = kernel.write(nest.output);
       const std::string at = printer.print(nest.store);
       text += fmt::format(
-          "    {}{}[{}] = {};\n", live("lane == 0"), out, at,
+          "    {}{}[{}] = {};\n",
+          live(layout_.cluster > 1 ? "lane == 0 && blockIdx.y == 0" : "lane == 0"), out, at,
           code::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
     }
     return text;
@@ -535,53 +549,6 @@ class Emitter {
 };
 
 }  // namespace
-
-RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
-  const RowGroup& group = *context.row_group();
-  RowLayout layout;
-  layout.columns = schedule.at("lanes") != 0;
-  layout.threads = schedule.at("threads");
-  layout.across = layout.columns ? std::max<int64_t>(32, 128 / layout.threads)
-                                 : std::max<int64_t>(1, 128 / layout.threads);
-  layout.vector = schedule.at("vector");
-  layout.hold = schedule.at("hold");
-  layout.slices = schedule.at("slices");
-  const int64_t vectors = group.row_length() / layout.vector;
-  const int64_t per_slice = ceil_div(vectors, layout.slices);
-  layout.slice = per_slice * layout.vector;
-  layout.slices = ceil_div(vectors, per_slice);
-  layout.steps = ceil_div(per_slice, layout.threads);
-  layout.unroll = layout.hold == 1 ? layout.steps : std::min(layout.steps, kUnroll);
-  return layout;
-}
-
-Keep keep_of(const RowLayout& layout) {
-  return layout.hold == 0 ? Keep::kNothing : Keep::kLoads;
-}
-
-int64_t held_shared_bytes(const OpContext& context, const RowLayout& layout, const Passes& plan) {
-  if (layout.hold != 2) return 0;
-  const Real real = computing_real(context, plan.group);
-  int64_t bytes = 0;
-  for (size_t j = 0; j < plan.group.members.size(); ++j) {
-    if (plan.kept[j])
-      bytes += ceil_div(plan.group.row_length() * held_bytes(plan.group.members[j], real), 16) *
-               16 * layout.across;
-  }
-  return bytes;
-}
-
-int64_t held_registers(const OpContext& context, const RowLayout& layout, const Passes& plan) {
-  if (layout.hold != 1) return 0;
-  const Real real = computing_real(context, plan.group);
-  int64_t words = 0;
-  for (size_t j = 0; j < plan.group.members.size(); ++j) {
-    if (plan.kept[j])
-      words += layout.steps * layout.vector *
-               std::max<int64_t>(1, held_bytes(plan.group.members[j], real) / 4);
-  }
-  return words;
-}
 
 void emit_rows(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder) {
   Emitter(context, layout, builder).emit();

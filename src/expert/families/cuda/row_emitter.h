@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "expert/dialects/spelling.h"
 #include "expert/families/row_plan.h"
 
 namespace kernelwright::expert::cuda {
@@ -11,12 +12,17 @@ struct RowLayout {
   int64_t threads = 32;  // per row
   int64_t across = 1;    // rows (or columns) of a block
   int64_t vector = 1, hold = 0, slices = 1;
-  int64_t slice = 1;   // points of a row per slice, a multiple of `vector`
-  int64_t steps = 1;   // vectors of a thread
-  int64_t unroll = 1;  // vectors that are loaded before the first is used; all of them when held
+  int64_t cluster = 1;  // more: the slices of a row are the blocks of a cluster, `slices` of them
+  int64_t slice = 1;    // points of a row per slice, a multiple of `vector`
+  int64_t steps = 1;    // vectors of a thread
+  int64_t unroll = 1;   // vectors that are loaded before the first is used; all of them when held
 
   int block() const { return static_cast<int>(threads * across); }
 };
+
+// What a group computes in, and the bytes of a value that is held in it.
+code::Real computing_real(const OpContext& context, const rewrite::RowGroup& group);
+int64_t held_bytes(const rewrite::RowGroup::Member& member, code::Real real);
 
 RowLayout row_layout(const OpContext& context, const Schedule& schedule);
 Keep keep_of(const RowLayout& layout);
