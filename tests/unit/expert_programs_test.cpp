@@ -362,34 +362,6 @@ TEST_P(ExpertPrograms, Rows) {
   expect_right(cases);
 }
 
-// Rows that the blocks of a cluster share, held in registers and read again.
-TEST_P(ExpertPrograms, RowsOfClusters) {
-  if (GetParam() == "cpu") GTEST_SKIP() << "clusters are a GPU's";
-  std::vector<Case> cases, clustered;
-  const Stages smooth = softmax({1, 2, 12288}, 2);
-  add_cases(cases, "softmax", smooth.graph, 24);
-
-  // The mean of a row is handed out as well, once.
-  Stages norm;
-  const int x = norm.input({2, 16384});
-  const int m = norm.output({2}), v = norm.temporary({2});
-  const Expr share = graph::reduced(ScalarKind::kReal) * constant(1.0 / 16384);
-  norm.reduce(m, Combiner::kSum, {16384}, at(x, {0, 1}), share);
-  const Expr centred = at(x, {0, 1}) - at(m, {0});
-  norm.reduce(v, Combiner::kSum, {16384}, centred * centred, share);
-  norm.define(norm.output({2, 16384}),
-              (at(x, {0, 1}) - at(m, {0})) * graph::unary(ExprOp::kRsqrt, at(v, {0})));
-  add_cases(cases, "norm", norm.graph, 24);
-  for (const Case& c : cases) {
-    const bool first = clustered.size() < 3 || c.name.find("norm") == 0;
-    if (c.name.find("cluster 1") == std::string::npos &&
-        c.name.find("naive") == std::string::npos && first && clustered.size() < 6)
-      clustered.push_back(c);
-  }
-  ASSERT_GE(clustered.size(), 4u);
-  expect_right(clustered);
-}
-
 TEST_P(ExpertPrograms, Pooling) {
   std::vector<Case> cases;
   Stages average;

@@ -46,7 +46,10 @@ struct Fiber {
   ucontext_t context;
   char* stack = nullptr;
   bool done = false;
-  bool in_cluster_wait = false;
+  // While it waits for other blocks: whether it may go on.
+  bool (*may_go_on)(const Fiber&) = nullptr;
+  const uint32_t* word = nullptr;  // it waits for this to reach `reached`
+  uint32_t reached = 0;
   int waits = 0;           // barriers of the block passed or waited at
   int cluster_waits = 0;   // the same for its cluster
   int exchanges = 0;       // the same for its warp
@@ -98,24 +101,36 @@ static inline void wait_for(int first, int last, int Fiber::* count) {
   while (!together(first, last, count, want) && KW_BLOCK.fault == nullptr) yield();
 }
 
+// Leaves the turn to other blocks until the thread may go on.
+static inline void wait_for_blocks(bool (*may_go_on)(const Fiber&)) {
+  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
+  self.may_go_on = may_go_on;
+  while (!may_go_on(self) && KW_BLOCK.fault == nullptr) yield();
+  self.may_go_on = nullptr;
+}
+
 // Every thread of every block of the cluster.
 static inline void wait_for_cluster() {
-  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
-  const int want = ++self.cluster_waits;
-  self.in_cluster_wait = true;
-  for (bool all = false; !all && KW_BLOCK.fault == nullptr;) {
-    all = true;
-    for (int b = 0; b < cluster_blocks && all; ++b) {
-      for (int t = 0; t < cluster[b].threads && all; ++t) {
-        if (cluster[b].fibers[t].cluster_waits >= want) continue;
+  ++KW_BLOCK.fibers[KW_BLOCK.current].cluster_waits;
+  wait_for_blocks([](const Fiber& self) {
+    for (int b = 0; b < cluster_blocks; ++b) {
+      for (int t = 0; t < cluster[b].threads; ++t) {
+        if (cluster[b].fibers[t].cluster_waits >= self.cluster_waits) continue;
         if (cluster[b].fibers[t].done)
           KW_BLOCK.fault = "a thread ended before a barrier that its cluster waits at";
-        all = false;
+        return false;
       }
     }
-    if (!all) yield();
-  }
-  self.in_cluster_wait = false;
+    return true;
+  });
+}
+
+// Until a word of memory that blocks count up has come as far; differences, as it may pass 2^32.
+static inline void wait_for_word(const uint32_t* word, uint32_t reached) {
+  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
+  self.word = word;
+  self.reached = reached;
+  wait_for_blocks([](const Fiber& f) { return (int32_t)(*f.word - f.reached) >= 0; });
 }
 
 }  // namespace kw_emulation
@@ -162,7 +177,8 @@ static void begin_block(int rank, kw_dim3 index, const unsigned* threads, void (
   for (int t = 0; t < block.threads; ++t) {
     Fiber& fiber = block.fibers[t];
     if (fiber.stack == nullptr) fiber.stack = new char[kStackBytes];
-    fiber.done = fiber.in_cluster_wait = false;
+    fiber.done = false;
+    fiber.may_go_on = nullptr;
     fiber.waits = fiber.exchanges = fiber.cluster_waits = 0;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack;
@@ -172,28 +188,33 @@ static void begin_block(int rank, kw_dim3 index, const unsigned* threads, void (
   }
 }
 
-// Until all threads have ended or wait for their cluster: static shared memory belongs to one block
-// at a time, so nothing in it may be needed across such a wait. Whether any is left.
+// Until all threads have ended or wait for other blocks: static shared memory belongs to one block
+// at a time, so nothing in it may be needed across such a wait. Whether any thread had a turn.
 static bool run_block(int rank) {
   cluster_rank = rank;
   Block& block = cluster[rank];
   blockIdx = block.index;
-  bool left = false, turned = true;
-  for (bool first = true; turned && block.fault == nullptr; first = false) {
-    turned = left = false;
+  bool any = false;
+  for (bool turned = true; turned && block.fault == nullptr; any |= turned) {
+    turned = false;
     for (int t = 0; t < block.threads && block.fault == nullptr; ++t) {
-      Fiber& fiber = block.fibers[t];
-      if (fiber.done) continue;
-      left = true;
-      if (!first && fiber.in_cluster_wait) continue;
+      const Fiber& fiber = block.fibers[t];
+      if (fiber.done || (fiber.may_go_on != nullptr && !fiber.may_go_on(fiber))) continue;
       turned = true;
       block.current = t;
       const unsigned u = (unsigned)t;
       threadIdx = {u % blockDim.x, u / blockDim.x % blockDim.y, u / blockDim.x / blockDim.y};
-      swapcontext(&block.scheduler, &fiber.context);
+      swapcontext(&block.scheduler, &block.fibers[t].context);
     }
   }
-  return left;
+  return any;
+}
+
+static bool ended(int rank) {
+  for (int t = 0; t < cluster[rank].threads; ++t) {
+    if (!cluster[rank].fibers[t].done) return false;
+  }
+  return true;
 }
 
 static const char* end_block(int rank, long shared_bytes) {
@@ -234,6 +255,7 @@ static const char* kw_emulated_launch(void (*call)(void**), void** args, const u
       }
     }
     for (int r = 0; r < cluster_blocks; ++r) {
+      if (fault == nullptr && !ended(r)) fault = "blocks wait for one another for ever";
       const char* found = end_block(r, shared_bytes);
       if (fault == nullptr) fault = found;
     }
