@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -155,6 +156,9 @@ class Memory {
     return bytes_.data() + kGuard + ((256 - begin % 256) % 256);
   }
   void clear() { std::fill(data(), data() + size_, std::byte{0}); }
+  bool zero() {
+    return std::all_of(data(), data() + size_, [](std::byte b) { return b == std::byte{0}; });
+  }
   // Whether nothing was written beside it.
   bool whole() {
     for (size_t i = 0; i < kGuard; ++i) {
@@ -196,6 +200,8 @@ std::string launch_emulated(void* library, const std::string& prefix, const prog
     block[d] = static_cast<unsigned>(number(step.block[d], 1));
   for (size_t d = 0; d < step.cluster.size(); ++d)
     cluster[d] = static_cast<unsigned>(number(step.cluster[d], 1));
+  // All blocks of a cooperative launch run at the same time.
+  for (size_t d = 0; d < 3 && step.cooperative; ++d) cluster[d] = grid[d];
   const char* fault = kernel(buffers.data(), grid, block, cluster, number(step.shared_bytes, 0));
   return fault == nullptr ? "" : step.kernel + ": " + fault;
 }
@@ -299,6 +305,10 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
   }
   for (auto& [name, block] : memory) {
     if (!block.whole()) return "wrote beside " + name;
+  }
+  for (const auto& buffer : c.candidate.program.buffers) {
+    if (buffer.role == program::BufferRole::kSync && !memory.at(buffer.name).zero())
+      return "left counts in " + buffer.name;
   }
   auto expected = graph::interpret(*c.graph, bindings);
   if (!expected) return expected.error().text();

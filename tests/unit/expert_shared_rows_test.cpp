@@ -32,10 +32,12 @@ class SharedRows : public ::testing::Test {
 };
 
 // A graph that fuses into one row group, made by one schedule of the CUDA row family.
-Case made(const std::string& name, const graph::StageGraph& graph, const Schedule& wanted) {
+Case made(const std::string& name, const graph::StageGraph& graph, const Schedule& wanted,
+          int multiprocessors = 132) {
   const rewrite::FusedGraph fused =
       rewrite::fuse(graph, {.few_rows = 1, .slice_rows = false, .siblings = true});
-  const target::MachineModel model = kernelwright::testing::plain_machine("cuda");
+  target::MachineModel model = kernelwright::testing::plain_machine("cuda");
+  model.multiprocessors = multiprocessors;
   EXPECT_EQ(fused.ops.size(), 1u) << name;
   const OpContext context(fused, fused.ops[0], model, 2);
   const cuda::Row family;
@@ -105,6 +107,22 @@ TEST_F(SharedRows, AClusterIsAskedFor) {
   ASSERT_EQ(launch.cluster.size(), 2u);
   EXPECT_EQ(launch.cluster[1].text, "4");
   EXPECT_EQ(launch.grid[1].text, "4");
+}
+
+Schedule grouped(int64_t blocks, int64_t threads, int64_t vector, int64_t hold) {
+  return {{"group", blocks}, {"threads", threads}, {"vector", vector}, {"hold", hold}};
+}
+
+// Five rows for one or two groups: rows in turn, the last turn not full.
+TEST_F(SharedRows, OfAGroupAreTheSame) {
+  const Stages smooth = softmax(5, 2048), normal = norm(5, 2000);
+  expect_right({made("softmax", smooth.graph, grouped(4, 128, 4, 1), 1),
+                made("softmax", smooth.graph, grouped(4, 128, 1, 3), 1),
+                made("softmax", smooth.graph, grouped(5, 128, 2, 0), 1),
+                made("norm", normal.graph, grouped(8, 128, 2, 1), 1),
+                made("norm", normal.graph, grouped(3, 128, 2, 3), 1),
+                made("norm", normal.graph, grouped(3, 128, 4, 2), 1),
+                made("norm", normal.graph, grouped(3, 128, 1, 0), 1)});
 }
 
 }  // namespace

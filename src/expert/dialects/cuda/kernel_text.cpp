@@ -14,9 +14,11 @@ void KernelText::launch(const std::vector<int64_t>& grid) {
   program::Launch launch;
   for (size_t i = 0; i < args_.size(); ++i) {
     const program::BufferArg& arg = args_[i];
-    text += fmt::format("{}{}{}* __restrict__ {}", i == 0 ? "" : ", ",
+    // What other blocks write behind a barrier is no restricted pointer's.
+    text += fmt::format("{}{}{}*{} {}", i == 0 ? "" : ", ",
                         arg.access == program::Access::kRead ? "const " : "",
-                        code::c_type(builder_.dtype(arg.buffer)), arg.buffer);
+                        code::c_type(builder_.dtype(arg.buffer)),
+                        exchanged_.count(arg.buffer) != 0 ? "" : " __restrict__", arg.buffer);
     launch.args.emplace_back(arg);
   }
   text += ") {\n" + body + "}\n\n";
@@ -29,8 +31,20 @@ void KernelText::launch(const std::vector<int64_t>& grid) {
     builder_.require_header("kw_barrier.h");
     builder_.require_feature("cluster");
   }
+  if (cooperative) {
+    launch.cooperative = true;
+    builder_.require_header("kw_atomic.h");
+    builder_.require_feature("cooperative");
+  }
   if (shared_bytes > 0) launch.shared_bytes = program::size(shared_bytes);
   builder_.add_run(std::move(launch));
+}
+
+std::string KernelText::exchange_buffer(const std::string& buffer) {
+  exchanged_.insert(buffer);
+  // Counters have a value when the launch begins.
+  if (builder_.dtype(buffer) == graph::DType::kU32) (void)read_buffer(buffer);
+  return write_buffer(buffer);
 }
 
 std::string thread_number(const std::string& variable, const std::string& type, int block,

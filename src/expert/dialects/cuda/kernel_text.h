@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,14 @@ class KernelText : public KernelArguments {
   int resident = 1;          // blocks that a multiprocessor should hold; bounds the registers
   int64_t shared_bytes = 0;  // dynamic; the body finds it at kw_dynamic_shared()
   int64_t cluster = 1;       // blocks along y that form a cluster
+  bool cooperative = false;  // all blocks run at the same time; brings the headers of barriers
+  // A buffer through which blocks of one launch talk to one another.
+  std::string exchange_buffer(const std::string& buffer);
   // Adds the source and a launch of so many blocks (x, y, z).
   void launch(const std::vector<int64_t>& grid);
+
+ private:
+  std::set<std::string> exchanged_;
 };
 
 // "const int point = ..." (or int64_t): the flat number of a thread in a one-dimensional grid.

@@ -30,6 +30,8 @@ class Machine {
   // Plain instructions of single threads, all multiprocessors together.
   double instructions_per_s() const { return flops_per_s(graph::DType::kF32) / 2; }
   int multiprocessors() const { return model_.multiprocessors > 0 ? model_.multiprocessors : 132; }
+  // Shared memory of a multiprocessor; what is left to one block where the model says nothing.
+  int64_t shared_bytes() const { return model_.shared_bytes > 0 ? model_.shared_bytes : 48 << 10; }
   // Blocks that share their memory: Hopper and Blackwell, told by what a block may have of it.
   bool clusters() const { return model_.shared_bytes >= 200 << 10; }
   // One more kernel in a row of kernels.

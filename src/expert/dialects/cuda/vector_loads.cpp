@@ -90,8 +90,10 @@ std::string VectorLoads::load(KernelArguments& kernel, code::ExprPrinter& printe
   std::string text;
   for (size_t i = 0; i < loads_.size(); ++i) {
     const std::string at = printer.print(loads_[i].expr->operands[0]);
-    text += fmt::format("{}l{}[{}] = kw_load_const<{}>({} + {});\n", pad(indent), i, slot, width_,
-                        kernel.read(loads_[i].expr->tensor), at);
+    const int tensor = loads_[i].expr->tensor;
+    const bool once = std::find(once_.begin(), once_.end(), tensor) != once_.end();
+    text += fmt::format("{}l{}[{}] = kw_load_{}<{}>({} + {});\n", pad(indent), i, slot,
+                        once ? "once" : "const", width_, kernel.read(tensor), at);
   }
   return printer.take(level, indent) + text;
 }

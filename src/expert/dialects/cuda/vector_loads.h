@@ -24,6 +24,8 @@ class VectorLoads {
               std::vector<int> spare = {});
   // The expression with those loads replaced by values that bind() names.
   graph::Expr replace(const graph::Expr& expr);
+  // Tensors of which every element is loaded once: their loads leave the caches first.
+  void read_once(std::vector<int> tensors) { once_ = std::move(tensors); }
   bool empty() const { return loads_.empty(); }
 
   // "kw_vec<float, 4> l0[2]; ...": room for `count` vectors per load.
@@ -48,7 +50,7 @@ class VectorLoads {
   std::vector<int64_t> extents_;
   int axis_;
   int64_t width_;
-  std::vector<int> spare_;
+  std::vector<int> spare_, once_;
   std::vector<Load> loads_;
 };
 

@@ -12,6 +12,7 @@
 
 namespace kernelwright::expert::cuda {
 
+using graph::Expr;
 using graph::ExprNode;
 using graph::ExprOp;
 using rewrite::RowGroup;
@@ -22,6 +23,7 @@ constexpr int64_t kMostHeld = 96;          // registers of a thread that hold a 
 constexpr int64_t kMostShared = 96 << 10;  // bytes of a block, so that two of them fit
 constexpr int64_t kMostUnrolled = 32;      // vectors in straight code
 constexpr int64_t kShortSlice = 2048;      // points of a row that are not worth a block
+constexpr double kMeeting = 2e-6;          // seconds of a barrier over many blocks
 constexpr int64_t kClusterRow = 8192;      // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
@@ -49,6 +51,71 @@ int64_t widest(const OpContext& context) {
   return width;
 }
 
+bool has_arg(const RowGroup& group) {
+  return std::any_of(group.members.begin(), group.members.end(),
+                     [](const auto& m) { return m.reduces && code::is_arg(m.nest.combiner); });
+}
+
+// Rows that several blocks share: one way of sharing, and as many blocks as there are slices.
+bool legal_shared(const OpContext& context, const Schedule& schedule, const RowLayout& layout) {
+  if (layout.columns || layout.threads < 128 || schedule.at("slices") != 1) return false;
+  if (layout.cluster > 1) return layout.group == 0 && layout.slices == layout.cluster;
+  // Counters are there in every call only, not where weights are prepared.
+  return !context.op.prepared && layout.slices == layout.group && layout.groups >= 1;
+}
+
+// Bytes that a pass over all rows loads, what rows share counted once per row.
+double loaded_bytes(const OpContext& context, const Passes& plan) {
+  double bytes = 0;
+  for (const auto& member : plan.group.members) {
+    if (member.per_row && !member.reduces) continue;
+    graph::visit(member.nest.body, [&](const ExprNode& node) {
+      if (node.op != ExprOp::kLoad || node.tensor < 0 || plan.group.find(node.tensor) != nullptr)
+        return;
+      bytes += static_cast<double>(graph::dtype_bytes(context.type(node.tensor).dtype));
+    });
+  }
+  return bytes * static_cast<double>(plan.group.rows()) *
+         static_cast<double>(plan.group.row_length());
+}
+
+// What a cooperative launch needs whose groups of blocks take rows in turn.
+double predict_groups(const OpContext& context, const RowLayout& layout, double compute) {
+  const Machine machine(context.model);
+  const Passes plan = plan_passes(context, keep_of(layout));
+  const auto rows = static_cast<double>(plan.group.rows());
+  double once = 0;
+  for (const auto* tensors : {&context.op.inputs, &context.op.outputs}) {
+    for (int tensor : *tensors) once += static_cast<double>(context.type(tensor).bytes());
+  }
+  double written = 0;
+  for (int tensor : context.op.outputs)
+    written += static_cast<double>(context.type(tensor).bytes());
+  const double again = std::max(0.0, loaded_bytes(context, plan) + written - once);
+  // Blocks under way keep the memory busy only when enough of them are there.
+  const double threads = static_cast<double>(layout.group * layout.groups * layout.block());
+  const double share = std::min(1.0, threads / (machine.multiprocessors() * 400.0));
+  // A row at work that is neither held nor small enough for the cache comes from memory again.
+  const double at_work = once / rows * static_cast<double>(layout.groups);
+  const bool cached =
+      layout.hold != 0 || at_work < 0.5 * static_cast<double>(machine.cache_bytes());
+  const double memory = (once / machine.bytes_per_s() +
+                         again / (cached ? machine.cached_bytes_per_s() : machine.bytes_per_s())) /
+                        share;
+  int meetings = 0;
+  for (int pass = 0; pass < plan.count; ++pass) {
+    for (size_t j = 0; j < plan.pass.size(); ++j) {
+      if (plan.pass[j] != pass || !plan.group.members[j].reduces) continue;
+      ++meetings;
+      break;
+    }
+  }
+  // A group waits for its own row, meets, and goes on; other groups move data meanwhile.
+  const double own = memory / rows + compute / rows + kMeeting * meetings + 1e-6;
+  const double turns = std::ceil(rows / static_cast<double>(layout.groups));
+  return std::max({memory, compute, turns * own}) + 0.1 * (memory + compute) + machine.launch_s();
+}
+
 }  // namespace
 
 bool Row::accepts(const OpContext& context) const {
@@ -65,7 +132,7 @@ ScheduleSpace Row::space(const OpContext& context) const {
   for (int64_t width = 2; width <= widest(context); width *= 2) widths.push_back(width);
   space.push_back({"vector", widths, widths.back()});
   const bool passes = plan_passes(context, Keep::kLoads).count > 1;
-  space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2} : std::vector<int64_t>{0}, 0});
+  space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2, 3} : std::vector<int64_t>{0}, 0});
   std::vector<int64_t> slices = {1};
   const bool arg = code::is_arg(context.op.stages.front().combiner);
   if (!arg && plan_passes(context, Keep::kNothing).only_reduces()) {
@@ -76,13 +143,21 @@ ScheduleSpace Row::space(const OpContext& context) const {
     }
   }
   space.push_back({"slices", slices, 1});
-  // What else reads the row again is shared by the blocks of a cluster.
-  const bool shared =
-      !arg && passes && Machine(context.model).clusters() && group.row_length() >= kClusterRow &&
-      std::none_of(group.members.begin(), group.members.end(),
-                   [](const auto& m) { return m.reduces && code::is_arg(m.nest.combiner); });
+  // What else reads the row again is shared by the blocks of a cluster, or of a whole launch.
+  const bool shared = passes && group.row_length() >= kClusterRow && !has_arg(group);
+  const Machine machine(context.model);
   space.push_back(
-      {"cluster", shared ? std::vector<int64_t>{1, 2, 4, 8} : std::vector<int64_t>{1}, 1});
+      {"cluster",
+       shared && machine.clusters() ? std::vector<int64_t>{1, 2, 4, 8} : std::vector<int64_t>{1},
+       1});
+  std::vector<int64_t> groups = {0};
+  const int64_t sms = machine.multiprocessors();
+  for (int64_t blocks : {int64_t{8}, int64_t{16}, int64_t{32}, int64_t{64}, int64_t{128},
+                         int64_t{256}, sms, 2 * sms}) {
+    const bool known = std::find(groups.begin(), groups.end(), blocks) != groups.end();
+    if (shared && !known && group.row_length() / blocks >= kShortSlice) groups.push_back(blocks);
+  }
+  space.push_back({"group", groups, 0});
   return space;
 }
 
@@ -96,21 +171,22 @@ bool Row::legal(const OpContext& context, const Schedule& schedule) const {
   if (!columns && threads < 4) return false;
   if (columns && threads > 1 && threads > length) return false;
   const RowLayout layout = row_layout(context, schedule);
-  if (layout.cluster > 1) {
-    if (columns || threads < 128 || schedule.at("slices") != 1 || layout.hold == 2 ||
-        layout.slices != layout.cluster)
-      return false;
-  } else if (schedule.at("slices") != layout.slices) {
+  if (layout.shared()) {
+    if (!legal_shared(context, schedule, layout)) return false;
+  } else if (schedule.at("slices") != layout.slices || layout.hold == 3) {
     return false;
   }
-  if (layout.slices > 1 && layout.steps < 2) return false;
+  if (layout.slices > 1 && !layout.shared() && layout.steps < 2) return false;
   if (layout.hold == 0) return true;
+  if (layout.hold == 3 && layout.registers == layout.steps) return false;
   const Passes plan = plan_passes(context, Keep::kLoads);
-  if (layout.hold == 1 && layout.steps > kMostUnrolled) return false;
+  if (layout.registers > kMostUnrolled) return false;
   // Beside what is held a thread needs some thirty registers of its share.
   const int64_t most = std::min<int64_t>(kMostHeld, 65536 / layout.block() - 32);
+  const int64_t room =
+      layout.shared() ? Machine(context.model).shared_bytes() - (3 << 10) : kMostShared;
   return held_registers(context, layout, plan) <= most &&
-         held_shared_bytes(context, layout, plan) <= kMostShared;
+         held_shared_bytes(context, layout, plan) <= room;
 }
 
 double Row::predict_seconds(const OpContext& context, const Schedule& schedule) const {
@@ -145,6 +221,7 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   const double shared = static_cast<double>(held_shared_bytes(context, layout, plan));
   double resident = std::min(2048.0, 65536.0 / (32.0 + held)) / layout.block();
   if (shared > 0) resident = std::min(resident, 200e3 / shared);
+  if (layout.shared()) resident = static_cast<double>(layout.resident);
   resident = std::clamp(std::floor(resident), 1.0, 32.0);
   // Bytes under way on a multiprocessor decide how much of the bandwidth there
   // is.
@@ -168,6 +245,7 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   const double steps = static_cast<double>(layout.steps * layout.vector);
   const double compute =
       blocks * layout.block() * (steps * cost + 60.0 * plan.count) / machine.instructions_per_s();
+  if (layout.group > 0) return predict_groups(context, layout, compute);
   // A block's own latency: its loads in turns, exchanges and barriers.
   const double turns =
       std::ceil(static_cast<double>(layout.steps) / static_cast<double>(layout.unroll));

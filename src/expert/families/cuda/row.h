@@ -10,8 +10,9 @@ namespace kernelwright::expert::cuda {
 // the CPU's. Knobs: `lanes` (0: threads run along the row; 1: along the innermost outer axis, for
 // columns and channels); `threads` per row; `vector` (neighbours per access, lanes 0 only); `hold`
 // (what several passes need of a row: 0 loaded and computed again, 1 in registers, 2 in shared
-// memory); `slices` (parts of a row that blocks of their own reduce; a second launch combines
-// them).
+// memory, 3 half in each); `slices` (parts of a row that blocks of their own reduce; a second
+// launch combines them); `cluster` (blocks of a cluster that share a row); `group` (blocks of a
+// cooperative launch that share a row; groups take rows in turn, as many as are resident for sure).
 class Row : public Family {
  public:
   std::string name() const override { return "row"; }

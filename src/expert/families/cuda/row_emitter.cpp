@@ -9,6 +9,7 @@
 #include "expert/dialects/cuda/vector_loads.h"
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
+#include "expert/families/cuda/row_combine.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -25,6 +26,15 @@ namespace {
 
 // Levels of statements: once per thread, per row, per vector, per element.
 enum Level { kOnce = 0, kRow = 1, kVector = 2, kElement = 3 };
+
+constexpr int64_t kUnroll = 4;      // vectors under way where a loop is not straight code
+constexpr int64_t kSyncWords = 32;  // counters of different groups lie in lines of their own
+
+// Vectors first .. first + count of a thread, `unroll` of them at a time.
+struct Part {
+  int64_t first = 0, count = 1, unroll = 1;
+  bool registers = false;  // what is held of them lies in registers
+};
 
 class Emitter {
  public:
@@ -54,32 +64,99 @@ class Emitter {
     kernel_.block = layout_.block();
     kernel_.shared_bytes = held_shared_bytes(context_, layout_, plan_);
     kernel_.cluster = layout_.cluster;
-    kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
-    const bool clustered = layout_.cluster > 1, split = layout_.slices > 1 && !clustered;
-    if (layout_.slices > 1) {
-      kernel_.body += fmt::format("  const {} slice = ({})blockIdx.y * {};\n", type_, type_,
-                                  layout_.slice / layout_.vector);
-    }
-    for (int pass = 0; pass < plan_.count; ++pass) {
-      std::vector<size_t> reductions;
-      std::string text = one_pass(pass, reductions);
-      text += reduce_lanes(reductions, layout_.columns, layout_.threads, layout_.across);
-      if (clustered) text += reduce_cluster(reductions);
-      if (split) {
-        kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
-      } else {
-        for (size_t j : reductions) text += finish_reduction(j, pass, kernel_);
-        kernel_.body +=
-            declare_values(reductions) + "  {\n" + text + "  }\n" + after_pass(pass, kernel_);
+    kernel_.resident = static_cast<int>(layout_.resident);
+    kernel_.cooperative = layout_.group > 0;
+    if (layout_.group > 0) {
+      kernel_.body = begin_groups() + hold_declarations() + rows_in_turn();
+    } else {
+      kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
+      if (layout_.slices > 1) {
+        kernel_.body += fmt::format("  const {} slice = ({})blockIdx.y * {};\n", type_, type_,
+                                    layout_.slice / layout_.vector);
       }
     }
+    for (int pass = 0; pass < plan_.count; ++pass) emit_pass(pass);
     // Nobody's shared memory goes while others of the cluster read it.
-    if (clustered) kernel_.body += "  kw_cluster_sync();\n";
+    if (layout_.cluster > 1) kernel_.body += "  kw_cluster_sync();\n";
+    if (layout_.group > 0) {
+      kernel_.body += "  }\n  meet.finish();\n";
+      kernel_.launch({layout_.group * layout_.groups});
+      return;
+    }
     kernel_.launch({blocks(layout_.columns, layout_.across), layout_.slices});
-    if (split) combine_partials();
+    if (!partials_.empty()) combine_partials();
   }
 
  private:
+  void emit_pass(int pass) {
+    std::vector<size_t> reductions;
+    std::string text = one_pass(pass, reductions);
+    const std::vector<Total> totals = totals_of(reductions);
+    text += combine_lanes(totals, {layout_.columns, layout_.threads, layout_.across, type_});
+    if (layout_.cluster > 1)
+      text += combine_cluster(totals, layout_.cluster, kernel_.shared_bytes);
+    else if (layout_.group > 0)
+      text += combine_group(totals);
+    else if (layout_.slices > 1) {
+      kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
+      return;
+    }
+    for (size_t j : reductions) text += finish_reduction(j, pass, kernel_);
+    kernel_.body +=
+        declare_values(reductions) + "  {\n" + text + "  }\n" + after_pass(pass, kernel_);
+  }
+
+  // A block's place among the groups, and the loop over their rows; the caller closes it.
+  std::string begin_groups() {
+    // A line of the cache for the counters of each group.
+    const std::string sync = builder_.add_buffer(program::BufferRole::kSync, graph::DType::kU32,
+                                                 {layout_.groups * kSyncWords});
+    return fmt::format(
+        "  const int lane = (int)threadIdx.x, group = (int)blockIdx.x / {0}, part = "
+        "(int)blockIdx.x % {0};\n  const {1} slice = ({1})part * {2};\n"
+        "  kw_group_barrier meet({3} + group * {4}, {0});\n",
+        layout_.group, type_, layout_.slice / layout_.vector, kernel_.exchange_buffer(sync),
+        kSyncWords);
+  }
+  std::string rows_in_turn() const {
+    return fmt::format("  for ({0} row = group, turn = 0; row < {1}; row += {2}, turn ^= 1) {{\n",
+                       type_, group_.rows(), layout_.groups) +
+           decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) + "  (void)turn;\n";
+  }
+
+  // The totals of a group's blocks, through memory, in one order for all. Two places take turns:
+  // who goes on to the next row may be ahead of who still reads.
+  std::string combine_group(const std::vector<Total>& totals) {
+    if (totals.empty()) return "";
+    std::string text, after;
+    for (const Total& one : totals) {
+      const std::string values = kernel_.exchange_buffer(
+          builder_.add_buffer(program::BufferRole::kScratch, partial_dtype(one.number),
+                              {2, layout_.groups, layout_.group}));
+      const std::string place =
+          fmt::format("((int)turn * {} + group) * {}", layout_.groups, layout_.group);
+      text += fmt::format("    if (threadIdx.x == 0) {}[{} + part] = total{};\n", values, place,
+                          one.number);
+      after += combine_parts(one, values, place + " + s", layout_.group, layout_.threads);
+    }
+    return text + "    meet.wait();\n    {\n" + after +
+           combine_lanes(totals, {false, layout_.threads, 1, type_}) + "    }\n";
+  }
+
+  std::vector<Total> totals_of(const std::vector<size_t>& reductions) const {
+    std::vector<Total> totals;
+    for (size_t j : reductions)
+      totals.push_back({j, group_.members[j].nest.combiner, reduced_type(j), zero(j)});
+    return totals;
+  }
+  graph::DType partial_dtype(size_t j) const {
+    const ScalarKind kind = group_.members[j].nest.body->kind;
+    return kind == ScalarKind::kInt        ? graph::DType::kI64
+           : kind == ScalarKind::kBool     ? graph::DType::kBool
+           : reduced_real(j) == Real::kF64 ? graph::DType::kF64
+                                           : graph::DType::kF32;
+  }
+
   static ScalarKind value_kind(const RowGroup::Member& member) {
     if (member.nest.finish) return member.nest.finish->kind;
     return code::is_arg(member.nest.combiner) ? ScalarKind::kInt : member.nest.body->kind;
@@ -101,22 +178,6 @@ class Emitter {
     return code::identity(nest.combiner, nest.body->kind, reduced_real(j), *spelling_);
   }
   bool arg(size_t j) const { return code::is_arg(group_.members[j].nest.combiner); }
-  // Of an arg-reduction: the best value and its position taken over from
-  // another pair, where that is better or as good and stands earlier. `none`
-  // positions lose.
-  std::string take_pair(size_t j, const std::string& value, const std::string& position) const {
-    const std::string total = fmt::format("total{}", j), at = fmt::format("at{}", j);
-    return fmt::format(
-        "if ({1} >= 0 && ({3} < 0 || ({4}) || (({0} == {2} || ({0} != {0} && "
-        "{2} != {2})) && {1} < "
-        "{3}))) {{ {2} = {0}; {3} = {1}; }}",
-        value, position, total, at,
-        code::takes_over(group_.members[j].nest.combiner, value, total));
-  }
-  std::string combined(size_t j, const std::string& a, const std::string& b) const {
-    return code::combine(group_.members[j].nest.combiner, a, b);
-  }
-
   int64_t blocks(bool columns, int64_t across) const {
     if (!columns) return ceil_div(group_.rows(), across);
     return group_.rows() / group_.outer.back() * ceil_div(group_.outer.back(), across);
@@ -165,6 +226,11 @@ class Emitter {
     return fmt::format("  const {} row = {};\n", type_, flat);
   }
 
+  // Who stores what there is one of per row.
+  std::string first_thread() const {
+    if (layout_.group > 0) return "lane == 0 && part == 0";
+    return layout_.cluster > 1 ? "lane == 0 && blockIdx.y == 0" : "lane == 0";
+  }
   std::string live(const std::string& also = "") const {
     if (!guarded_ && also.empty()) return "";
     if (!guarded_ || also.empty()) return fmt::format("if ({}) ", guarded_ ? "live" : also);
@@ -176,28 +242,28 @@ class Emitter {
   std::string hold_declarations() const {
     std::string text;
     int64_t offset = 0;
+    const int64_t beside = layout_.steps - layout_.registers;
     for (size_t j = 0; j < group_.members.size(); ++j) {
       if (!held(j)) continue;
       const std::string type = code::value_type(group_.members[j].nest.body->kind, real_);
-      if (layout_.hold == 1) {
-        text += fmt::format("  {} r{}[{}];\n", type, j, layout_.steps * layout_.vector);
-      } else {
-        // One thread writes and reads an element, so no barrier is needed.
-        const int64_t bytes = held_bytes(group_.members[j], real_);
-        const int64_t room = ceil_div(group_.row_length() * bytes, 16) * 16;
-        text += fmt::format(
-            "  {0}* r{1} = ({0}*)(kw_dynamic_shared() + {2} + "
-            "(int)threadIdx.x / {3} * {4});\n",
-            type, j, offset, layout_.threads, room);
-        offset += room * layout_.across;
-      }
+      if (layout_.registers > 0)
+        text += fmt::format("  {} r{}[{}];\n", type, j, layout_.registers * layout_.vector);
+      if (beside == 0) continue;
+      // One thread writes and reads an element, so no barrier is needed.
+      const int64_t room = held_room(group_.members[j], layout_, real_);
+      text += fmt::format(
+          "  kw_vec<{0}, {5}>* h{1} = (kw_vec<{0}, {5}>*)(kw_dynamic_shared() + {2} + "
+          "(int)threadIdx.x / {3} * {4});\n",
+          type, j, offset, layout_.threads, room, layout_.vector);
+      offset += room * layout_.across;
     }
     return text;
   }
 
   std::string held_element(size_t j) const {
-    if (layout_.hold == 1) return fmt::format("r{}[(k + u) * {} + e]", j, layout_.vector);
-    return fmt::format("r{}[e * {} + v]", j, group_.row_length() / layout_.vector);
+    if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", j, layout_.vector);
+    return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", j,
+                       part_.first > 0 ? fmt::format(" - {}", part_.first) : "", layout_.threads);
   }
 
   // A printer for one pass (row axes at hand) or for what lies between passes
@@ -241,99 +307,165 @@ class Emitter {
     bind_loads(context_, {expr}, kernel, printer, names);
   }
 
+  // The vectors of a thread, cut where what holds them changes.
+  std::vector<Part> parts(int pass) const {
+    const int64_t all = layout_.steps, registers = layout_.registers;
+    std::vector<Part> found;
+    if (registers > 0) {
+      // Register numbers must be known, so the loop is straight code; all loads of a row come
+      // first.
+      int64_t unroll = registers;
+      if (layout_.shared() && pass > 0) {
+        unroll = std::min(registers, kUnroll);
+        while (registers % unroll != 0) --unroll;
+      }
+      found.push_back({0, registers, unroll, true});
+    }
+    if (registers < all)
+      found.push_back({registers, all - registers, std::min(all - registers, kUnroll), false});
+    return found;
+  }
+
   std::string one_pass(int pass, std::vector<size_t>& reductions) {
     VectorLoads loads(context_, extents_, inner_, layout_.vector, own_tensors());
+    if (layout_.shared()) loads.read_once(read_once());
     std::vector<std::pair<size_t, Expr>> work;
+    std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
       const auto& member = group_.members[j];
       if (plan_.pass[j] != pass || (member.per_row && !member.reduces)) continue;
       work.emplace_back(j, loads.replace(member.nest.body));
+      if (!member.reduces) continue;
+      reductions.push_back(j);
+      text += fmt::format("    {} total{} = {};\n", reduced_type(j), j, zero(j));
+      // A thread meets its positions in order.
+      if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
-    const std::string prefix = fmt::format("p{}_", pass);
-    ExprPrinter printer = printer_for(kernel_, pass, false, prefix, real_);
-    ExprPrinter where = printer_for(kernel_, pass, false, fmt::format("q{}_", pass), real_, true);
-    const std::string elements = loads.elements(printer, real_, kElement, "u", 12);
-    std::string text, updates, before, after;
-    for (const auto& [j, body] : work) {
-      const auto& member = group_.members[j];
-      const auto& nest = member.nest;
-      bind(body, kernel_, printer);
-      const std::string value = printer.print(body);
-      if (member.reduces) {
-        reductions.push_back(j);
-        text += fmt::format("    {} total{} = {};\n", reduced_type(j), j, zero(j));
-        if (arg(j)) {
-          // A thread meets its positions in order.
-          text += fmt::format("    {} at{} = -1;\n", type_, j);
-          updates += fmt::format(
-              "            if (at{0} < 0 || ({1})) {{ total{0} = {2}; at{0} = "
-              "v * {3} + e; }}\n",
-              j, code::takes_over(nest.combiner, value, fmt::format("total{}", j)), value,
-              layout_.vector);
-          continue;
-        }
-        const std::string term =
-            body->kind == ScalarKind::kReal ? fmt::format("({}){}", reduced_type(j), value) : value;
-        updates += fmt::format("            total{} = {};\n", j,
-                               combined(j, fmt::format("total{}", j), term));
-        continue;
-      }
-      printer.bind_value(nest.output, value, printer.level_of(value));
-      if (held(j)) updates += fmt::format("            {} = {};\n", held_element(j), value);
-      if (nest.output < 0 || !is_output(context_, nest.output)) continue;
-      const graph::DType dtype = context_.type(nest.output).dtype;
-      const std::string out = kernel_.write(nest.output);
-      const std::string stored = code::to_stored(value, dtype, body->kind);
-      if (layout_.vector > 1 && runs_along(nest.store, extents_, inner_, layout_.vector, dtype)) {
-        before +=
-            fmt::format("          kw_vec<{}, {}> o{};\n", code::c_type(dtype), layout_.vector, j);
-        updates += fmt::format("            o{}.v[e] = {};\n", j, stored);
-        after += fmt::format("          {}kw_store({} + {}, o{});\n", live(), out,
-                             where.print(nest.store), j);
-      } else {
-        const std::string at = printer.print(nest.store);
-        updates += fmt::format("            {}{}[{}] = {};\n", live(), out, at, stored);
-      }
+    for (const Part& part : parts(pass)) {
+      part_ = part;
+      text += one_part(pass, work, loads);
     }
-    ExprPrinter from = printer_for(kernel_, pass, false, fmt::format("u{}_", pass), real_, true);
-    const std::string issue = loads.load(kernel_, from, kVector, "u", 10);
-    text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
-           printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4) + text;
-    const bool all = layout_.unroll >= layout_.steps;
-    text += all ? "    { const int k = 0;\n"
-                : fmt::format("    for (int k = 0; k < {}; k += {}) {{\n", layout_.steps,
-                              layout_.unroll);
-    if (!loads.empty()) text += loads.declare(layout_.unroll, 6) + vector_loop(issue);
-    std::string compute = printer.take(kVector, 10) + before;
-    compute += fmt::format(
-        "#pragma unroll\n          for (int e = 0; e < {}; "
-        "++e) {{\n            const {} i = b + "
-        "e; (void)i;\n",
-        layout_.vector, type_);
-    compute += elements + printer.take(kElement, 12) + updates + "          }\n";
-    text += vector_loop(compute + where.take(kVector, 10) + after) + "    }\n";
     return text;
   }
 
-  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector
-  // within the row, the row axes are known and `b` is the first of its
-  // neighbours along the innermost.
+  // What a pass does for each element: statements for the innermost loop, and what comes before and
+  // after it.
+  struct Work {
+    std::string before, updates, after;
+  };
+  Work work_on(const std::vector<std::pair<size_t, Expr>>& work, ExprPrinter& printer,
+               ExprPrinter& where) {
+    Work done;
+    for (const auto& [j, body] : work) {
+      const auto& member = group_.members[j];
+      bind(body, kernel_, printer);
+      const std::string value = printer.print(body);
+      if (member.reduces)
+        done.updates += update_total(j, body, value);
+      else
+        keep_value(j, body, value, printer, where, done);
+    }
+    return done;
+  }
+
+  std::string update_total(size_t j, const Expr& body, const std::string& value) const {
+    const std::string total = fmt::format("total{}", j);
+    if (arg(j)) {
+      return fmt::format(
+          "            if (at{0} < 0 || ({1})) {{ total{0} = {2}; at{0} = v * {3} + e; }}\n", j,
+          code::takes_over(group_.members[j].nest.combiner, value, total), value, layout_.vector);
+    }
+    const std::string term =
+        body->kind == ScalarKind::kReal ? fmt::format("({}){}", reduced_type(j), value) : value;
+    return fmt::format("            {} = {};\n", total,
+                       code::combine(group_.members[j].nest.combiner, total, term));
+  }
+
+  void keep_value(size_t j, const Expr& body, const std::string& value, ExprPrinter& printer,
+                  ExprPrinter& where, Work& done) {
+    const auto& nest = group_.members[j].nest;
+    printer.bind_value(nest.output, value, printer.level_of(value));
+    if (held(j)) done.updates += fmt::format("            {} = {};\n", held_element(j), value);
+    if (nest.output < 0 || !is_output(context_, nest.output)) return;
+    const graph::DType dtype = context_.type(nest.output).dtype;
+    const std::string out = kernel_.write(nest.output);
+    const std::string stored = code::to_stored(value, dtype, body->kind);
+    if (layout_.vector > 1 && runs_along(nest.store, extents_, inner_, layout_.vector, dtype)) {
+      done.before +=
+          fmt::format("          kw_vec<{}, {}> o{};\n", code::c_type(dtype), layout_.vector, j);
+      done.updates += fmt::format("            o{}.v[e] = {};\n", j, stored);
+      // What other rows share stays in the cache when results leave it first.
+      const char* store = layout_.shared() && !read_again(j) ? "kw_store_once" : "kw_store";
+      done.after += fmt::format("          {}{}({} + {}, o{});\n", live(), store, out,
+                                where.print(nest.store), j);
+    } else {
+      const std::string at = printer.print(nest.store);
+      done.updates += fmt::format("            {}{}[{}] = {};\n", live(), out, at, stored);
+    }
+  }
+
+  // Whether a later pass reads a value along the row out of memory.
+  bool read_again(size_t j) const { return layout_.hold == 0 && plan_.kept[j]; }
+
+  // Inputs of which every element belongs to one row and is loaded in one pass.
+  std::vector<int> read_once() const {
+    std::vector<int> once;
+    if (layout_.hold == 0) return once;
+    for (int tensor : context_.op.inputs) {
+      if (context_.type(tensor).elements() >= group_.rows() * group_.row_length())
+        once.push_back(tensor);
+    }
+    return once;
+  }
+
+  std::string one_part(int pass, const std::vector<std::pair<size_t, Expr>>& work,
+                       VectorLoads& loads) {
+    const std::string number = fmt::format("{}{}_", pass, part_.first > 0 ? "s" : "");
+    ExprPrinter printer = printer_for(kernel_, pass, false, "p" + number, real_);
+    ExprPrinter where = printer_for(kernel_, pass, false, "q" + number, real_, true);
+    const std::string elements = loads.elements(printer, real_, kElement, "u", 12);
+    const Work done = work_on(work, printer, where);
+    ExprPrinter from = printer_for(kernel_, pass, false, "u" + number, real_, true);
+    const std::string issue = loads.load(kernel_, from, kVector, "u", 10);
+    std::string text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
+                       printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4);
+    if (part_.unroll >= part_.count)
+      text += fmt::format("    {{ const int k = {};\n", part_.first);
+    else
+      text += fmt::format("{}    for (int k = {}; k < {}; k += {}) {{\n",
+                          part_.registers ? "#pragma unroll\n" : "", part_.first,
+                          part_.first + part_.count, part_.unroll);
+    if (!loads.empty()) text += loads.declare(part_.unroll, 6) + vector_loop(issue);
+    std::string compute = printer.take(kVector, 10) + done.before;
+    compute += fmt::format(
+        "#pragma unroll\n          for (int e = 0; e < {}; ++e) {{\n"
+        "            const {} i = b + e; (void)i;\n",
+        layout_.vector, type_);
+    compute += elements + printer.take(kElement, 12) + done.updates + "          }\n";
+    return text + vector_loop(compute + where.take(kVector, 10) + done.after) + "    }\n";
+  }
+
+  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector within the row, the row
+  // axes are known and `b` is the first of its neighbours along the innermost.
   std::string vector_loop(const std::string& inside) const {
     std::vector<int64_t> vectors = group_.row;
     vectors.back() /= layout_.vector;
     const int64_t count = graph::element_count(vectors), per_slice = layout_.slice / layout_.vector;
     std::string text = fmt::format(
-        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n   "
-        "     const {} s = (k + u) * {} "
-        "+ lane, v = {}s; (void)s;\n",
-        layout_.unroll, type_, layout_.threads, layout_.slices > 1 ? "slice + " : "");
-    std::string guard;
-    if (ceil_div(layout_.steps, layout_.unroll) * layout_.unroll * layout_.threads != per_slice)
-      guard = fmt::format("s < {}", per_slice);
+        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n"
+        "        const {} s = (k + u) * {} + lane, v = {}s; (void)s;\n",
+        part_.unroll, type_, layout_.threads, layout_.slices > 1 ? "slice + " : "");
+    std::vector<std::string> guards;
+    const int64_t turns = ceil_div(part_.count, part_.unroll) * part_.unroll;
+    if (turns != part_.count && part_.first + part_.count < layout_.steps)
+      guards.push_back(fmt::format("k + u < {}", part_.first + part_.count));
+    if ((part_.first + turns) * layout_.threads > per_slice)
+      guards.push_back(fmt::format("s < {}", per_slice));
     if (layout_.slices > 1 && layout_.slices * per_slice != count)
-      guard += fmt::format("{}v < {}", guard.empty() ? "" : " && ", count);
-    text += guard.empty() ? "        {\n" : fmt::format("        if ({}) {{\n", guard);
+      guards.push_back(fmt::format("v < {}", count));
+    text += guards.empty() ? "        {\n"
+                           : fmt::format("        if ({}) {{\n", fmt::join(guards, " && "));
     std::string rest = "v";
     for (size_t j = vectors.size(); j-- > 0;) {
       const int axis = outer_ + static_cast<int>(j);
@@ -346,98 +478,6 @@ class Emitter {
       rest = fmt::format("({}) / {}", rest, vectors[j]);
     }
     return text + inside + "        }\n      }\n";
-  }
-
-  // The partial results of a row's threads combined, the same in all of them.
-  std::string reduce_lanes(const std::vector<size_t>& reductions, bool columns, int64_t threads,
-                           int64_t across) {
-    if (threads == 1) return "";
-    std::string text;
-    const int64_t block = threads * across;
-    if (!columns) {
-      for (size_t j : reductions) {
-        if (arg(j)) {
-          text += fmt::format(
-              "#pragma unroll\n    for (int h = {0}; h > 0; h /= 2) {{\n      "
-              "const {1} other = "
-              "__shfl_xor_sync(0xffffffffu, total{2}, h);\n      const {3} "
-              "place = "
-              "__shfl_xor_sync(0xffffffffu, at{2}, h);\n      {4}\n    }}\n",
-              std::min<int64_t>(threads, 32) / 2, reduced_type(j), j, type_,
-              take_pair(j, "other", "place"));
-          continue;
-        }
-        text += fmt::format(
-            "#pragma unroll\n    for (int h = {0}; h > 0; h /= 2)\n      "
-            "total{1} = {2};\n",
-            std::min<int64_t>(threads, 32) / 2, j,
-            combined(
-                j, fmt::format("total{}", j),
-                fmt::format("({})__shfl_xor_sync(0xffffffffu, total{}, h)", reduced_type(j), j)));
-      }
-      if (threads <= 32) return text;
-    }
-    const int64_t parts = columns ? block : block / 32;
-    for (size_t j : reductions) {
-      text += fmt::format("    __shared__ {} part{}[{}];\n", reduced_type(j), j, parts);
-      const std::string slot = columns ? "threadIdx.x" : "threadIdx.x / 32";
-      if (arg(j)) {
-        text += fmt::format("    __shared__ {} place{}[{}];\n    {}place{}[{}] = at{};\n", type_, j,
-                            parts, columns ? "" : "if (threadIdx.x % 32 == 0) ", j, slot, j);
-      }
-      text += columns ? fmt::format("    part{0}[threadIdx.x] = total{0};\n", j)
-                      : fmt::format(
-                            "    if (threadIdx.x % 32 == 0) "
-                            "part{0}[threadIdx.x / 32] = total{0};\n",
-                            j);
-    }
-    if (!reductions.empty()) text += "    __syncthreads();\n";
-    for (size_t j : reductions) {
-      const std::string first =
-          columns ? "column" : fmt::format("(int)threadIdx.x / {} * {}", threads, threads / 32);
-      const int64_t count = columns ? threads : threads / 32, stride = columns ? across : 1;
-      if (arg(j)) {
-        text += fmt::format(
-            "    total{0} = part{0}[{1}]; at{0} = "
-            "place{0}[{1}];\n    for (int w = 1; w < {2}; ++w) "
-            "{{\n      const {3} other = part{0}[{1} + w * "
-            "{4}];\n      const {5} place = place{0}[{1} "
-            "+ w * {4}];\n      {6}\n    }}\n",
-            j, first, count, reduced_type(j), stride, type_, take_pair(j, "other", "place"));
-        continue;
-      }
-      text += fmt::format(
-          "    total{0} = part{0}[{1}];\n#pragma unroll\n    for (int w = 1; w "
-          "< {2}; ++w) "
-          "total{0} = {3};\n",
-          j, first, count,
-          combined(j, fmt::format("total{}", j),
-                   fmt::format("part{}[{} + w * {}]", j, first, stride)));
-    }
-    return text;
-  }
-
-  // The totals of a cluster's blocks combined, in the order of the blocks and so the same in all.
-  std::string reduce_cluster(const std::vector<size_t>& reductions) {
-    if (reductions.empty()) return "";
-    std::string text;
-    for (size_t j : reductions) {
-      // Eight bytes each, whatever the type.
-      text += fmt::format(
-          "    {0}* const mine{1} = ({0}*)(kw_dynamic_shared() + {2});\n"
-          "    if (threadIdx.x == 0) *mine{1} = total{1};\n",
-          reduced_type(j), j, kernel_.shared_bytes);
-      kernel_.shared_bytes += 8;
-    }
-    text += "    kw_cluster_sync();\n";
-    for (size_t j : reductions) {
-      text += fmt::format(
-          "    total{0} = *kw_cluster_map(mine{0}, 0);\n#pragma unroll\n    for (int r = 1; r < "
-          "{1}; ++r) total{0} = {2};\n",
-          j, layout_.cluster,
-          combined(j, fmt::format("total{}", j), fmt::format("*kw_cluster_map(mine{}, r)", j)));
-    }
-    return text;
   }
 
   std::string declare_values(const std::vector<size_t>& members) const {
@@ -454,8 +494,7 @@ class Emitter {
       const std::string out = kernel.write(nest.output);
       const std::string at = printer.print(nest.store);
       text += fmt::format(
-          "    {}{}[{}] = {};\n",
-          live(layout_.cluster > 1 ? "lane == 0 && blockIdx.y == 0" : "lane == 0"), out, at,
+          "    {}{}[{}] = {};\n", live(first_thread()), out, at,
           code::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
     }
     return text;
@@ -495,12 +534,7 @@ class Emitter {
   std::string store_partials(const std::vector<size_t>& reductions) {
     std::string text;
     for (size_t j : reductions) {
-      const ScalarKind kind = group_.members[j].nest.body->kind;
-      const graph::DType dtype = kind == ScalarKind::kInt        ? graph::DType::kI64
-                                 : kind == ScalarKind::kBool     ? graph::DType::kBool
-                                 : reduced_real(j) == Real::kF64 ? graph::DType::kF64
-                                                                 : graph::DType::kF32;
-      partials_[j] = builder_.add_buffer(program::BufferRole::kScratch, dtype,
+      partials_[j] = builder_.add_buffer(program::BufferRole::kScratch, partial_dtype(j),
                                          {layout_.slices, group_.rows()});
       text += fmt::format("    {}{}[({})blockIdx.y * {} + row] = total{};\n", live("lane == 0"),
                           kernel_.write_buffer(partials_[j]), type_, group_.rows(), j);
@@ -519,15 +553,12 @@ class Emitter {
     std::string text;
     for (const auto& [j, buffer] : partials_) {
       reductions.push_back(j);
-      text += fmt::format(
-          "    {0} total{1} = {2};\n    for (int s = lane; s < {3}; s += {4}) "
-          "total{1} = {5};\n",
-          reduced_type(j), j, zero(j), layout_.slices, threads,
-          combined(j, fmt::format("total{}", j),
-                   fmt::format("({})({}[({})s * {} + row])", reduced_type(j),
-                               kernel.read_buffer(buffer), type_, rows)));
+      const Total one = totals_of({j})[0];
+      text += fmt::format("    {} total{};\n", one.type, j) +
+              combine_parts(one, kernel.read_buffer(buffer),
+                            fmt::format("({})s * {} + row", type_, rows), layout_.slices, threads);
     }
-    text += reduce_lanes(reductions, false, threads, across);
+    text += combine_lanes(totals_of(reductions), {false, threads, across, type_});
     for (size_t j : reductions) text += finish_reduction(j, 0, kernel);
     kernel.body += declare_values(reductions) + "  {\n" + text + "  }\n" + after_pass(0, kernel);
     kernel.launch({blocks(false, across)});
@@ -546,6 +577,7 @@ class Emitter {
   std::string type_;
   bool guarded_ = false;
   std::map<size_t, std::string> partials_;
+  Part part_;  // the vectors that are being printed
 };
 
 }  // namespace

@@ -12,10 +12,16 @@ struct RowLayout {
   int64_t threads = 32;  // per row
   int64_t across = 1;    // rows (or columns) of a block
   int64_t vector = 1, hold = 0, slices = 1;
-  int64_t cluster = 1;  // more: the slices of a row are the blocks of a cluster, `slices` of them
-  int64_t slice = 1;    // points of a row per slice, a multiple of `vector`
-  int64_t steps = 1;    // vectors of a thread
-  int64_t unroll = 1;   // vectors that are loaded before the first is used; all of them when held
+  int64_t cluster = 1;    // more: the slices of a row are the blocks of a cluster, `slices` of them
+  int64_t slice = 1;      // points of a row per slice, a multiple of `vector`
+  int64_t group = 0;      // more: so many blocks of a cooperative launch share a row
+  int64_t groups = 1;     // and so many groups take rows in turn
+  int64_t resident = 1;   // blocks that a multiprocessor holds for sure
+  int64_t steps = 1;      // vectors of a thread
+  int64_t registers = 0;  // of which so many are held in registers, the others in shared memory
+  int64_t unroll = 1;     // vectors that are loaded before the first is used
+
+  bool shared() const { return cluster > 1 || group > 0; }
 
   int block() const { return static_cast<int>(threads * across); }
 };
@@ -26,9 +32,11 @@ int64_t held_bytes(const rewrite::RowGroup::Member& member, code::Real real);
 
 RowLayout row_layout(const OpContext& context, const Schedule& schedule);
 Keep keep_of(const RowLayout& layout);
-// Bytes of shared memory in which a block holds rows; 0 unless hold is 2.
+// Bytes of shared memory that hold one member of one row in a block, and all of them.
+int64_t held_room(const rewrite::RowGroup::Member& member, const RowLayout& layout,
+                  code::Real real);
 int64_t held_shared_bytes(const OpContext& context, const RowLayout& layout, const Passes& plan);
-// Elements of a row that a thread holds in registers, in units of 32 bits; 0 unless hold is 1.
+// Elements of a row that a thread holds in registers, in units of 32 bits.
 int64_t held_registers(const OpContext& context, const RowLayout& layout, const Passes& plan);
 
 void emit_rows(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder);

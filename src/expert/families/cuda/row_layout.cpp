@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "expert/dialects/cuda/machine.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_emitter.h"
 
@@ -13,6 +14,8 @@ using rewrite::RowGroup;
 namespace {
 
 constexpr int64_t kUnroll = 4;
+constexpr int64_t kOwnRegisters = 32;    // of a thread beside what it holds
+constexpr int64_t kOwnShared = 3 << 10;  // of a block: what the system takes, and totals
 
 }  // namespace
 
@@ -28,6 +31,21 @@ int64_t held_bytes(const RowGroup::Member& member, Real real) {
   return kind == ScalarKind::kReal && real == Real::kF32 ? 4 : kind == ScalarKind::kBool ? 1 : 8;
 }
 
+namespace {
+
+// Blocks that a multiprocessor holds for sure: __launch_bounds__ makes the registers fit.
+int64_t resident_blocks(const OpContext& context, const RowLayout& layout) {
+  const Passes plan = plan_passes(context, keep_of(layout));
+  const int64_t registers = held_registers(context, layout, plan) + kOwnRegisters;
+  const int64_t bytes = held_shared_bytes(context, layout, plan) + kOwnShared;
+  const int64_t shared = Machine(context.model).shared_bytes();
+  return std::max<int64_t>(
+      1, std::min<int64_t>(
+             {2048 / layout.block(), 65536 / (registers * layout.block()), shared / bytes}));
+}
+
+}  // namespace
+
 RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
   const RowGroup& group = *context.row_group();
   RowLayout layout;
@@ -38,13 +56,22 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
   layout.vector = schedule.at("vector");
   layout.hold = schedule.at("hold");
   layout.cluster = schedule.at("cluster");
-  layout.slices = std::max(schedule.at("slices"), layout.cluster);
+  layout.group = schedule.at("group");
+  layout.slices = std::max({schedule.at("slices"), layout.cluster, layout.group});
   const int64_t vectors = group.row_length() / layout.vector;
   const int64_t per_slice = ceil_div(vectors, layout.slices);
   layout.slice = per_slice * layout.vector;
   layout.slices = ceil_div(vectors, per_slice);
   layout.steps = ceil_div(per_slice, layout.threads);
-  layout.unroll = layout.hold == 1 ? layout.steps : std::min(layout.steps, kUnroll);
+  layout.registers = layout.hold == 1   ? layout.steps
+                     : layout.hold == 3 ? ceil_div(layout.steps, 2)
+                                        : 0;
+  layout.unroll = layout.registers > 0 ? layout.registers : std::min(layout.steps, kUnroll);
+  if (layout.shared()) layout.resident = resident_blocks(context, layout);
+  if (layout.group > 0) {
+    const int64_t at_once = layout.resident * Machine(context.model).multiprocessors();
+    layout.groups = std::min(group.rows(), at_once / layout.group);
+  }
   return layout;
 }
 
@@ -52,25 +79,27 @@ Keep keep_of(const RowLayout& layout) {
   return layout.hold == 0 ? Keep::kNothing : Keep::kLoads;
 }
 
+int64_t held_room(const RowGroup::Member& member, const RowLayout& layout, Real real) {
+  const int64_t points = (layout.steps - layout.registers) * layout.threads * layout.vector;
+  return ceil_div(points * held_bytes(member, real), 16) * 16;
+}
+
 int64_t held_shared_bytes(const OpContext& context, const RowLayout& layout, const Passes& plan) {
-  if (layout.hold != 2) return 0;
+  if (layout.hold < 2) return 0;
   const Real real = computing_real(context, plan.group);
   int64_t bytes = 0;
   for (size_t j = 0; j < plan.group.members.size(); ++j) {
-    if (plan.kept[j])
-      bytes += ceil_div(plan.group.row_length() * held_bytes(plan.group.members[j], real), 16) *
-               16 * layout.across;
+    if (plan.kept[j]) bytes += held_room(plan.group.members[j], layout, real) * layout.across;
   }
   return bytes;
 }
 
 int64_t held_registers(const OpContext& context, const RowLayout& layout, const Passes& plan) {
-  if (layout.hold != 1) return 0;
   const Real real = computing_real(context, plan.group);
   int64_t words = 0;
   for (size_t j = 0; j < plan.group.members.size(); ++j) {
     if (plan.kept[j])
-      words += layout.steps * layout.vector *
+      words += layout.registers * layout.vector *
                std::max<int64_t>(1, held_bytes(plan.group.members[j], real) / 4);
   }
   return words;

@@ -106,19 +106,21 @@ KW_DEVICE uint32_t kw_packed_value(uint64_t word) {
   return (uint32_t)word;
 }
 
-// Barrier over all blocks of a cooperative launch, on two words of a `sync` buffer (zero at entry).
-// All threads of every block call wait() equally often, then finish() once, which leaves zeros.
-struct kw_grid_barrier {
+// Barrier over `blocks` blocks of a cooperative launch (groups may each have their own), on two
+// words of a `sync` buffer (zero at entry). All threads of each of these blocks call wait() equally
+// often, then finish() once, which leaves zeros.
+struct kw_group_barrier {
   uint32_t* words;
+  uint32_t blocks;
   uint32_t reached = 0;
 
-  __device__ __forceinline__ explicit kw_grid_barrier(uint32_t* sync) : words(sync) {}
-  __device__ __forceinline__ uint32_t blocks() const { return gridDim.x * gridDim.y * gridDim.z; }
+  __device__ __forceinline__ kw_group_barrier(uint32_t* sync, uint32_t count)
+      : words(sync), blocks(count) {}
   __device__ __forceinline__ bool leader() const {
     return threadIdx.x == 0 && threadIdx.y == 0 && threadIdx.z == 0;
   }
   __device__ __forceinline__ void wait() {
-    reached += blocks();
+    reached += blocks;
     __syncthreads();
     if (leader()) {
       kw_fetch_add_acq_rel_gpu(words, 1u);
@@ -130,11 +132,17 @@ struct kw_grid_barrier {
   }
   __device__ __forceinline__ void finish() {
     __syncthreads();
-    if (leader() && kw_fetch_add_acq_rel_gpu(words + 1, 1u) == blocks() - 1) {
+    if (leader() && kw_fetch_add_acq_rel_gpu(words + 1, 1u) == blocks - 1) {
       kw_store_relaxed_gpu(words, 0u);
       kw_store_relaxed_gpu(words + 1, 0u);
     }
   }
+};
+
+// The same over all blocks.
+struct kw_grid_barrier : kw_group_barrier {
+  __device__ __forceinline__ explicit kw_grid_barrier(uint32_t* sync)
+      : kw_group_barrier(sync, gridDim.x * gridDim.y * gridDim.z) {}
 };
 
 #endif
