@@ -297,8 +297,9 @@ Result<std::string> known_target(const std::string& wanted) {
 rewrite::FuseOptions fusion_for(const std::string& target) {
   rewrite::FuseOptions fusion;
   if (target == "cuda") {
-    // The row family slices rows by itself; a launch costs as much as a small kernel.
-    fusion.few_rows = 32;
+    // The row family slices rows by itself, and shares them out; a launch costs as much as a small
+    // kernel.
+    fusion.few_rows = 1;
     fusion.slice_rows = false;
     fusion.siblings = true;
     fusion.packs_operands = false;

@@ -2,6 +2,7 @@
 """What the expert writes for cuda compiles for every generation of GPU (NVRTC; no GPU needed)."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -15,16 +16,24 @@ SPEC.loader.exec_module(expert_cuda)
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """All programs of all cases in one text, kernels renamed apart; and how many kernels there are."""
+    """All programs of all cases in one text, kernels renamed apart; and the kernels by what they ask for."""
     tool = expert_cuda.find_tool()
     if tool is None:
         pytest.skip("kw_expert_programs is not built")
-    base, text = tmp_path_factory.mktemp("programs"), ""
+    base, text, clusters = tmp_path_factory.mktemp("programs"), "", ""
     for name, entry in expert_cuda.cases(small=True).items():
         for folder in expert_cuda.propose(tool, name, entry, base / name, 1)[0]:
             one = (folder / "kernels.cu").read_text()
-            text += re.sub(r"\bk(\d+)_", f"{name}_{folder.name}_\\1_", one)
-    return text, set(re.findall(r"__launch_bounds__\(\d+, \d+\)\s+(\w+)\(", text))
+            one = re.sub(r"\bk(\d+)_", f"{name}_{folder.name}_\\1_", one)
+            if "cluster" in json.loads((folder / "program.json").read_text()).get("requires", []):
+                clusters += one
+            else:
+                text += one
+    return text, clusters
+
+
+def kernels_of(text):
+    return set(re.findall(r"__launch_bounds__\(\d+, \d+\)\s+(\w+)\(", text))
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90a", "sm_100"])
@@ -32,7 +41,12 @@ def test_every_program_compiles(source, arch):
     lib = expert_cuda.nvrtc()
     if lib is None:
         pytest.skip("needs NVRTC (package nvidia-cuda-nvrtc)")
-    text, kernels = source
+    text, clusters = source
+    assert "kw_cluster_sync" in clusters
+    assert "kw_group_barrier" in text
+    if arch != "sm_80":
+        text += clusters
+    kernels = kernels_of(text)
     assert len(kernels) > 60
     cubin = expert_cuda.compile_source(lib, text, arch)
     for kernel in kernels:

@@ -42,6 +42,7 @@ def cases(small):
     n = 3 if small else 4096
     f, nn = torch.nn.functional, torch.nn
     h = 64 if small else 1024
+    side = 100 if small else 256
     return {
         "relu": case(torch.relu, (n, 4096)),
         "odd": case(lambda x: torch.relu(x) + 1, (n * 37 + 1,)),
@@ -53,9 +54,12 @@ def cases(small):
         "transpose": case(lambda x: x.transpose(0, 1) + 1, (n, 4096)),
         "softmax": case(lambda x: torch.softmax(x, -1), (n, 4096)),
         "softmax_long": case(lambda x: torch.softmax(x, -1), (max(2, n // 32), 100000)),
+        "softmax_cluster": case(lambda x: torch.softmax(x, -1), (200 if small else n, 65536)),
         "softmax_channels": case(lambda x: torch.softmax(x, 1), (4, 64, 14 if small else 224, 100)),
         "log_softmax": case(lambda x: torch.log_softmax(x, -1), (n, 1000)),
         "layer_norm": case(nn.LayerNorm(h), (n * 4, h)),
+        "layer_norm_map": case(nn.LayerNorm((64, side, side)), (3 if small else 32, 64, side, side)),
+        "frobenius_norm": case(lambda x: x / torch.linalg.norm(x), (n, 40000)),
         "rms_norm": case(lambda x: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-5), (n, 4096)),
         "group_norm": case(nn.GroupNorm(8, 64), (8, 64, 20 if small else 128, 64)),
         "batch_norm": case(nn.BatchNorm2d(64).eval(), (8, 64, 20 if small else 128, 64)),

@@ -33,11 +33,12 @@ class SharedRows : public ::testing::Test {
 
 // A graph that fuses into one row group, made by one schedule of the CUDA row family.
 Case made(const std::string& name, const graph::StageGraph& graph, const Schedule& wanted,
-          int multiprocessors = 132) {
+          bool small = false) {
   const rewrite::FusedGraph fused =
       rewrite::fuse(graph, {.few_rows = 1, .slice_rows = false, .siblings = true});
   target::MachineModel model = kernelwright::testing::plain_machine("cuda");
-  model.multiprocessors = multiprocessors;
+  // One multiprocessor that holds some four blocks: groups take rows in turn.
+  if (small) model.multiprocessors = 1, model.shared_bytes = 13 << 10;
   EXPECT_EQ(fused.ops.size(), 1u) << name;
   const OpContext context(fused, fused.ops[0], model, 2);
   const cuda::Row family;
@@ -92,11 +93,11 @@ Schedule shared(int64_t cluster, int64_t threads, int64_t vector, int64_t hold) 
 }
 
 TEST_F(SharedRows, OfAClusterAreTheSame) {
-  const Stages smooth = softmax(2, 1024), normal = norm(2, 1000);
-  expect_right({made("softmax", smooth.graph, shared(2, 128, 4, 1)),
-                made("softmax", smooth.graph, shared(4, 128, 1, 0)),
-                made("norm", normal.graph, shared(2, 128, 4, 1)),
-                made("norm", normal.graph, shared(2, 128, 2, 0))});
+  const Stages smooth = softmax(2, 512), normal = norm(2, 500);
+  expect_right({made("softmax", smooth.graph, shared(2, 32, 4, 1)),
+                made("softmax", smooth.graph, shared(4, 64, 1, 0)),
+                made("norm", normal.graph, shared(2, 64, 4, 3)),
+                made("norm", normal.graph, shared(2, 64, 2, 2))});
 }
 
 TEST_F(SharedRows, AClusterIsAskedFor) {
@@ -113,16 +114,45 @@ Schedule grouped(int64_t blocks, int64_t threads, int64_t vector, int64_t hold) 
   return {{"group", blocks}, {"threads", threads}, {"vector", vector}, {"hold", hold}};
 }
 
-// Five rows for one or two groups: rows in turn, the last turn not full.
 TEST_F(SharedRows, OfAGroupAreTheSame) {
-  const Stages smooth = softmax(5, 2048), normal = norm(5, 2000);
-  expect_right({made("softmax", smooth.graph, grouped(4, 128, 4, 1), 1),
-                made("softmax", smooth.graph, grouped(4, 128, 1, 3), 1),
-                made("softmax", smooth.graph, grouped(5, 128, 2, 0), 1),
-                made("norm", normal.graph, grouped(8, 128, 2, 1), 1),
-                made("norm", normal.graph, grouped(3, 128, 2, 3), 1),
-                made("norm", normal.graph, grouped(3, 128, 4, 2), 1),
-                made("norm", normal.graph, grouped(3, 128, 1, 0), 1)});
+  const Stages smooth = softmax(3, 512), normal = norm(3, 500);
+  expect_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), true),
+                made("softmax", smooth.graph, grouped(3, 32, 1, 3), true),
+                made("norm", normal.graph, grouped(3, 64, 2, 1), true),
+                made("norm", normal.graph, grouped(2, 32, 2, 3), true),
+                made("norm", normal.graph, grouped(2, 64, 1, 0), true)});
+}
+
+TEST_F(SharedRows, AGroupIsLaunchedAsOne) {
+  const Stages normal = norm(3, 500);
+  const auto program = made("norm", normal.graph, grouped(2, 64, 2, 1), true).candidate.program;
+  EXPECT_EQ(program.requires_features, std::vector<std::string>{"cooperative"});
+  const auto& launch = std::get<program::Launch>(program.run.at(0).action);
+  EXPECT_TRUE(launch.cooperative);
+  // Two groups of two blocks, as many as are resident for sure.
+  EXPECT_EQ(launch.grid.at(0).text, "4");
+}
+
+// Schedules that would wait for ever, or that nobody needs, are refused.
+TEST_F(SharedRows, WhatDoesNotFitIsNotLegal) {
+  const Stages normal = norm(4, 1 << 20);
+  const rewrite::FusedGraph fused =
+      rewrite::fuse(normal.graph, {.few_rows = 1, .slice_rows = false});
+  target::MachineModel model = kernelwright::testing::plain_machine("cuda");
+  const cuda::Row family;
+  const auto legal = [&](const Schedule& wanted) {
+    const OpContext context(fused, fused.ops.at(0), model, 2);
+    Schedule schedule;
+    for (const Knob& knob : family.space(context)) schedule[knob.name] = knob.initial;
+    for (const auto& [knob, value] : wanted) schedule[knob] = value;
+    return family.legal(context, schedule);
+  };
+  EXPECT_TRUE(legal(grouped(128, 512, 4, 1)));
+  EXPECT_TRUE(legal(grouped(256, 512, 4, 1)));
+  EXPECT_FALSE(legal(grouped(8, 512, 4, 1))) << "more than registers hold";
+  EXPECT_FALSE(legal({{"group", 128}, {"cluster", 2}, {"threads", 512}, {"vector", 4}}));
+  model.multiprocessors = 16;
+  EXPECT_FALSE(legal(grouped(128, 512, 4, 1))) << "more blocks than are resident";
 }
 
 }  // namespace

@@ -20,11 +20,6 @@ bool is_output(const OpContext& context, int tensor) {
          context.op.outputs.end();
 }
 
-namespace {
-
-constexpr int kShared = -2;  // tensor number of a value that only this kernel knows
-constexpr int kLoaded = -3;  // and of kept loads: this one and below
-
 bool reads(const RowGroup::Member& member, int tensor) {
   bool found = false;
   for (const Expr& expr : {member.nest.body, member.nest.finish}) {
@@ -35,6 +30,11 @@ bool reads(const RowGroup::Member& member, int tensor) {
   }
   return found;
 }
+
+namespace {
+
+constexpr int kShared = -2;  // tensor number of a value that only this kernel knows
+constexpr int kLoaded = -3;  // and of kept loads: this one and below
 
 // A dear subexpression of a reduction that a later member along the row
 // computes again (softmax's exp).

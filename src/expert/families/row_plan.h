@@ -31,6 +31,8 @@ Passes plan_passes(const OpContext& context, Keep keep);
 // Whether keeping makes a difference to an op.
 bool keeps_values(const OpContext& context);
 
+// Whether a member of a group reads a tensor.
+bool reads(const rewrite::RowGroup::Member& member, int tensor);
 bool is_output(const OpContext& context, int tensor);
 // Whether a row group is what a row family can take: rows and points in them;
 // an arg-reduction only by itself, and where the emitter knows them.

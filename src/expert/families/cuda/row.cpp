@@ -23,8 +23,9 @@ constexpr int64_t kMostHeld = 96;          // registers of a thread that hold a 
 constexpr int64_t kMostShared = 96 << 10;  // bytes of a block, so that two of them fit
 constexpr int64_t kMostUnrolled = 32;      // vectors in straight code
 constexpr int64_t kShortSlice = 2048;      // points of a row that are not worth a block
+constexpr double kLoneSpeed = 1.6;         // of a block's share of the bandwidth, others idle
 constexpr double kMeeting = 2e-6;          // seconds of a barrier over many blocks
-constexpr int64_t kClusterRow = 8192;      // points of a row that are worth several blocks
+constexpr int64_t kClusterRow = 16384;     // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
 int64_t widest(const OpContext& context) {
@@ -94,7 +95,9 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
   const double again = std::max(0.0, loaded_bytes(context, plan) + written - once);
   // Blocks under way keep the memory busy only when enough of them are there.
   const double threads = static_cast<double>(layout.group * layout.groups * layout.block());
-  const double share = std::min(1.0, threads / (machine.multiprocessors() * 400.0));
+  const double sms = machine.multiprocessors();
+  const double share = std::min(1.0, threads / (sms * 400.0)) *
+                       std::min(1.0, 0.1 + static_cast<double>(layout.group * layout.groups) / sms);
   // A row at work that is neither held nor small enough for the cache comes from memory again.
   const double at_work = once / rows * static_cast<double>(layout.groups);
   const bool cached =
@@ -240,12 +243,21 @@ double Row::predict_seconds(const OpContext& context, const Schedule& schedule) 
   double cost = 0;
   for (const auto& member : plan.group.members) {
     if (!member.per_row || member.reduces)
-      cost += 5 + rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 4.0 : 0.0);
+      cost += 4 + 4.0 / static_cast<double>(layout.vector) +
+              rewrite::arithmetic_cost(member.nest.body) + (member.reduces ? 4.0 : 0.0);
   }
   const double steps = static_cast<double>(layout.steps * layout.vector);
   const double compute =
       blocks * layout.block() * (steps * cost + 60.0 * plan.count) / machine.instructions_per_s();
   if (layout.group > 0) return predict_groups(context, layout, compute);
+  if (layout.cluster > 1 && layout.hold != 0) {
+    // While a block meets the others and computes, those beside it move data: alone a block gets
+    // more than its share of the bandwidth, but not all of the time.
+    const double turns = std::max(1.0, blocks / (static_cast<double>(layout.resident) * sms));
+    const double own = memory / turns / static_cast<double>(layout.resident) / kLoneSpeed +
+                       compute / turns + 1.5e-6 * plan.count;
+    return std::max({memory, compute, turns * own}) + 0.1 * (memory + compute) + machine.launch_s();
+  }
   // A block's own latency: its loads in turns, exchanges and barriers.
   const double turns =
       std::ceil(static_cast<double>(layout.steps) / static_cast<double>(layout.unroll));

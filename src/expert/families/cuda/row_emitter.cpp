@@ -45,7 +45,8 @@ class Emitter {
         plan_(plan_passes(context, keep_of(layout))),
         group_(plan_.group),
         kernel_(builder, "row_" + context.op.stages.front().origin),
-        real_(computing_real(context, group_)) {
+        real_(computing_real(context, group_)),
+        places_(held_places(plan_, real_)) {
     outer_ = static_cast<int>(group_.outer.size());
     extents_ = group_.outer;
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
@@ -243,26 +244,26 @@ class Emitter {
     std::string text;
     int64_t offset = 0;
     const int64_t beside = layout_.steps - layout_.registers;
-    for (size_t j = 0; j < group_.members.size(); ++j) {
-      if (!held(j)) continue;
+    for (size_t j : layout_.hold != 0 ? first_of_places(plan_, real_) : std::vector<size_t>{}) {
       const std::string type = code::value_type(group_.members[j].nest.body->kind, real_);
       if (layout_.registers > 0)
-        text += fmt::format("  {} r{}[{}];\n", type, j, layout_.registers * layout_.vector);
+        text +=
+            fmt::format("  {} r{}[{}];\n", type, places_[j], layout_.registers * layout_.vector);
       if (beside == 0) continue;
       // One thread writes and reads an element, so no barrier is needed.
       const int64_t room = held_room(group_.members[j], layout_, real_);
       text += fmt::format(
           "  kw_vec<{0}, {5}>* h{1} = (kw_vec<{0}, {5}>*)(kw_dynamic_shared() + {2} + "
           "(int)threadIdx.x / {3} * {4});\n",
-          type, j, offset, layout_.threads, room, layout_.vector);
+          type, places_[j], offset, layout_.threads, room, layout_.vector);
       offset += room * layout_.across;
     }
     return text;
   }
 
   std::string held_element(size_t j) const {
-    if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", j, layout_.vector);
-    return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", j,
+    if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", places_[j], layout_.vector);
+    return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", places_[j],
                        part_.first > 0 ? fmt::format(" - {}", part_.first) : "", layout_.threads);
   }
 
@@ -571,6 +572,7 @@ class Emitter {
   const RowGroup& group_;
   KernelText kernel_;
   Real real_;
+  std::vector<int> places_;  // of held members
   int outer_ = 0, inner_ = 0;
   std::vector<int64_t> extents_;
   const code::Spelling* spelling_ = nullptr;

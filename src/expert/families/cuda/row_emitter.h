@@ -32,6 +32,11 @@ int64_t held_bytes(const rewrite::RowGroup::Member& member, code::Real real);
 
 RowLayout row_layout(const OpContext& context, const Schedule& schedule);
 Keep keep_of(const RowLayout& layout);
+// Per member of a plan the place that holds it, -1 for those that are not kept. Members that are
+// never needed at the same time have one place (softmax's elements and their exponentials).
+std::vector<int> held_places(const Passes& plan, code::Real real);
+// The first member of each place.
+std::vector<size_t> first_of_places(const Passes& plan, code::Real real);
 // Bytes of shared memory that hold one member of one row in a block, and all of them.
 int64_t held_room(const rewrite::RowGroup::Member& member, const RowLayout& layout,
                   code::Real real);

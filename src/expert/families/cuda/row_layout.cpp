@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kUnroll = 4;
 constexpr int64_t kOwnRegisters = 32;    // of a thread beside what it holds
+constexpr int64_t kGuardRegisters = 10;  // and more of them where slices end within a step
 constexpr int64_t kOwnShared = 3 << 10;  // of a block: what the system takes, and totals
 
 }  // namespace
@@ -36,7 +37,12 @@ namespace {
 // Blocks that a multiprocessor holds for sure: __launch_bounds__ makes the registers fit.
 int64_t resident_blocks(const OpContext& context, const RowLayout& layout) {
   const Passes plan = plan_passes(context, keep_of(layout));
-  const int64_t registers = held_registers(context, layout, plan) + kOwnRegisters;
+  // Loads that are not held need registers of their own, and so do guards.
+  const bool exact =
+      layout.hold != 0 &&
+      layout.steps * layout.threads * layout.vector * layout.slices == plan.group.row_length();
+  const int64_t registers =
+      held_registers(context, layout, plan) + kOwnRegisters + (exact ? 0 : kGuardRegisters);
   const int64_t bytes = held_shared_bytes(context, layout, plan) + kOwnShared;
   const int64_t shared = Machine(context.model).shared_bytes();
   return std::max<int64_t>(
@@ -57,6 +63,7 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
   layout.hold = schedule.at("hold");
   layout.cluster = schedule.at("cluster");
   layout.group = schedule.at("group");
+  if (layout.shared()) layout.across = 1;
   layout.slices = std::max({schedule.at("slices"), layout.cluster, layout.group});
   const int64_t vectors = group.row_length() / layout.vector;
   const int64_t per_slice = ceil_div(vectors, layout.slices);
@@ -79,6 +86,40 @@ Keep keep_of(const RowLayout& layout) {
   return layout.hold == 0 ? Keep::kNothing : Keep::kLoads;
 }
 
+std::vector<int> held_places(const Passes& plan, Real real) {
+  const auto& members = plan.group.members;
+  std::vector<int> places(members.size(), -1);
+  std::vector<size_t> owner;  // of each place, the last member that took it
+  // A member may follow another where nobody but itself reads that one from its pass on.
+  const auto follows = [&](size_t j, size_t before) {
+    if (held_bytes(members[j], real) != held_bytes(members[before], real)) return false;
+    if (members[j].nest.body->kind != members[before].nest.body->kind) return false;
+    for (size_t i = before + 1; i < members.size(); ++i) {
+      if (i != j && plan.pass[i] >= plan.pass[j] && reads(members[i], members[before].nest.output))
+        return false;
+    }
+    return plan.pass[before] < plan.pass[j];
+  };
+  for (size_t j = 0; j < members.size(); ++j) {
+    if (!plan.kept[j]) continue;
+    size_t at = 0;
+    while (at < owner.size() && !follows(j, owner[at])) ++at;
+    if (at == owner.size()) owner.push_back(j);
+    owner[at] = j;
+    places[j] = static_cast<int>(at);
+  }
+  return places;
+}
+
+std::vector<size_t> first_of_places(const Passes& plan, Real real) {
+  const std::vector<int> places = held_places(plan, real);
+  std::vector<size_t> first;
+  for (size_t j = 0; j < places.size(); ++j) {
+    if (places[j] == static_cast<int>(first.size())) first.push_back(j);
+  }
+  return first;
+}
+
 int64_t held_room(const RowGroup::Member& member, const RowLayout& layout, Real real) {
   const int64_t points = (layout.steps - layout.registers) * layout.threads * layout.vector;
   return ceil_div(points * held_bytes(member, real), 16) * 16;
@@ -88,19 +129,17 @@ int64_t held_shared_bytes(const OpContext& context, const RowLayout& layout, con
   if (layout.hold < 2) return 0;
   const Real real = computing_real(context, plan.group);
   int64_t bytes = 0;
-  for (size_t j = 0; j < plan.group.members.size(); ++j) {
-    if (plan.kept[j]) bytes += held_room(plan.group.members[j], layout, real) * layout.across;
-  }
+  for (size_t j : first_of_places(plan, real))
+    bytes += held_room(plan.group.members[j], layout, real) * layout.across;
   return bytes;
 }
 
 int64_t held_registers(const OpContext& context, const RowLayout& layout, const Passes& plan) {
   const Real real = computing_real(context, plan.group);
   int64_t words = 0;
-  for (size_t j = 0; j < plan.group.members.size(); ++j) {
-    if (plan.kept[j])
-      words += layout.registers * layout.vector *
-               std::max<int64_t>(1, held_bytes(plan.group.members[j], real) / 4);
+  for (size_t j : first_of_places(plan, real)) {
+    words += layout.registers * layout.vector *
+             std::max<int64_t>(1, held_bytes(plan.group.members[j], real) / 4);
   }
   return words;
 }
