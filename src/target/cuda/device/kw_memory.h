@@ -29,7 +29,7 @@ KW_DEVICE uint4 load16(const void* p) {
         : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
         : "l"(p));
   else
-    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+    asm("ld.global.cs.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
         : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
         : "l"(p));
   return x;
@@ -42,7 +42,7 @@ KW_DEVICE uint2 load8(const void* p) {
   else if (kHow == 1)
     asm("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(p));
   else
-    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(p));
+    asm("ld.global.cs.nc.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(p));
   return x;
 }
 template <int kHow>
@@ -53,7 +53,7 @@ KW_DEVICE uint32_t load4(const void* p) {
   else if (kHow == 1)
     asm("ld.global.nc.u32 %0, [%1];" : "=r"(x) : "l"(p));
   else
-    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(x) : "l"(p));
+    asm("ld.global.cs.nc.u32 %0, [%1];" : "=r"(x) : "l"(p));
   return x;
 }
 
