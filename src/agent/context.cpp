@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kTriedShown = 24;
 constexpr size_t kReasonBytes = 300;
-constexpr size_t kSourceBytes = 24 << 10;
+constexpr size_t kShownSourceBytes = 24 << 10;
 constexpr size_t kGraphNodes = 300;
 
 std::string short_id(const std::string& id) {
@@ -73,8 +73,9 @@ std::string program_section(const ShownProgram& shown) {
   return fmt::format("Program {} on {}{}.\n", short_id(shown.id), shown.target,
                      shown.ms > 0 ? fmt::format(", {:.4g} ms", shown.ms) : "") +
          fenced("idea", shown.idea, kReasonBytes) +
-         fenced("program.json", program::print_program(shown.candidate.program), kSourceBytes) +
-         fenced(shown.candidate.program.source, shown.candidate.source, kSourceBytes);
+         fenced("program.json", program::print_program(shown.candidate.program),
+                kShownSourceBytes) +
+         fenced(shown.candidate.program.source, shown.candidate.source, kShownSourceBytes);
 }
 
 // The last word on each program, the newest at the end.

@@ -46,7 +46,7 @@ Result<std::string> text_field(const Json& o, const std::string& place, const ch
   return found->get<std::string>();
 }
 
-Result<int64_t> integer(const Json& json, const std::string& place) {
+Result<int64_t> integer_from(const Json& json, const std::string& place) {
   if (!json.is_number_integer()) return bad(place, "must be an integer");
   if (json.is_number_unsigned() &&
       json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
@@ -69,7 +69,7 @@ Result<std::vector<int64_t>> integers(const Json& list, const std::string& place
   if (!list.is_array()) return bad(place, "must be a list");
   std::vector<int64_t> out;
   for (size_t i = 0; i < list.size(); ++i) {
-    KW_TRY(int64_t value, integer(list[i], fmt::format("{}[{}]", place, i)));
+    KW_TRY(int64_t value, integer_from(list[i], fmt::format("{}[{}]", place, i)));
     out.push_back(value);
   }
   return out;
@@ -204,7 +204,7 @@ class GraphReader {
     if (json.is_boolean()) {
       arg.data = json.get<bool>();
     } else if (json.is_number_integer()) {
-      KW_TRY(int64_t value, integer(json, place));
+      KW_TRY(int64_t value, integer_from(json, place));
       arg.data = value;
     } else if (json.is_number_float()) {
       arg.data = json.get<double>();
@@ -266,7 +266,7 @@ class GraphReader {
         KW_TRY(node.module_path, text_field(node_json, place, "module"));
       }
       if (node_json.contains("part")) {
-        KW_TRY(int64_t part, integer(node_json["part"], place + ".part"));
+        KW_TRY(int64_t part, integer_from(node_json["part"], place + ".part"));
         if (part < 0 || part >= static_cast<int64_t>(kMaxValues))
           return bad(place + ".part", "out of range");
         node.part = static_cast<int>(part);

@@ -13,7 +13,7 @@
 namespace kernelwright::graph {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 40;
+constexpr int64_t kMostElements = int64_t{1} << 40;
 
 TensorType contiguous_type(TensorType type) {
   type.strides.clear();
@@ -136,7 +136,7 @@ class RegionLowering final : public Lowering {
     for (auto& type : types_) {
       int64_t count = 1;
       for (int64_t extent : type.shape) {
-        if (extent < 0 || (extent > 0 && count > kMaxElements / extent))
+        if (extent < 0 || (extent > 0 && count > kMostElements / extent))
           return op_error(node, "result too large: " + shape_text(type.shape));
         count *= extent;
       }

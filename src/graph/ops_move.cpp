@@ -325,7 +325,7 @@ OpEntry mirrored_pad_op(std::string name, bool reflect) {
 }
 
 // slice_scatter and select_scatter: `src` where the position lies in the slice, self elsewhere.
-OpEntry scatter_op(std::string name, bool slice) {
+OpEntry slice_scatter_op(std::string name, bool slice) {
   OpEntry entry;
   entry.name = std::move(name);
   entry.op_class = OpClass::kMove;
@@ -380,8 +380,8 @@ void add_move_ops(OpList& ops) {
                            "aten.chunk.default", "aten.unbind.int"})
     ops.push_back(split_op(name));
   ops.push_back(constant_pad_op());
-  ops.push_back(scatter_op("aten.slice_scatter.default", true));
-  ops.push_back(scatter_op("aten.select_scatter.default", false));
+  ops.push_back(slice_scatter_op("aten.slice_scatter.default", true));
+  ops.push_back(slice_scatter_op("aten.select_scatter.default", false));
   for (const char* rank : {"1d", "2d", "3d"}) {
     ops.push_back(mirrored_pad_op(fmt::format("aten.reflection_pad{}.default", rank), true));
     ops.push_back(mirrored_pad_op(fmt::format("aten.replication_pad{}.default", rank), false));

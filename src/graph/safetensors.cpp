@@ -28,7 +28,7 @@ constexpr Row kNames[] = {
     {DType::kU8, "U8"},   {DType::kU32, "U32"}, {DType::kBool, "BOOL"},
 };
 
-constexpr int64_t kMaxElements = int64_t{1} << 40;
+constexpr int64_t kMaxTensorElements = int64_t{1} << 40;
 
 tl::unexpected<Error> bad(const std::string& place, const std::string& what) {
   return fail(ErrorKind::kInput, fmt::format("safetensors: {}: {}", place, what));
@@ -51,8 +51,8 @@ Result<TensorType> entry_type(const std::string& name, const Json& json) {
   for (const auto& extent : json["shape"]) {
     if (!extent.is_number_unsigned()) return bad(name, "extents must be whole numbers");
     const uint64_t e = extent.get<uint64_t>();
-    if (e > static_cast<uint64_t>(kMaxElements) ||
-        (e > 0 && count > kMaxElements / static_cast<int64_t>(e)))
+    if (e > static_cast<uint64_t>(kMaxTensorElements) ||
+        (e > 0 && count > kMaxTensorElements / static_cast<int64_t>(e)))
       return bad(name, "more than 2^40 elements");
     count *= static_cast<int64_t>(e);
     type.shape.push_back(static_cast<int64_t>(e));

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 constexpr size_t kShown = 200;
 constexpr size_t kCallsShown = 60;
-constexpr double kWidth = 1000, kRow = 22, kLabel = 210;
+constexpr double kTimelineWidth = 1000, kRow = 22, kLabel = 210;
 
 std::string text_at(const json& object, const char* key) {
   return object.contains(key) && object.at(key).is_string()
@@ -72,12 +72,12 @@ std::string bars(const std::vector<json>& all) {
   double end = 1e-3;
   for (const auto& one : all) end = std::max(end, number_at(one, "end_s"));
   const auto x = [&](double at) {
-    return kLabel + std::clamp(at / end, 0.0, 1.0) * (kWidth - kLabel - 10);
+    return kLabel + std::clamp(at / end, 0.0, 1.0) * (kTimelineWidth - kLabel - 10);
   };
   const double height = kRow * static_cast<double>(all.size()) + 26;
   std::string out = fmt::format(
       "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"conversations over time\">",
-      kWidth, height);
+      kTimelineWidth, height);
   double y = 8;
   for (const auto& one : all) {
     const bool analyst = text_at(one, "role") == "analyst";
@@ -101,7 +101,7 @@ std::string bars(const std::vector<json>& all) {
   return out + fmt::format(
                    "<text x=\"{:.0f}\" y=\"{:.0f}\">0 s</text><text x=\"{:.0f}\" "
                    "y=\"{:.0f}\" text-anchor=\"end\">{:.0f} s</text></svg>",
-                   kLabel, height - 6, kWidth - 10, height - 6, end);
+                   kLabel, height - 6, kTimelineWidth - 10, height - 6, end);
 }
 
 std::string details(const json& one) {

@@ -15,9 +15,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kProtocol = "responses";
+constexpr const char* kResponsesProtocol = "responses";
 
-json image_part(const ImageBlock& image) {
+json input_image(const ImageBlock& image) {
   return {
       {"type", "input_image"},
       {"image_url", fmt::format("data:{};base64,{}", image.media_type, to_base64(image.bytes))}};
@@ -36,23 +36,24 @@ void append_assistant(const Message& message, json& into) {
                       {"arguments", call->malformed.empty() ? call->arguments : "{}"}});
     } else if (const auto* opaque = std::get_if<OpaqueBlock>(&block)) {
       json item = json::parse(opaque->json, nullptr, false);
-      if (opaque->protocol == kProtocol && item.is_object()) into.push_back(std::move(item));
+      if (opaque->protocol == kResponsesProtocol && item.is_object())
+        into.push_back(std::move(item));
     }
   }
 }
 
-void append_user(const Message& message, json& into) {
+void append_user_items(const Message& message, json& into) {
   json parts = json::array();
   for (const Block& block : message.blocks) {
     if (const auto* result = std::get_if<ToolResult>(&block)) {
       into.push_back({{"type", "function_call_output"},
                       {"call_id", result->call_id},
                       {"output", result->text}});
-      for (const ImageBlock& image : result->images) parts.push_back(image_part(image));
+      for (const ImageBlock& image : result->images) parts.push_back(input_image(image));
     } else if (const auto* text = std::get_if<TextBlock>(&block)) {
       if (!text->text.empty()) parts.push_back({{"type", "input_text"}, {"text", text->text}});
     } else if (const auto* image = std::get_if<ImageBlock>(&block)) {
-      parts.push_back(image_part(*image));
+      parts.push_back(input_image(*image));
     }
   }
   if (!parts.empty())
@@ -118,7 +119,7 @@ class ResponsesReader : public ReplyReader {
       // Without its encrypted content nothing stored elsewhere could be referred to.
       json kept = from;
       kept.erase("status");
-      return assembly_.add_opaque(index, kProtocol,
+      return assembly_.add_opaque(index, kResponsesProtocol,
                                   kept.dump(-1, ' ', false, json::error_handler_t::replace));
     }
     return {};
@@ -177,7 +178,7 @@ class Responses : public Dialect {
       if (message.role == Role::kAssistant)
         append_assistant(message, input);
       else
-        append_user(message, input);
+        append_user_items(message, input);
     }
     body["input"] = std::move(input);
     for (const ToolDefinition& tool : request.tools)

@@ -10,10 +10,10 @@ namespace {
 
 using namespace kernelwright::cuda;
 
-constexpr uint64_t kAlign = 256;  // as PyTorch's own tensors have it
-constexpr uint64_t kBand = 256;
+constexpr uint64_t kDeviceAlign = 256;  // as PyTorch's own tensors have it
+constexpr uint64_t kDeviceBand = 256;
 
-uint64_t round_up(uint64_t value, uint64_t to) {
+uint64_t device_round_up(uint64_t value, uint64_t to) {
   return (value + to - 1) / to * to;
 }
 
@@ -27,21 +27,21 @@ ArenaLayout lay_out_cuda_arena(const std::vector<uint64_t>& tensor_bytes, Flush 
   for (uint64_t bytes : tensor_bytes) {
     ArenaRegion region;
     region.tensor_bytes = bytes;
-    const uint64_t aligned = round_up(bytes, kAlign);
+    const uint64_t aligned = device_round_up(bytes, kDeviceAlign);
     if (shared) {
       region.segment = 0;
       region.file_offset = layout.segments[0];
-      region.file_bytes = aligned + kBand;
+      region.file_bytes = aligned + kDeviceBand;
       layout.segments[0] += region.file_bytes;
     } else {
       region.segment = static_cast<int>(layout.segments.size());
-      region.file_bytes = round_up(aligned + kBand, granularity);
+      region.file_bytes = device_round_up(aligned + kDeviceBand, granularity);
       layout.segments.push_back(region.file_bytes);
     }
     region.tensor_offset = flush == Flush::kEnd ? region.file_bytes - aligned : 0;
     layout.regions.push_back(region);
   }
-  if (shared) layout.segments[0] = round_up(layout.segments[0], granularity);
+  if (shared) layout.segments[0] = device_round_up(layout.segments[0], granularity);
   return layout;
 }
 

@@ -22,7 +22,7 @@ namespace {
 using Compiled = tl::expected<CudaCompileOutput, BuildFailure>;
 
 constexpr uint64_t kLargestFile = 256ull << 20;
-constexpr int kSourceErrors = 1;  // exit status of the NVRTC process
+constexpr int kNvrtcSourceErrors = 1;  // exit status of the NVRTC process
 
 // "sm_90a": 90 and 'a'; 0 where the text is none.
 std::pair<int, char> split_arch(const std::string& arch) {
@@ -217,7 +217,7 @@ Result<tl::expected<CudaCompileOutput, BuildFailure>> compile_cuda(
 
   const bool nvrtc = compiler.kind == CudaCompiler::Kind::kNvrtc;
   if (nvrtc && outcome.end == base::ProcessOutcome::End::kExited && outcome.code != 0 &&
-      outcome.code != kSourceErrors)
+      outcome.code != kNvrtcSourceErrors)
     return fail(ErrorKind::kEnvironment,
                 fmt::format("the CUDA compiler's process failed: {}",
                             outcome.err.empty() ? fmt::format("code {}", outcome.code)

@@ -21,7 +21,7 @@ constexpr int64_t kRestart = 128;
 
 // Levels of statements: once per thread, per block, per column, per row, per step of k, per
 // element.
-enum Level { kOnce = 0, kBlock = 1, kSide = 2, kStep = 3, kElement = 4 };
+enum Level { kOnce = 0, kPerBlock = 1, kSide = 2, kStep = 3, kElement = 4 };
 
 class Emitter {
  public:
@@ -137,12 +137,12 @@ class Emitter {
     const std::vector<int>& other = side_a ? c_.n : c_.m;
     ExprPrinter printer(real_, extents_, side_a ? "a" : "b", *spelling_);
     bind_loads(context_, {operand}, kernel, printer);
-    for (int axis : c_.batch) printer.bind_axis(axis, fmt::format("i{}", axis), kBlock);
+    for (int axis : c_.batch) printer.bind_axis(axis, fmt::format("i{}", axis), kPerBlock);
     for (int axis : other) printer.bind_axis(axis, "0", kOnce);
     for (int axis : own) printer.bind_axis(axis, fmt::format("i{}", axis), kSide);
     for (int axis : c_.k) printer.bind_axis(axis, fmt::format("i{}", axis), kStep);
     const std::string value = printer.print(operand);
-    once_ += printer.take(kOnce, 2) + printer.take(kBlock, 2);
+    once_ += printer.take(kOnce, 2) + printer.take(kPerBlock, 2);
     const char* name = side_a ? "m" : "n";
     const int64_t extent = side_a ? p_.facts->m : p_.facts->n;
     std::string text =
@@ -222,7 +222,7 @@ class Emitter {
   Finish finish_text(KernelText& kernel, const std::string& acc) {
     ExprPrinter printer(real_, extents_, "f", *spelling_);
     bind_loads(context_, {c_.nest.finish}, kernel, printer);
-    for (int axis : c_.batch) printer.bind_axis(axis, fmt::format("i{}", axis), kBlock);
+    for (int axis : c_.batch) printer.bind_axis(axis, fmt::format("i{}", axis), kPerBlock);
     for (int axis : c_.m) printer.bind_axis(axis, fmt::format("i{}", axis), kSide);
     for (int axis : c_.n) printer.bind_axis(axis, fmt::format("i{}", axis), kElement);
     const graph::DType stored = context_.type(c_.nest.output).dtype;
@@ -236,7 +236,7 @@ class Emitter {
     }
     const std::string at = printer.print(c_.nest.store);
     Finish finish;
-    finish.before = printer.take(kOnce, 2) + printer.take(kBlock, 2);
+    finish.before = printer.take(kOnce, 2) + printer.take(kPerBlock, 2);
     finish.per_row = decode_some("m", extents_, c_.m, 6, type_) + printer.take(kSide, 6);
     finish.per_element =
         decode_some("n", extents_, c_.n, 8, type_) + printer.take(kElement, 8) +

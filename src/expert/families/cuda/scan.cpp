@@ -15,7 +15,7 @@ using rewrite::Nest;
 
 namespace {
 
-constexpr int kBlock = 64;  // of threads that make a row each
+constexpr int kScanBlock = 64;  // of threads that make a row each
 
 // The prefix of all threads before this one, and the total of the block, by exchanges within a warp
 // and a sum over the warps before.
@@ -153,11 +153,11 @@ Status Scan::emit(const OpContext& context, const Schedule& schedule,
     return {};
   }
   KernelText kernel(builder, "scan_" + nest.origin);
-  kernel.block = kBlock;
+  kernel.block = kScanBlock;
   const std::string row = scan_row(context, nest, scan, kernel, spelling);
-  kernel.body = thread_number("point", spelling.index, kBlock, 2) +
+  kernel.body = thread_number("point", spelling.index, kScanBlock, 2) +
                 fmt::format("  if (point < {}) {{\n", text.row_count()) + row + "  }\n";
-  kernel.launch({ceil_div(text.row_count(), kBlock)});
+  kernel.launch({ceil_div(text.row_count(), kScanBlock)});
   return {};
 }
 
