@@ -359,7 +359,10 @@ Status OpenedRun::write_artifact() {
   } else {
     result_.status = "improved";
     KW_CHECK_OK(write_module(result_, session_.imported.graph, folder_.path()));
+    // No longer than the search itself took: a quick run stays quick.
     FinalCheckOptions options;
+    options.timing_s = std::clamp(result_.search_s, 2.0, options.timing_s);
+    options.fresh_timing_s = options.timing_s / 4;
     options.seed = unpredictable_seed();
     if (interrupted())
       options = {.timing_s = 2, .fresh_timing_s = 0.5, .with_compile = false, .seed = options.seed};
