@@ -219,6 +219,8 @@ class ArtifactCheck:
         return out
 
     def _ready_compiled(self):
+        if baselines.compiler_is_off():
+            return False
         if self._compiled is None:
             try:
                 compiled = torch.compile(self._workload.build())

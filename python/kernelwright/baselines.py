@@ -108,6 +108,11 @@ def cold_call(function, args, kwargs, flush, wake=None) -> float:
     return timed_call(function, args, kwargs)
 
 
+def compiler_is_off():
+    """Whether torch.compile would hand back what it is given, by PyTorch's own switch."""
+    return os.environ.get("TORCHDYNAMO_DISABLE") == "1"
+
+
 class Baselines:
     """The baselines of one subject."""
 
@@ -137,6 +142,8 @@ class Baselines:
                 self._ready[name] = (self._captured(name, function, arguments), arguments)
                 return
             if name != "eager":
+                if compiler_is_off():
+                    raise InputError("switched off by TORCHDYNAMO_DISABLE")
                 function = torch.compile(function, mode=None if name == "compile" else name)
             contents = self._drawer.contents()[:2]
             with torch.inference_mode(), policies.context(subject.policy, subject.device.type):

@@ -58,10 +58,12 @@ def binary():
 
 
 def environment(home, **more):
-    """Of one test's own: nothing of the user's archive, cache or settings."""
+    """Of one test's own: nothing of the user's archive, cache or settings. Without torch.compile, whose start costs more
+    than all else of a small run, unless TORCHDYNAMO_DISABLE="0" asks for it."""
     env = dict(
         os.environ, KERNELWRIGHT_PYTHON=sys.executable, KERNELWRIGHT_CONFIG="", KERNELWRIGHT_DATA_DIR=str(home / "data")
     )
+    env.setdefault("TORCHDYNAMO_DISABLE", "1")
     env.setdefault("KERNELWRIGHT_CACHE_DIR", str(home / "cache"))
     env.update(more)
     return env
