@@ -114,6 +114,7 @@ std::string machine_model_json(const MachineModel& model) {
     json["multiprocessors"] = model.multiprocessors;
     json["shared_bytes"] = model.shared_bytes;
     json["clock_hz"] = model.clock_hz;
+    json["capability"] = model.capability;
   }
   json["launch_s"] = model.launch_s;
   json["measured_at"] = model.measured_at;
@@ -155,6 +156,7 @@ Result<MachineModel> parse_machine_model(const std::string& text) {
     model.multiprocessors = json.value("multiprocessors", 0);
     model.shared_bytes = json.value("shared_bytes", int64_t{0});
     model.clock_hz = json.value("clock_hz", 0.0);
+    model.capability = json.value("capability", 0);
     model.launch_s = json.at("launch_s").get<double>();
     model.measured_at = json.at("measured_at").get<std::string>();
     if (!sane(model.launch_s) || !sane(model.clock_hz) || model.multiprocessors < 0 ||

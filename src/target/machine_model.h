@@ -34,6 +34,7 @@ struct MachineModel {
   int multiprocessors = 0;   // GPU
   int64_t shared_bytes = 0;  // GPU: shared memory of one block at most
   double clock_hz = 0;       // GPU: as the driver says; 0: unknown
+  int capability = 0;        // GPU: compute capability, 90 for 9.0; 0: unknown
   double launch_s = 0;       // one launch over all threads that does nothing
   std::string measured_at;   // ISO date
 

@@ -23,6 +23,11 @@ target::MachineModel round_figures(const std::string& target) {
   model.vector_bytes = target == "cuda" ? 16 : 32;
   model.levels = {{"L2", 50 << 20, 5.5e12, 5e12}, {"DRAM", 0, 3.1e12, 3e12}};
   model.rates = {{"fma", graph::DType::kF32, 6e13}, {"fma", graph::DType::kF64, 3e13}};
+  if (target == "cuda") {
+    model.rates.push_back({"bf16", graph::DType::kBF16, 6.5e14});
+    model.shared_bytes = 227 << 10;
+    model.capability = 90;
+  }
   model.launch_s = 2e-6;
   return model;
 }

@@ -177,10 +177,30 @@ class Memory {
 
 constexpr int kWorkers = 2;
 
-std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string, Memory>& memory) {
+// As support/cuda_emulation/kw_split.h has it.
+struct EmulatedMap {
+  void* base;
+  int64_t shape[3], box[3], swizzle;
+};
+
+std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string, Memory>& memory,
+                              std::vector<EmulatedMap>& maps) {
   std::vector<void*> buffers;
-  for (const program::Arg& arg : step.args)
-    buffers.push_back(memory.at(std::get<program::BufferArg>(arg).buffer).data());
+  maps.reserve(step.args.size());
+  for (const program::Arg& arg : step.args) {
+    const auto& buffer = std::get<program::BufferArg>(arg);
+    void* data = memory.at(buffer.buffer).data();
+    if (buffer.tensor_map) {
+      EmulatedMap map{data, {}, {}, std::atoi(buffer.tensor_map->swizzle.c_str())};
+      for (size_t d = 0; d < 3; ++d) {
+        map.shape[d] = number(buffer.tensor_map->shape.at(d), 1);
+        map.box[d] = number(buffer.tensor_map->box.at(d), 1);
+      }
+      maps.push_back(map);
+      data = &maps.back();
+    }
+    buffers.push_back(data);
+  }
   return buffers;
 }
 
@@ -192,10 +212,13 @@ std::string launch_emulated(void* library, const std::string& prefix, const prog
   auto* kernel =
       reinterpret_cast<EmulatedLaunch>(dlsym(library, (prefix + step.kernel + "_launch").c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
-  std::vector<void*> buffers = buffers_of(step, memory);
+  std::vector<EmulatedMap> maps;
+  std::vector<void*> buffers = buffers_of(step, memory, maps);
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, cluster[3] = {1, 1, 1};
   for (size_t d = 0; d < step.grid.size(); ++d)
     grid[d] = static_cast<unsigned>(number(step.grid[d], 1));
+  // As if two multiprocessors were there.
+  if (step.resident_per_sm) grid[0] = 2U * static_cast<unsigned>(*step.resident_per_sm);
   for (size_t d = 0; d < step.block.size(); ++d)
     block[d] = static_cast<unsigned>(number(step.block[d], 1));
   for (size_t d = 0; d < step.cluster.size(); ++d)
@@ -210,7 +233,8 @@ std::string launch(void* library, const std::string& prefix, const program::Laun
                    std::map<std::string, Memory>& memory) {
   auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
-  std::vector<void*> buffers = buffers_of(step, memory);
+  std::vector<EmulatedMap> maps;
+  std::vector<void*> buffers = buffers_of(step, memory, maps);
   int64_t grid = 1;
   for (const auto& extent : step.grid) grid *= number(extent, 1);
   std::vector<Memory> scratch;

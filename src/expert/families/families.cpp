@@ -5,6 +5,7 @@
 #include "expert/families/cuda/pointwise.h"
 #include "expert/families/cuda/row.h"
 #include "expert/families/cuda/scan.h"
+#include "expert/families/cuda/split.h"
 #include "expert/families/cuda/window.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
@@ -33,10 +34,11 @@ const std::vector<const Family*>& cuda_families() {
   static const cuda::Pointwise pointwise;
   static const cuda::Row row;
   static const cuda::Scan scan;
+  static const cuda::SplitContraction split;
   static const cuda::Window window;
   static const cuda::General general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &row,
-                                                 &scan,        &window,    &general};
+  static const std::vector<const Family*> all = {&contraction, &split,  &pointwise, &row,
+                                                 &scan,        &window, &general};
   return all;
 }
 

@@ -27,7 +27,7 @@ const std::string& probe_source() {
 
 std::string identity_of(const CudaCompiler& compiler, const CudaDevice& device) {
   base::IdentityBuilder identity;
-  identity.add("cuda machine model 1").add(device.uuid).add(device.name);
+  identity.add("cuda machine model 2").add(device.uuid).add(device.name);
   identity.add(std::to_string(device.driver_version)).add(compiler.identity);
   identity.add(std::to_string(device.multiprocessors)).add(probe_source());
   return identity.hex();
@@ -112,6 +112,7 @@ Result<MachineModel> cuda_machine_model(const CudaCompiler& compiler, const Cuda
   model.multiprocessors = device.multiprocessors;
   model.shared_bytes = device.shared_per_block;
   model.clock_hz = 1e3 * device.clock_khz;
+  model.capability = device.number();
   model.measured_at = today();
   KW_CHECK_OK(take_figures(outcome.out, model));
   if (before) model.raise_to(*before);

@@ -37,7 +37,10 @@ void KernelText::launch(const std::vector<int64_t>& grid) {
     builder_.require_feature("cooperative");
   }
   if (shared_bytes > 0) launch.shared_bytes = program::size(shared_bytes);
-  builder_.add_run(std::move(launch));
+  if (in_prepare)
+    builder_.add_prepare(std::move(launch));
+  else
+    builder_.add_run(std::move(launch));
 }
 
 std::string KernelText::exchange_buffer(const std::string& buffer) {

@@ -18,6 +18,7 @@ class KernelText : public KernelArguments {
   int block = 256;
   int resident = 1;          // blocks that a multiprocessor should hold; bounds the registers
   int64_t shared_bytes = 0;  // dynamic; the body finds it at kw_dynamic_shared()
+  bool in_prepare = false;   // launched when weights change; writes packed buffers
   int64_t cluster = 1;       // blocks along y that form a cluster
   bool cooperative = false;  // all blocks run at the same time; brings the headers of barriers
   // A buffer through which blocks of one launch talk to one another.

@@ -27,6 +27,12 @@ class Machine {
     }
     return or_else(best, dtype == graph::DType::kF64 ? 30e12 : 60e12);
   }
+  // Of tensor cores on bf16, as measured; a kernel that does more than multiply stays below.
+  double bf16_flops_per_s() const {
+    return or_else(model_.rate("bf16", graph::DType::kBF16), 650e12);
+  }
+  // The copy engine, clusters and products of warpgroups.
+  bool hopper() const { return model_.capability == 90; }
   // Plain instructions of single threads, all multiprocessors together.
   double instructions_per_s() const { return flops_per_s(graph::DType::kF32) / 2; }
   int multiprocessors() const { return model_.multiprocessors > 0 ? model_.multiprocessors : 132; }
