@@ -74,6 +74,9 @@ def cases(small):
         "max_pool": case(nn.MaxPool2d(3, 2, 1), (4, 64, 30 if small else 112, 112)),
         "avg_pool": case(nn.AvgPool2d(2), (4, 64, 30 if small else 112, 112)),
         "matmul": case(torch.matmul, (n // 2 + 1, h), (h, n // 2 + 3)),
+        "matmul_large": case(torch.matmul, (n, n), (n, n)),
+        "linear_gelu": case(nn.Sequential(nn.Linear(n, n), nn.GELU()), (n, n)),
+        "conv_large": case(nn.Conv2d(h // 8, h // 4, 3, padding=1), (n // 128 + 1, h // 8, 14 if small else 56, 56)),
         "linear_relu": case(nn.Sequential(nn.Linear(h, h), nn.ReLU()), (n // 4 + 1, h)),
         "matrix_vector": case(torch.mv, (n, 4096), (4096,)),
         "few_outputs": case(torch.matmul, (32, n * 16), (n * 16, 48)),
@@ -141,6 +144,17 @@ def deviation(got, exact):
     return float(((got - exact).abs() / (exact.abs() + scale)).max())
 
 
+def first_wrong(got, exact, bound):
+    """Index, got and expected of the first element off by more than `bound`, and their number."""
+    got, exact = got.double().cpu(), exact.double().cpu()
+    scale = exact.abs().mean().clamp_min(1e-30)
+    wrong = ~((got - exact).abs() <= bound * (exact.abs() + scale))
+    if not wrong.any():
+        return ""
+    index = tuple(int(i) for i in wrong.nonzero()[0])
+    return f"{int(wrong.sum())} of {wrong.numel()} wrong, first {index}: got {got[index]:.7g}, expected {exact[index]:.7g}"
+
+
 def median_ms(run, seconds=0.3):
     flush = torch.empty(64 << 20, dtype=torch.int32, device="cuda")
     times, spent = [], 0.0
@@ -200,6 +214,9 @@ def run_case(name, entry, candidates, weights, lib, arch):
             good &= right
             ms = median_ms(program.run)
             verdict = "right" if right else "WRONG"
+            for output, reference in zip(outputs, exact, strict=True):
+                if what := first_wrong(output, reference, 4 * noise + 4 * unit):
+                    print(f"{'':<18} {folder.name:<6} {what}", flush=True)
             line("", folder.name, ms, error, f"{verdict}  {idea[:110]}")
         except RuntimeError as failure:
             good = False
@@ -211,6 +228,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=3)
+    parser.add_argument("--only", help="numbers of the proposals to run: 0,3")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--build")
     options = parser.parse_args()
@@ -229,6 +247,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             try:
                 candidates, weights = propose(tool, name, entry, Path(folder) / name, options.count)
+                if options.only:
+                    candidates = [c for c in candidates if c.name in options.only.split(",")]
                 if gpu:
                     good = run_case(name, entry, candidates, weights, lib, arch)
                 else:

@@ -3,6 +3,9 @@
 #ifndef KW_EMULATED_PIECES_H
 #define KW_EMULATED_PIECES_H
 
+// A test includes it too: no warnings about pragmas of another compiler.
+#pragma GCC system_header
+
 #include "kw_memory.h"
 
 static inline uint32_t __float_as_uint(float x) {
