@@ -51,7 +51,8 @@ constexpr char kCuda[] =
 `const __grid_constant__ kw_tensor_map`. T of f16 and bf16 is `kw_f16` and `kw_bf16` (kw_types.h).
 Launch keys: `block` (1 to 3 sizes, product up to 1024, needed), `shared_bytes` (dynamic shared memory), `cooperative`, `cluster`,
 `pdl`, and `"grid": {"resident_per_sm": N}` for a persistent grid.
-Headers, ours only: kw_types.h, kw_math.h, kw_memory.h, kw_reduce.h, kw_atomic.h, kw_barrier.h, kw_tma.h, kw_mma.h, kw_wgmma.h.
+Headers, ours only: kw_types.h, kw_math.h, kw_memory.h, kw_reduce.h, kw_atomic.h, kw_barrier.h, kw_tma.h, kw_mma.h, kw_wgmma.h,
+kw_pieces.h, kw_split.h.
 No writable `__device__` variables, no malloc, printf, assert or launches from the device. -std=c++20, never --use_fast_math; use
 kw_sin, kw_cos, kw_tan.
 Flags: --maxrregcount=16..255 --fmad=true|false --extra-device-vectorization -lineinfo.

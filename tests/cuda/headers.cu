@@ -209,4 +209,19 @@ extern "C" __global__ void __launch_bounds__(128, 1) warpgroups(float* y) {
   y[threadIdx.x] += d[0];
   kw_registers_down<40>();
 }
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+    split(const __grid_constant__ kw_tensor_map a, const __grid_constant__ kw_tensor_map b,
+          float* y) {
+  kw_split_multiply<64, 64, 3, 1>(kw_dynamic_shared(), &a, &b, {1, 2, 2, 2},
+                                  [&](int, int m, int n, float c0, float c1) {
+                                    y[m * 128 + n] = c0;
+                                    y[m * 128 + n + 1] = c1;
+                                  });
+}
 #endif
+
+extern "C" __global__ void pieces(const float* x, uint16_t* y) {
+  const float four[4] = {x[0], x[1], x[2], x[3]};
+  kw_store_pieces(y, 64, four);
+}

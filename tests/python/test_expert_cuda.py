@@ -23,23 +23,17 @@ def source(tmp_path_factory):
     base, text, clusters = tmp_path_factory.mktemp("programs"), "", ""
     for name, entry in expert_cuda.cases(small=True).items():
         for folder in expert_cuda.propose(tool, name, entry, base / name, 1)[0]:
-<<<<<<< HEAD
-            one = (folder / "kernels.cu").read_text()
-            one = re.sub(r"\bk(\d+)_", f"{name}_{folder.name}_\\1_", one)
+            one = renamed(folder, name)
             if "cluster" in json.loads((folder / "program.json").read_text()).get("requires", []):
                 clusters += one
             else:
                 text += one
     return text, clusters
-=======
-            text += renamed(folder, name)
-    return text, kernels_of(text)
 
 
 def renamed(folder, name):
     one = (folder / "kernels.cu").read_text()
     return re.sub(r"\bk(\d+)_", f"{name}_{folder.name}_\\1_", one)
->>>>>>> dda47e6 (Split products: tests, a first-wrong-index line in expert_cuda)
 
 
 def kernels_of(text):
@@ -70,7 +64,7 @@ def test_products_of_pieces_compile_for_hopper(name, tmp_path):
         pytest.skip("needs kw_expert_programs and NVRTC (package nvidia-cuda-nvrtc)")
     folders = expert_cuda.propose(tool, name, expert_cuda.cases(small=False)[name], tmp_path / name, 8)[0]
     split = [f for f in folders if (f / "idea.txt").read_text().startswith("split ")]
-    assert len(split) == 8
+    assert len(split) >= 4
     text = "".join(renamed(folder, name) for folder in split)
     cubin = expert_cuda.compile_source(lib, text, "sm_90a")
     for kernel in kernels_of(text):

@@ -56,7 +56,8 @@ double SplitContraction::predict_seconds(const OpContext& context, const Schedul
   const Machine machine(context.model);
   const SplitPlan p = plan_split(context, schedule);
   const ContractionFacts& f = *p.facts;
-  const double sms = machine.multiprocessors() / p.cluster * p.cluster;
+  const int64_t usable = machine.multiprocessors() / p.cluster * p.cluster;
+  const auto sms = static_cast<double>(usable);
   const auto depth = static_cast<double>(p.chunks * p.chunk);
   const auto tile = static_cast<double>(SplitPlan::kTileM * p.tile_n);
   const double rate = machine.bf16_flops_per_s() / machine.multiprocessors() * efficiency(p);
@@ -65,8 +66,7 @@ double SplitContraction::predict_seconds(const OpContext& context, const Schedul
       2e-6 + tile * (10 + f.finish_cost) * machine.multiprocessors() / machine.instructions_per_s();
   const auto blocks = static_cast<double>(p.blocks());
   const double compute = std::ceil(blocks / sms) * (12 * tile * depth / rate + around);
-  const double fetched =
-      blocks * 6 * depth * static_cast<double>(SplitPlan::kTileM + p.tile_n / p.cluster);
+  const double fetched = blocks * 6 * depth * static_cast<double>(p.fetched_rows());
   double seconds = std::max(compute, fetched / machine.cached_bytes_per_s()) + machine.launch_s();
   const auto elements = [&](int64_t rows) { return static_cast<double>(f.batch * rows) * depth; };
   if (!f.weights_a) seconds += prepass_seconds(machine, elements(f.m), f.a_cost);

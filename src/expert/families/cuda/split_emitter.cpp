@@ -181,9 +181,11 @@ class Emitter {
     program::TensorMap map;
     for (int64_t extent : {p_.k_padded, rows, 3 * f_.batch})
       map.shape.push_back(program::size(extent));
+    for (int64_t stride : {2 * p_.k_padded, 2 * p_.k_padded * rows})
+      map.strides_bytes.push_back(program::size(stride));
     for (int64_t extent : {p_.chunk, box, int64_t{1}}) map.box.push_back(program::size(extent));
     map.swizzle = p_.chunk == 64 ? "128B" : "64B";
-    map.l2_promotion = p_.chunk == 64 ? "128B" : "64B";
+    map.l2_promotion = "128B";
     arg.tensor_map = std::move(map);
     return arg;
   }

@@ -19,6 +19,8 @@ struct SplitPlan {
   int64_t stage_bytes() const { return 6 * (kTileM + tile_n) * chunk; }
   int64_t shared_bytes() const { return stages * stage_bytes() + kBesideStages; }
   int64_t piece_bytes() const { return 6 * facts->batch * (facts->m + facts->n) * k_padded; }
+  // Of A and B that a block gets from L2; the rest comes from its cluster.
+  int64_t fetched_rows() const { return kTileM + tile_n / cluster; }
   // Tiles that clusters take, counted in blocks.
   int64_t blocks() const {
     return facts->batch * ((tiles_m + cluster - 1) / cluster) * cluster * tiles_n;

@@ -12,6 +12,8 @@
 //   kw_tma.h      tensor maps and bulk copies (sm_90)
 //   kw_mma.h      ldmatrix, stmatrix, mma.sync
 //   kw_wgmma.h    warpgroup products (sm_90a)
+//   kw_pieces.h   fp32 numbers as three bf16 pieces
+//   kw_split.h    fp32 matrix products from such pieces, a whole kernel (sm_90a)
 #ifndef KW_CUDA_H
 #define KW_CUDA_H
 
@@ -20,7 +22,9 @@
 #include "kw_math.h"
 #include "kw_memory.h"
 #include "kw_mma.h"
+#include "kw_pieces.h"
 #include "kw_reduce.h"
+#include "kw_split.h"
 #include "kw_tma.h"
 #include "kw_types.h"
 #include "kw_wgmma.h"
