@@ -10,8 +10,8 @@ namespace kernelwright::expert::cuda {
 // made of weights once in `prepare`; the product of the pieces is kw_split.h's. Knobs: `tile_n`,
 // `chunk` (of K, between two additions in f32), `cluster` (blocks that share tiles of B).
 //
-// With d = 2 m n k: 6 d flop on bf16 tensor cores; 6 (m + n) k bytes written and some times read,
-// 12 bytes of pieces from L2 for every (1 / 128 + 1 / (tile_n cluster)) m n k.
+// With d = 2 m n k: 6 d flop on bf16 tensor cores, 10 (m + n) k bytes read and written before them,
+// and 6 m n k (1 / tile_n + 1 / (128 cluster)) bytes of pieces from L2.
 class SplitContraction : public Family {
  public:
   std::string name() const override { return "split"; }
