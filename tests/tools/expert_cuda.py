@@ -152,7 +152,9 @@ def first_wrong(got, exact, bound):
     if not wrong.any():
         return ""
     index = tuple(int(i) for i in wrong.nonzero()[0])
-    return f"{int(wrong.sum())} of {wrong.numel()} wrong, first {index}: got {got[index]:.7g}, expected {exact[index]:.7g}"
+    return (
+        f"{int(wrong.sum())} of {wrong.numel()} wrong, first {index}: got {got[index]:.7g}, expected {exact[index]:.7g}"
+    )
 
 
 def median_ms(run, seconds=0.3):
