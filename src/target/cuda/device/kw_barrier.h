@@ -66,6 +66,16 @@ KW_DEVICE void kw_mbarrier_arrive_cluster(kw_mbarrier* bar, uint32_t rank) {
       "r"(rank)
       : "memory");
 }
+// The same for a block that has read what it was sent (a stage of a ring, multicast or not): what
+// it says is that the place is free. Orders nothing that this block wrote, and costs less.
+KW_DEVICE void kw_mbarrier_hand_back(kw_mbarrier* bar, uint32_t rank) {
+  asm volatile(
+      "{\n.reg .b32 remote;\n"
+      "mapa.shared::cluster.u32 remote, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}\n" ::"r"(kw_shared(bar)),
+      "r"(rank)
+      : "memory");
+}
 KW_DEVICE bool kw_mbarrier_test(kw_mbarrier* bar, uint32_t parity) {
   uint32_t done;
   asm volatile(

@@ -95,7 +95,7 @@ struct kw_split {
       const int row = at.tile_m * kTileM, part = kTileN / kCluster;
       const int column = at.tile_n * kTileN + rank * part;
       for (int chunk = 0; chunk < extents.chunks; ++chunk) {
-        kw_mbarrier_wait_cluster(empty + ring.stage, ring.parity ^ 1u);
+        kw_mbarrier_wait(empty + ring.stage, ring.parity ^ 1u);
         kw_mbarrier* bar = full + ring.stage;
         kw_mbarrier_arrive_expect(bar, kStageBytes);
         unsigned char* to = stages + ring.stage * kStageBytes;
@@ -131,7 +131,7 @@ struct kw_split {
 
   // The chunk in the ring's stage into d, without waiting for it.
   __device__ __forceinline__ void issue(float (&d)[kTileN / 2], kw_ring<kStages>& ring, int who) {
-    kw_mbarrier_wait_cluster(full + ring.stage, ring.parity);
+    kw_mbarrier_wait(full + ring.stage, ring.parity);
     const unsigned char* stage = stages + ring.stage * kStageBytes;
     kw_wgmma_fence();
     multiply(d, kw_wgmma_descriptor<kRowBytes>(stage + who * 64 * kRowBytes, 16, 8 * kRowBytes),
@@ -149,7 +149,7 @@ struct kw_split {
     kw_wgmma_touch(d);
     const int lane = (int)threadIdx.x % 32;
     if (kCluster > 1) {
-      if (lane < kCluster) kw_mbarrier_arrive_cluster(empty + ring.stage, (uint32_t)lane);
+      if (lane < kCluster) kw_mbarrier_hand_back(empty + ring.stage, (uint32_t)lane);
     } else if (lane == 0) {
       kw_mbarrier_arrive(empty + ring.stage);
     }
