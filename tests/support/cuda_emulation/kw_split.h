@@ -61,7 +61,7 @@ static void kw_split_multiply(unsigned char*, const kw_tensor_map* map_a,
                     (int64_t)extents.chunks * kChunk >= a.shape[0] &&
                     (int64_t)extents.tiles_m * 128 >= a.shape[1] &&
                     (int64_t)extents.tiles_n * kTileN >= b.shape[1];
-  if (!fits) kw_emulation::block.fault = "tensor maps that do not fit the product";
+  if (!fits) KW_BLOCK.fault = "tensor maps that do not fit the product";
   if (!fits || threadIdx.x < 128) return;
   const int thread = (int)threadIdx.x - 128;
   const int rows = (extents.tiles_m + kCluster - 1) / kCluster * kCluster;
