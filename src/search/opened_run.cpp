@@ -197,6 +197,8 @@ Result<std::optional<std::string>> OpenedRun::open_region(OpenedRegion& run) {
   options.threads = session_.threads;
   options.seed = options_.seed;
   options.speed_of_light_s = session_.model.floor_seconds(run.work, dtype, session_.policy);
+  // A promotion that is still open after twice the search's time stays so: a quick run stays quick.
+  options.promotion_time_s = std::clamp(2 * options_.budget_s, 4.0, options.promotion_time_s);
   KW_TRY(run.referee,
          referee::Referee::open({region.id, referee::interface_of(graph, region), session_.policy},
                                 *session_.target, *session_.torch, options));
