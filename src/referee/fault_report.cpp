@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -26,7 +27,15 @@ alignas(64) char g_stack[32 << 10];
 
 constexpr uintptr_t kNear = 64 << 10;
 
+// The first fault is reported. Threads that fault meanwhile wait for the process to end (without a
+// system call, which the filter may forbid): by the default action they would end it before the
+// report is out.
+std::atomic_flag g_reporting = ATOMIC_FLAG_INIT;
+
 void on_fault(int, siginfo_t* info, void* context) {
+  if (g_reporting.test_and_set())
+    while (g_reporting.test()) {
+    }
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   bool writes = false;
 #if defined(__x86_64__)
@@ -64,8 +73,11 @@ void on_fault(int, siginfo_t* info, void* context) {
   const int length = snprintf(message + 8, sizeof message - 8, "{\"fault\":\"%s\"}", where);
   const uint32_t header[2] = {static_cast<uint32_t>(length), 0};
   std::memcpy(message, header, 8);
-  // Said or not: the instruction faults again, and ends the process.
-  if (write(g_channel, message, static_cast<size_t>(length) + 8) < 0) return;
+  const bool said = write(g_channel, message, static_cast<size_t>(length) + 8) >= 0;
+  (void)said;
+  // The instruction faults again, and ends the process.
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGBUS, SIG_DFL);
 }
 
 }  // namespace
@@ -79,8 +91,6 @@ void report_faults(int channel_fd) {
   struct sigaction action{};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  // One fault is enough: the handler is gone once it runs.
-  action.sa_flags |= static_cast<int>(SA_RESETHAND);
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
 }

@@ -8,6 +8,7 @@
 #include "rewrite/contraction.h"
 #include "rewrite/nest.h"
 #include "rewrite/row_group.h"
+#include "rewrite/slices.h"
 #include "rewrite/terms.h"
 
 namespace kernelwright::rewrite {
@@ -27,9 +28,6 @@ namespace {
 constexpr double kRecomputeBudget = 5;
 // A dearer producer of a contraction's operand is stored: packing repeats it for every block.
 constexpr double kOperandBudget = 8;
-// Rows this long, when there are few of them, want to be cut up over the workers.
-constexpr int64_t kLongRow = 16384;
-constexpr int64_t kMostSlices = 64;
 
 void add_unique(std::vector<int>& list, int value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
@@ -222,12 +220,10 @@ class Fuser {
     const auto loads = distinct_loads(reader.body, anchor.output);
     if (loads.size() != 1 || !covers(reader, anchor.output)) return false;
     // The anchor's axes in terms of the reader's.
-    const size_t anchor_rank = tensor(anchor.output).type.shape.size();
     const size_t reader_rank = tensor(reader.output).type.shape.size();
     std::vector<Expr> axes(loads[0]->operands.begin(), loads[0]->operands.end());
     for (size_t j = 0; j < anchor.reduce.size(); ++j)
       axes.push_back(graph::axis(static_cast<int>(reader_rank + j)));
-    (void)anchor_rank;
     Stage merged = reader;
     merged.reduce = anchor.reduce;
     merged.combiner = anchor.combiner;
@@ -295,64 +291,6 @@ class Fuser {
   std::vector<std::vector<int>> reads_;  // tensors_read of each stage
   std::vector<bool> fixed_;
 };
-
-// A long reduction with few results in two steps, so that all workers have a part: partial results
-// over slices of one axis, then their combination. Leaves other stages as they are.
-void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>& tensors,
-                           int64_t few_rows) {
-  for (size_t i = 0; i < stages.size(); ++i) {
-    const Stage stage = stages[i];
-    const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
-    if (stage.combiner == Combiner::kNone || arg || match_contraction(stage, tensors)) continue;
-    const StageTensor output = tensors[static_cast<size_t>(stage.output)];
-    if (output.type.elements() >= few_rows || output.type.elements() == 0 ||
-        graph::element_count(stage.reduce) < 4 * kLongRow)
-      continue;
-    size_t axis = 0;
-    int64_t slices = 1;
-    for (size_t a = 0; a < stage.reduce.size(); ++a) {
-      for (int64_t count = kMostSlices; count > slices; --count) {
-        if (stage.reduce[a] % count != 0) continue;
-        slices = count;
-        axis = a;
-      }
-    }
-    if (slices < 4) continue;
-    const int rank = static_cast<int>(output.type.shape.size());
-    const graph::ScalarKind kind = stage.body->kind;
-    StageTensor partial;
-    partial.name = output.name + ".partial";
-    partial.type.dtype = kind == graph::ScalarKind::kInt    ? DType::kI64
-                         : kind == graph::ScalarKind::kBool ? DType::kBool
-                         : output.type.dtype == DType::kF64 ? DType::kF64
-                                                            : DType::kF32;
-    partial.type.shape = output.type.shape;
-    partial.type.shape.push_back(slices);
-    Stage first = stage;
-    first.output = static_cast<int>(tensors.size());
-    tensors.push_back(partial);
-    first.finish = nullptr;
-    first.reduce[axis] /= slices;
-    std::vector<Expr> axes;
-    for (int a = 0; a < rank; ++a) axes.push_back(graph::axis(a));
-    for (size_t a = 0; a < stage.reduce.size(); ++a) {
-      Expr moved = graph::axis(rank + 1 + static_cast<int>(a));
-      if (a == axis) moved = graph::axis(rank) * graph::integer(first.reduce[axis]) + moved;
-      axes.push_back(moved);
-    }
-    std::vector<int64_t> extents = partial.type.shape;
-    extents.insert(extents.end(), first.reduce.begin(), first.reduce.end());
-    first.body = graph::simplify_index(graph::substitute_axes(stage.body, axes), extents);
-    Stage last = stage;
-    last.reduce = {slices};
-    std::vector<Expr> index;
-    for (int a = 0; a <= rank; ++a) index.push_back(graph::axis(a));
-    last.body = graph::load(first.output, kind, index);
-    stages[i] = std::move(last);
-    stages.insert(stages.begin() + static_cast<std::ptrdiff_t>(i), std::move(first));
-    ++i;
-  }
-}
 
 // Takes pointwise stages into a row group that only the group reads: their values stay near instead
 // of passing through memory.
