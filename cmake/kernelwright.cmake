@@ -66,9 +66,6 @@ function(kw_library name)
   else()
     add_library(kw_${name} STATIC ${sources})
     kw_options(kw_${name})
-    # Every family has an Emitter and levels of its own: never one translation unit with others.
-    list(FILTER sources INCLUDE REGEX "/families/")
-    set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     set(scope PUBLIC)
   endif()
   foreach(dependency IN LISTS ARG_DEPENDS)
@@ -140,8 +137,6 @@ function(kw_runtime)
   file(GLOB sources CONFIGURE_DEPENDS
     ${folder}/runtime/*.cpp ${folder}/cpu/runtime/*.cpp ${folder}/cuda/runtime/*.cpp)
   set(api ${folder}/runtime/api.cpp)
-  # Takes in a whole namespace: never one translation unit with others.
-  set_source_files_properties(${folder}/cuda/runtime/cuda_program.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   list(REMOVE_ITEM sources ${api} ${folder}/cuda/runtime/driver.cpp ${folder}/cuda/runtime/device.cpp)
   add_library(kw_runtime_parts STATIC ${sources})
   kw_options(kw_runtime_parts)
@@ -207,8 +202,6 @@ endfunction()
 
 # Every tests/<label>/*.cpp is part of one binary kw_<label>_tests; the folder is the ctest label.
 function(kw_tests)
-  # Inside our namespaces `testing` is Google's or ours, as headers have it: each file for itself.
-  set(CMAKE_UNITY_BUILD OFF)
   find_package(GTest REQUIRED)
   find_package(rapidcheck REQUIRED)
   include(GoogleTest)
