@@ -6,7 +6,7 @@ import itertools
 import weakref
 
 import torch
-from torch.library import Library, register_fake
+from torch import library as torch_library
 
 from kernelwright.channel import DTYPES
 from kernelwright.errors import InputError
@@ -14,7 +14,7 @@ from kernelwright.glue import Plan
 
 _engines = weakref.WeakValueDictionary()  # key -> Engine
 _numbers = itertools.count()
-_library = Library("kernelwright", "DEF")
+_library = torch_library.Library("kernelwright", "DEF")
 _library.define("run_region(str engine, int region, Tensor[] inputs, Tensor[] weights) -> Tensor[]")
 
 
@@ -44,7 +44,7 @@ def _fake_region(key, region, inputs, weights):
 
 _library.impl("run_region", _run_region, "CPU")
 _library.impl("run_region", _run_region, "CUDA")
-register_fake("kernelwright::run_region", _fake_region, lib=_library)
+torch_library.register_fake("kernelwright::run_region", _fake_region, lib=_library)
 
 
 class Traced:

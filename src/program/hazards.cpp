@@ -60,7 +60,7 @@ class Walk {
     if (const auto* launch = std::get_if<Launch>(&step.action)) {
       args(launch->args, place);
     } else if (const auto* call = std::get_if<LibraryCall>(&step.action)) {
-      args(call->args, place + ".library");
+      args(call->args, fmt::format("{}.{}", place, kLibraryStep));
     } else if (const auto* fill = std::get_if<Fill>(&step.action)) {
       write(fill->buffer, place);
     } else if (const auto* copy = std::get_if<Copy>(&step.action)) {

@@ -233,8 +233,8 @@ std::vector<Step> parse_steps(const JsonNode& node, size_t& budget, int repeat_d
     } else if (auto copy = item.find("copy")) {
       item.only_keys({"copy"});
       steps.push_back(Step{parse_copy(*copy)});
-    } else if (auto call = item.find("library")) {
-      item.only_keys({"library"});
+    } else if (auto call = item.find(kLibraryStep)) {
+      item.only_keys({kLibraryStep});
       steps.push_back(Step{parse_library(*call)});
     } else {
       item.malformed("unknown kind of step (kernel, fill, copy, repeat, library)");

@@ -164,7 +164,7 @@ struct StepPrinter {
       for (const auto& [key, value] : call.options) options[key] = value;
       body["options"] = options;
     }
-    return {{"library", body}};
+    return {{kLibraryStep, body}};
   }
 };
 

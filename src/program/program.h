@@ -86,6 +86,8 @@ struct LocalArg {  // OpenCL and Metal: bytes of local memory
 };
 using Arg = std::variant<BufferArg, ImmediateArg, ScalarInputArg, StepCounterArg, LocalArg>;
 
+inline constexpr const char* kLibraryStep = "library";  // the key of such a step
+
 struct Launch {
   std::string kernel;
   std::vector<SizeExpr> grid;          // 1 to 3 extents; a CPU kernel sees their product

@@ -19,7 +19,7 @@ struct Proposal {
   std::string parent;                       // candidate id it was made from; empty: none
   double predicted_s = 0;                   // by the machine model; 0: no prediction
   std::map<std::string, int64_t> schedule;  // expert: the knobs chosen
-  double library_share = 0;                 // share of its FLOP in library steps
+  double share_of_libraries = 0;            // share of its FLOP in library steps
 };
 
 // What became of a proposal, in the words a proposer may know. Proposers never see the referee's

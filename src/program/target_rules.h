@@ -20,8 +20,8 @@ struct FlagRule {
 struct TargetRules {
   std::string_view name;
   std::vector<FlagRule> flags;
-  std::vector<std::string_view> library = {};  // routines that the trusted runtime offers
-  int64_t alignment = 64;                      // of buffers in the arena, bytes
+  std::vector<std::string_view> routines = {};  // of libraries, that the trusted runtime offers
+  int64_t alignment = 64;                       // of buffers in the arena, bytes
   bool cpu = false;         // team, scratch_bytes, grain; no block, cluster, shared memory
   bool cuda = false;        // cluster, pdl, tensor maps
   bool local_args = false;  // {"local": bytes}

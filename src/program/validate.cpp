@@ -55,7 +55,7 @@ class StepChecker {
       if (const auto* step = std::get_if<Copy>(&action)) copy(*step, at + ".copy", phase);
       if (const auto* step = std::get_if<Repeat>(&action)) repeat(*step, at, phase, depth, times);
       if (const auto* step = std::get_if<LibraryCall>(&action))
-        library(*step, at + ".library", phase, depth);
+        library(*step, fmt::format("{}.{}", at, kLibraryStep), phase, depth);
     }
   }
 
@@ -336,7 +336,7 @@ class StepChecker {
   }
 
   void library(const LibraryCall& call, const std::string& place, Phase phase, int depth) const {
-    const auto& known = rules_.library;
+    const auto& known = rules_.routines;
     if (std::find(known.begin(), known.end(), call.routine) == known.end())
       throw Malformed(place + ".routine", fmt::format("target {} offers no library routine {}",
                                                       rules_.name, excerpt(call.routine)));

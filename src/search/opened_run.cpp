@@ -276,7 +276,7 @@ Status OpenedRun::promote_regions() {
     found.tried = run.contest->tried();
     if (const auto& best = run.contest->best()) {
       found.best_ms = best->ms;
-      found.library_share = best->proposal.library_share;
+      found.share_of_libraries = best->proposal.share_of_libraries;
     }
     for (const auto& [name, count] : found.verdicts) result_.verdicts[name] += count;
     result_.tried += found.tried;
@@ -380,14 +380,14 @@ void OpenedRun::take_region_results() {
   for (auto& run : regions_) {
     whole += run.result.eager_ms;
     if (run.result.accepted) {
-      covered += run.result.eager_ms * (1 - run.result.search.library_share);
-      library += run.result.eager_ms * run.result.search.library_share;
+      covered += run.result.eager_ms * (1 - run.result.search.share_of_libraries);
+      library += run.result.eager_ms * run.result.search.share_of_libraries;
     }
     result_.regions.push_back(run.result);
   }
   whole = std::max(whole, whole_eager_ms());
   result_.coverage = whole > 0 ? covered / whole : 0;
-  result_.library_share = whole > 0 ? library / whole : 0;
+  result_.share_of_libraries = whole > 0 ? library / whole : 0;
 }
 
 double OpenedRun::whole_eager_ms() {
@@ -432,7 +432,7 @@ Status OpenedRun::keep_baseline(const std::string& reason) {
   result_.status = "baseline_kept";
   result_.reason = reason;
   result_.best.reset();
-  result_.coverage = result_.library_share = 0;
+  result_.coverage = result_.share_of_libraries = 0;
   for (auto& region : result_.regions) region.accepted = false;
   std::error_code code;
   fs::remove_all(folder_.path() / "programs", code);

@@ -164,7 +164,7 @@ class RegionSearch {
   RegionSearchResult finish() {
     take_from_contest();
     if (const auto& best = contest_.best()) {
-      result_.library_share = best->proposal.library_share;
+      result_.share_of_libraries = best->proposal.share_of_libraries;
       result_.best = best->prepared;
     }
     for (const auto& other : contest_.others()) result_.runners_up.push_back(other.prepared);

@@ -39,7 +39,7 @@ struct RegionSearchResult {
   std::optional<referee::Prepared> best;      // correct, and the fastest of the search tier
   std::vector<referee::Prepared> runners_up;  // next best, for when promotion refuses the best
   double best_ms = 0;
-  double library_share = 0;             // of the best
+  double share_of_libraries = 0;        // of the best
   std::map<std::string, int> verdicts;  // verdict name -> count
   std::vector<CurvePoint> curve;
   std::vector<std::pair<double, double>> predicted_measured;  // seconds, of every correct program

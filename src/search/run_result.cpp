@@ -82,7 +82,7 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
               {"status", r.status},
               {"reason", r.reason},
               {"coverage", r.coverage},
-              {"library_share", r.library_share},
+              {"library_share", r.share_of_libraries},
               {"verdicts", r.verdicts},
               {"tried", r.tried},
               {"elapsed_s", r.elapsed_s},

@@ -58,7 +58,7 @@ struct RunResult {
   std::optional<BestFigures> best;
   std::optional<FreshFigures> fresh;
   std::optional<referee::ErrorFigures> candidate_error, eager_error;
-  double coverage = 0, library_share = 0;
+  double coverage = 0, share_of_libraries = 0;
   double speed_of_light_ms = 0;
   std::string bound;
   double prepare_ms = 0;
