@@ -11,9 +11,10 @@ DEMO ?= workloads/model/lenet.py
 # Tests leave the user's own cache and archive alone; the folder stays, so that a second run is quick.
 TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_DIR=$(CURDIR)/build/test-data \
             KERNELWRIGHT_PYTHON=$(PYTHON) KERNELWRIGHT_CONFIG=
+PYTEST := env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs
 CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
-.PHONY: demo test test-cuda test-full lint format build release portable asan tsan setup clean
+.PHONY: demo test test-cuda test-full lint format build driven release portable asan tsan setup clean
 
 demo: release
 	build/release/bin/kernelwright optimize $(DEMO) --target cpu --budget 60s
@@ -31,6 +32,10 @@ portable: setup
 	@$(STAGE) "build (portable)" scripts/build portable kernelwright kernelwright_runtime kw_judge kw_device_tests kw_expert_programs
 	@$(STAGE) "release" scripts/portable
 
+# The program with the tests that drive it from outside; unit and cases come sanitized.
+driven: setup
+	@$(STAGE) "build" scripts/build dev kw_driven
+
 asan: setup
 	@$(STAGE) "build (ASan+UBSan)" scripts/build asan kw_unit_tests kw_cases_tests
 
@@ -38,19 +43,22 @@ tsan: setup
 	@$(STAGE) "build (TSan)" scripts/build tsan
 
 # Referee tests time things and hold processes of their own: one at a time.
-test: build asan
-	@$(STAGE) "unit, cases, error" $(CTEST) build/dev -j$(JOBS) -L '^(unit|cases|error)$$'
+test: driven asan
 	@$(STAGE) "unit, cases under ASan+UBSan" $(CTEST) build/asan -j$(JOBS) -L '^(unit|cases)$$'
+	@$(STAGE) "error" $(CTEST) build/dev -j$(JOBS) -L '^error$$'
 	@$(STAGE) "adversarial, honest, e2e" $(CTEST) build/dev -L '^(adversarial|honest|e2e)$$'
-	@$(STAGE) "python" env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs -m 'not full' tests/python
+	@$(STAGE) "python" $(PYTEST) -n $(JOBS) --dist loadfile -m 'not full and not timed' tests/python
+	@$(STAGE) "python, timed" $(PYTEST) -m 'timed and not full' tests/python
 
 test-cuda: portable
 	@$(STAGE) "GPU" env $(TEST_ENV) scripts/test-cuda
 
-# Adds what takes long: thread sanitizer, the portable release, and the tests marked `full`.
-test-full: test tsan portable
+# Adds what takes long: unit and cases as optimized and under the thread sanitizer, the portable release, and the tests
+# marked `full`.
+test-full: test build tsan portable
+	@$(STAGE) "unit, cases" $(CTEST) build/dev -j$(JOBS) -L '^(unit|cases)$$'
 	@$(STAGE) "unit under TSan" $(CTEST) build/tsan -j$(JOBS) -L '^unit$$'
-	@$(STAGE) "python, full" env $(TEST_ENV) PYTHONPATH=python KERNELWRIGHT_TEST_FULL=1 $(PYTHON) -m pytest -q -rs -m full tests/python
+	@$(STAGE) "python, full" env KERNELWRIGHT_TEST_FULL=1 $(PYTEST) -m full tests/python
 
 lint: setup
 	@scripts/lint

@@ -204,8 +204,8 @@ void add_cache(CLI::App& app, const GlobalOptions& global, Run& run) {
         std::tuple{"clear", "remove all of it", Action::kClear}}) {
     CLI::App* command = group->add_subcommand(name, help);
     command->fallthrough();
-    command->callback([&run, &global, options, action = action] {
-      options->action = action;
+    command->callback([&run, &global, options, chosen = action] {
+      options->action = chosen;
       run = [=, &global] { return cmd_cache(*options, global); };
     });
   }

@@ -37,7 +37,7 @@ Result<std::string> take_token(bool& made) {
   const char* given = std::getenv(kTokenVariable);
   made = given == nullptr;
   if (given) {
-    std::string token = given;
+    const std::string token = given;
     ::unsetenv(kTokenVariable);
     if (token.size() < kLeastTokenBytes)
       return fail(ErrorKind::kUsage,

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/channel.h"
+#include "base/elapsed.h"
 #include "base/message.h"
 #include "kernelwright/runtime.h"
 #include "referee/bench_device.h"
@@ -23,10 +24,6 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kMaxCalls = 1 << 20;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 Error runtime_error(const char* what) {
   return Error{ErrorKind::kInput, fmt::format("{}: {}", what, kw_last_error()), {}};
@@ -255,7 +252,7 @@ class BenchWorker {
     bench::Ran reply;
     const auto start = Clock::now();
     KW_TRY(reply.prepared, ready(*bound));
-    if (reply.prepared) reply.prepare_ms = ms_since(start);
+    if (reply.prepared) reply.prepare_ms = base::ms_since(start);
     KW_CHECK_OK(restore(*bound));
     if (request.poison >= 0) KW_CHECK_OK(poison(*bound, request.poison));
     KW_CHECK_OK(device_->finish());

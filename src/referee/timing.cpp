@@ -8,6 +8,7 @@
 #include <cmath>
 #include <random>
 
+#include "base/elapsed.h"
 #include "referee/tolerance.h"
 
 namespace kernelwright::referee {
@@ -16,10 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kAuditAttempts = 8;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Claimed times are inside the worker, so their sum can never exceed what we saw from outside.
 std::optional<Trouble> claims_too_much(double claimed_ms, double wall_ms) {
@@ -132,7 +129,7 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   auto warm = run_batch(session, contenders, draws, 2, start);
   if (!warm) return tl::unexpected(warm.error());
   start += 2;
-  const double round_s = seconds_since(began) / 2;
+  const double round_s = base::seconds_since(began) / 2;
   Timing timing;
   std::vector<double> latency_ms, reference_latency_ms;
   auto keep_latency = [&](const Batch& batch) {
@@ -166,7 +163,7 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
       start += rounds;
       for (size_t i = 0; i < static_cast<size_t>(rounds); ++i)
         comparison.add(batch->ms[1][i], batch->ms[0][i]);
-      const double elapsed = seconds_since(began);
+      const double elapsed = base::seconds_since(began);
       if (comparison.look_due()) done = stop(comparison.look(), elapsed) || comparison.exhausted();
       // Few rounds say nothing: at least the first look is waited for.
       if (!done && elapsed > options.bound_s && comparison.interval().low > 0) {
@@ -178,7 +175,7 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   } else {
     std::vector<double> samples;
     while (samples.size() < 3 ||
-           (samples.size() < 15 && seconds_since(began) < options.bound_s / 2)) {
+           (samples.size() < 15 && base::seconds_since(began) < options.bound_s / 2)) {
       const int rounds = 1 + static_cast<int>(generator() % 3);
       auto batch = run_batch(session, contenders, draws, rounds, start);
       if (!batch) return tl::unexpected(batch.error());
@@ -237,7 +234,7 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
       static_cast<void>(warm);
       if (in_trouble) return troubled;
     }
-    warm_s = seconds_since(warmed);
+    warm_s = base::seconds_since(warmed);
   }
   const auto began = Clock::now();
   // Four looks' worth of rounds fit into the bound when two calls a round take a sixteenth of it.
@@ -257,7 +254,7 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
     }
     for (size_t i = 0; i < names.size(); ++i) comparisons[i].add(ms[i + 1], ms[0]);
     if (!comparisons[0].look_due()) {
-      if (seconds_since(began) > options.bound_s && comparisons[0].interval().low > 0) {
+      if (base::seconds_since(began) > options.bound_s && comparisons[0].interval().low > 0) {
         for (PairedComparison& comparison : comparisons) comparison.last_look();
         done = true;
       }
@@ -267,7 +264,7 @@ Result<Reply<std::vector<Timing>>> time_against_baselines(
     // Each must be decided and, for the reported figures, measured to a percent; time bounds both.
     for (PairedComparison& comparison : comparisons) {
       const Interval& interval = comparison.look();
-      const double elapsed = seconds_since(began);
+      const double elapsed = base::seconds_since(began);
       const bool precise =
           stop_when_precise(0.01)(interval, elapsed) || elapsed > options.bound_s / 2;
       done = done && ((stop(interval, elapsed) && precise) || comparison.exhausted());

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/sanitizers.h"
 #include "program/program.h"
 
 namespace kernelwright::referee {
@@ -47,9 +48,7 @@ BenchOptions Workers::bench_options() const {
   if (space_.bounds_memory())
     options.memory_bytes = options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes +
                            draw_bytes() * static_cast<uint64_t>(options_.search_draws + 8);
-#if defined(__SANITIZE_ADDRESS__)
-  options.memory_bytes = 0;  // its shadow alone takes terabytes of address space
-#endif
+  if (base::kAddressSanitizer) options.memory_bytes = 0;
   return options;
 }
 

@@ -6,10 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 
 from kernelwright import call_spec, export, native, workload
-from kernelwright.errors import EnvironmentError_
 from kernelwright.glue import references
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,16 +31,6 @@ extern "C" void step(const kw_args* a, int64_t begin, int64_t end) {  // y = x +
 """
 
 RELU = {"kernel": "relu", "args": ["x0", {"out": "y0"}]}
-
-
-def need_tools():
-    """Skips, with the reason, where there is no runtime library or no compiler."""
-    try:
-        native.library_path()
-    except EnvironmentError_ as error:
-        pytest.skip(str(error))
-    if not shutil.which("g++"):
-        pytest.skip("no g++")
 
 
 def build_object(folder):

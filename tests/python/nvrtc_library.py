@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def nvrtc():
-    """The NVRTC library of the nvidia-cuda-nvrtc package or of the system; None where there is none."""
+    """The NVRTC library of the nvidia-cuda-nvrtc package or of the system."""
     candidates = [Path("libnvrtc.so.13"), Path("libnvrtc.so.12")]
     found = importlib.util.find_spec("nvidia")
     for place in found.submodule_search_locations if found else []:
@@ -20,4 +20,4 @@ def nvrtc():
                 ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
         with contextlib.suppress(OSError):
             return ctypes.CDLL(str(path))
-    return None
+    raise OSError("no NVRTC: scripts/setup installs the package nvidia-cuda-nvrtc")

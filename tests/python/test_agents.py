@@ -14,6 +14,8 @@ import urllib.request
 import pytest
 from command_line import ROOT, RELU, binary, environment, error_line, run
 
+pytestmark = pytest.mark.timed
+
 KEY = "sk-this-key-must-not-lie-anywhere-7391"
 HINT = "the rows are long and the bias is short"
 

@@ -36,7 +36,6 @@ def get_inputs():
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
-    artifacts.need_tools()
     return artifacts.build_object(tmp_path_factory.mktemp("kernels"))
 
 

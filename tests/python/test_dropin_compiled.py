@@ -21,7 +21,6 @@ def get_inputs():
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory):
-    artifacts.need_tools()
     folder = tmp_path_factory.mktemp("compiled")
     shared = artifacts.build_object(tmp_path_factory.mktemp("object"))
 

@@ -10,7 +10,9 @@ import torch
 
 import kernelwright
 from kernelwright import dynamo_backend, optimizing
-from kernelwright.errors import EnvironmentError_, InputError
+from kernelwright.errors import InputError
+
+pytestmark = pytest.mark.timed
 
 
 class Small(torch.nn.Module):
@@ -86,10 +88,6 @@ def test_replaced_parameters_are_taken_over():
 
 
 def test_from_the_program_to_the_call_and_from_the_cache(monkeypatch, tmp_path):
-    try:
-        optimizing.find_program()
-    except EnvironmentError_ as error:
-        pytest.skip(str(error))
     monkeypatch.setenv("KERNELWRIGHT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("KERNELWRIGHT_BUDGET", "2s")
     module, x = Small(), torch.randn(512, 64)

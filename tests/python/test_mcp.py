@@ -15,6 +15,8 @@ from command_line import binary, environment
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+pytestmark = pytest.mark.timed
+
 MODEL = """
 import torch
 

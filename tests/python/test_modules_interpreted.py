@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_ops import TOOL, compare, pytestmark  # noqa: F401
+from test_ops import TOOL, compare
 
 from kernelwright.export import export, write
 from kernelwright.workload import load

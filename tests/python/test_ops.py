@@ -28,11 +28,12 @@ def find_tool():
     named = os.environ.get("KERNELWRIGHT_BUILD")
     folders = [pathlib.Path(named)] if named else sorted(ROOT.glob("build/*"))
     tools = [f / "bin/kw_interpret" for f in folders if (f / "bin/kw_interpret").exists()]
-    return max(tools, key=lambda t: t.stat().st_mtime) if tools else None
+    if not tools:
+        raise FileNotFoundError("kw_interpret is not built: `make build` builds it")
+    return max(tools, key=lambda t: t.stat().st_mtime)
 
 
 TOOL = find_tool()
-pytestmark = pytest.mark.skipif(TOOL is None, reason="kw_interpret is not built")
 
 
 def overload(name):

@@ -47,7 +47,6 @@ class Net(torch.nn.Module):
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    artifacts.need_tools()
     (tmp_path / "obj").mkdir()
     shared = artifacts.build_object(tmp_path / "obj")
     here = Path(__file__).resolve()

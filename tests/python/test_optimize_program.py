@@ -13,6 +13,8 @@ from command_line import ROOT, binary, environment
 import kernelwright
 from kernelwright.errors import InputError
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture
 def surroundings(tmp_path, monkeypatch):

@@ -6,8 +6,11 @@ import signal
 import sqlite3
 import subprocess
 
+import pytest
 import torch
 from command_line import CONV, binary, environment, error_line, load, run
+
+pytestmark = pytest.mark.timed
 
 
 def verdicts(home):

@@ -11,6 +11,8 @@ import pytest
 import torch
 from command_line import CONV, RELU, binary, error_line, load, run
 
+pytestmark = pytest.mark.timed
+
 # Sorting is in no table: the module falls into a region before it and one after.
 SPLIT = """
 import torch
@@ -37,7 +39,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def relu(home):
     (home / "relu.py").write_text(RELU)
-    done = run(home, "optimize", "relu.py", "--budget", "6s", "--out", "out", "--json", TORCHDYNAMO_DISABLE="0")
+    done = run(home, "optimize", "relu.py", "--budget", "3s", "--out", "out", "--json", TORCHDYNAMO_DISABLE="0")
     return json.loads(done.stdout)
 
 
@@ -134,7 +136,7 @@ def test_report_is_made_again(home, relu):
 
 def test_unknown_op_makes_smaller_regions(home):
     (home / "split.py").write_text(SPLIT)
-    result = json.loads(run(home, "optimize", "split.py", "--budget", "6s", "--out", "split", "--json").stdout)
+    result = json.loads(run(home, "optimize", "split.py", "--budget", "3s", "--out", "split", "--json").stdout)
     assert any("i0" in note["what"] for note in result["eager"]), result["eager"]
     assert len(result["regions"]) == 2
     x = torch.randn(64, 512)

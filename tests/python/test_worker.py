@@ -227,7 +227,6 @@ def test_domains(make, domain):
 
 
 def test_artifact_side_by_side(client, tmp_path):
-    artifacts.need_tools()
     (tmp_path / "obj").mkdir()
     shared = artifacts.build_object(tmp_path / "obj")
     folder = artifacts.make(

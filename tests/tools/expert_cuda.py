@@ -90,7 +90,9 @@ def cases(small):
 def find_tool(build=None):
     folders = [Path(build)] if build else sorted((ROOT / "build").glob("*"))
     tools = [f / "bin/kw_expert_programs" for f in folders if (f / "bin/kw_expert_programs").exists()]
-    return max(tools, key=lambda t: t.stat().st_mtime) if tools else None
+    if not tools:
+        raise FileNotFoundError("kw_expert_programs is not built: `make build` builds it")
+    return max(tools, key=lambda t: t.stat().st_mtime)
 
 
 def make_inputs(shapes, dtype, seed=1):
@@ -236,8 +238,6 @@ def main():
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     tool, lib = find_tool(options.build), nvrtc()
-    if tool is None or lib is None:
-        sys.exit("needs kw_expert_programs (build it) and NVRTC")
     gpu = torch.cuda.is_available()
     major, minor = torch.cuda.get_device_capability() if gpu else (9, 0)
     arch = f"sm_{major}{minor}" + ("a" if major >= 9 else "")

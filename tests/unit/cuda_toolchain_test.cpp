@@ -300,9 +300,6 @@ TEST(CudaArch, WhatRunsWhere) {
 }
 
 TEST(CudaCompilers, AMissingOneIsNamed) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the compiler's process is bounded to less memory than the sanitizer's shadow";
-#endif
   const auto missing = find_cuda_compiler("/no/such/libnvrtc.so", kCache);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().text(),

@@ -27,12 +27,6 @@ using kernelwright::testing::Stages;
 // Every test runs once per target; programs for CUDA are emulated.
 class ExpertPrograms : public ::testing::TestWithParam<std::string> {
  protected:
-#if defined(__SANITIZE_ADDRESS__)
-  void SetUp() override {
-    if (GetParam() == "cuda")
-      GTEST_SKIP() << "the sanitizer does not follow the fibers that stand for a GPU's threads";
-  }
-#endif
   void add_cases(std::vector<Case>& cases, const std::string& name, const graph::StageGraph& graph,
                  int count = 4);
 };

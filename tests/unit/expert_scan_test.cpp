@@ -66,15 +66,7 @@ TEST(MatchScan, KnowsTheBoundInEveryForm) {
   EXPECT_FALSE(match(term(ExprOp::kLe, r, i, x, Combiner::kSum), Combiner::kArgMax));
 }
 
-class ExpertScans : public ::testing::TestWithParam<std::string> {
- protected:
-#if defined(__SANITIZE_ADDRESS__)
-  void SetUp() override {
-    if (GetParam() == "cuda")
-      GTEST_SKIP() << "the sanitizer does not follow the fibers that stand for a GPU's threads";
-  }
-#endif
-};
+class ExpertScans : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Targets, ExpertScans, ::testing::Values("cpu", "cuda"),
                          [](const auto& param) { return param.param; });

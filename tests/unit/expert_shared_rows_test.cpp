@@ -22,15 +22,6 @@ using kernelwright::testing::at_index;
 using kernelwright::testing::Case;
 using kernelwright::testing::Stages;
 
-class SharedRows : public ::testing::Test {
- protected:
-#if defined(__SANITIZE_ADDRESS__)
-  void SetUp() override {
-    GTEST_SKIP() << "the sanitizer does not follow the fibers that stand for a GPU's threads";
-  }
-#endif
-};
-
 // A graph that fuses into one row group, made by one schedule of the CUDA row family.
 Case made(const std::string& name, const graph::StageGraph& graph, const Schedule& wanted,
           bool small = false) {
@@ -92,7 +83,7 @@ Schedule shared(int64_t cluster, int64_t threads, int64_t vector, int64_t hold) 
   return {{"cluster", cluster}, {"threads", threads}, {"vector", vector}, {"hold", hold}};
 }
 
-TEST_F(SharedRows, OfAClusterAreTheSame) {
+TEST(SharedRows, OfAClusterAreTheSame) {
   const Stages smooth = softmax(2, 512), normal = norm(2, 500);
   expect_right({made("softmax", smooth.graph, shared(2, 32, 4, 1)),
                 made("softmax", smooth.graph, shared(4, 64, 1, 0)),
@@ -100,7 +91,7 @@ TEST_F(SharedRows, OfAClusterAreTheSame) {
                 made("norm", normal.graph, shared(2, 64, 2, 2))});
 }
 
-TEST_F(SharedRows, AClusterIsAskedFor) {
+TEST(SharedRows, AClusterIsAskedFor) {
   const Stages smooth = softmax(2, 1024);
   const auto program = made("softmax", smooth.graph, shared(4, 128, 4, 1)).candidate.program;
   EXPECT_EQ(program.requires_features, std::vector<std::string>{"cluster"});
@@ -114,7 +105,7 @@ Schedule grouped(int64_t blocks, int64_t threads, int64_t vector, int64_t hold) 
   return {{"group", blocks}, {"threads", threads}, {"vector", vector}, {"hold", hold}};
 }
 
-TEST_F(SharedRows, OfAGroupAreTheSame) {
+TEST(SharedRows, OfAGroupAreTheSame) {
   const Stages smooth = softmax(3, 512), normal = norm(3, 500);
   expect_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), true),
                 made("softmax", smooth.graph, grouped(3, 32, 1, 3), true),
@@ -123,7 +114,7 @@ TEST_F(SharedRows, OfAGroupAreTheSame) {
                 made("norm", normal.graph, grouped(2, 64, 1, 0), true)});
 }
 
-TEST_F(SharedRows, AGroupIsLaunchedAsOne) {
+TEST(SharedRows, AGroupIsLaunchedAsOne) {
   const Stages normal = norm(3, 500);
   const auto program = made("norm", normal.graph, grouped(2, 64, 2, 1), true).candidate.program;
   EXPECT_EQ(program.requires_features, std::vector<std::string>{"cooperative"});
@@ -134,7 +125,7 @@ TEST_F(SharedRows, AGroupIsLaunchedAsOne) {
 }
 
 // Schedules that would wait for ever, or that nobody needs, are refused.
-TEST_F(SharedRows, WhatDoesNotFitIsNotLegal) {
+TEST(SharedRows, WhatDoesNotFitIsNotLegal) {
   const Stages normal = norm(4, 1 << 20);
   const rewrite::FusedGraph fused =
       rewrite::fuse(normal.graph, {.few_rows = 1, .slice_rows = false});

@@ -105,9 +105,6 @@ void add_cases(std::vector<Case>& cases, const std::string& name, const graph::S
 }
 
 void expect_right(const std::vector<Case>& cases, double tolerance) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitizer does not follow the fibers that stand for a GPU's threads";
-#endif
   for (const Case& c : cases) {
     const auto valid = program::validate(c.candidate.program);
     EXPECT_TRUE(valid.has_value()) << c.name << ": " << valid.error().text();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/sanitizers.h"
 #include "target/cpu/runtime/pool.h"
 
 namespace kernelwright::runtime {
@@ -129,9 +130,8 @@ TEST(RuntimePool, RangesAndTeamsAlternate) {
 }
 
 TEST(RuntimePool, AChildOfForkHasWorkersOfItsOwn) {
-#if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the thread sanitizer does not follow a fork of a threaded process";
-#endif
+  if (base::kThreadSanitizer)
+    GTEST_SKIP() << "the thread sanitizer does not follow a fork of a threaded process";
   process_pool().set_threads(2);
   Count before(1000);
   {

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "agent/providers/curl_library.h"
+#include "base/elapsed.h"
 
 namespace kernelwright::agent {
 namespace {
@@ -18,10 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kLongestRetryAfter = 1e6;
-
-double seconds_since(Clock::time_point then) {
-  return std::chrono::duration<double>(Clock::now() - then).count();
-}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -217,9 +214,9 @@ Result<HttpOutcome> http_post(const HttpPost& post, const HttpSink& sink,
     };
     if (cancel.cancelled())
       stop(HttpOutcome::End::kCancelled, "cancelled");
-    else if (seconds_since(started) > post.total_s)
+    else if (base::seconds_since(started) > post.total_s)
       stop(HttpOutcome::End::kTimedOut, fmt::format("took longer than {:.0f} s", post.total_s));
-    else if (seconds_since(transfer.last_byte) > post.idle_s)
+    else if (base::seconds_since(transfer.last_byte) > post.idle_s)
       stop(HttpOutcome::End::kTimedOut, fmt::format("sent nothing for {:.0f} s", post.idle_s));
     else
       continue;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "base/elapsed.h"
 #include "referee/bench_device.h"
 #include "referee/cuda/cuda_arena.h"
 #include "referee/cuda/cuda_space.h"
@@ -20,10 +21,6 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kDelayNs = 40'000, kMostDelayNs = 80'000'000;
 // Errors that leave a context useless: illegal accesses, traps and the like.
 constexpr Code kFirstLost = 700, kLastLost = 720, kLaunchOutOfResources = 701;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 class CudaView final : public BenchDevice::View {
  public:
@@ -107,7 +104,7 @@ class CudaBench final : public BenchDevice {
     const auto begin = Clock::now();
     KW_CHECK_OK(one());
     KW_CHECK_OK(finish());
-    return ms_since(begin);
+    return base::ms_since(begin);
   }
 
   Result<double> cold_call(const Call& one) override {
@@ -138,7 +135,7 @@ class CudaBench final : public BenchDevice {
     const auto begin = Clock::now();
     for (int i = 0; i < count; ++i) KW_CHECK_OK(one());
     KW_CHECK_OK(finish());
-    return ms_since(begin);
+    return base::ms_since(begin);
   }
 
   bool lost() override {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/elapsed.h"
 #include "base/file.h"
 #include "graph/tensor_type.h"
 #include "target/cuda/device_limits.h"
@@ -58,10 +59,6 @@ constexpr RateRow kRates[] = {
     {"probe_wgmma_e4m3", "fp8", graph::DType::kU8, wgmma(32), 1, kWgmmaShared},
 };
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 class DeviceProbe {
  public:
   DeviceProbe(const cuda::Driver& driver, CudaDevice device)
@@ -96,7 +93,7 @@ class DeviceProbe {
   // A clock at rest needs some work before it is up.
   Status warm_up() {
     const auto begin = Clock::now();
-    while (seconds_since(begin) < kWarmUpS) {
+    while (base::seconds_since(begin) < kWarmUpS) {
       KW_TRY(const double unused, math_seconds(kRates[0], 2000));
       (void)unused;
     }
@@ -143,7 +140,7 @@ class DeviceProbe {
       for (int i = 0; i < kLaunches; ++i)
         KW_CHECK_OK(driver_.launch_kernel(&config, function, nullptr, nullptr));
       KW_CHECK_OK(driver_.stream_synchronize(stream_));
-      best = std::min(best, seconds_since(begin) / kLaunches);
+      best = std::min(best, base::seconds_since(begin) / kLaunches);
     }
     return best;
   }

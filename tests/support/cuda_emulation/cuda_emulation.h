@@ -44,7 +44,7 @@ constexpr size_t kStackBytes = 64 << 10;
 
 struct Fiber {
   ucontext_t context;
-  char* stack = nullptr;
+  char* stack = nullptr;  // stays for the next block
   bool done = false;
   // While it waits for other blocks: whether it may go on.
   bool (*may_go_on)(const Fiber&) = nullptr;
@@ -54,6 +54,7 @@ struct Fiber {
   int cluster_waits = 0;   // the same for its cluster
   int exchanges = 0;       // the same for its warp
   unsigned char value[8];  // offered to the warp
+  ~Fiber() { delete[] stack; }
 };
 
 struct Block {
