@@ -74,11 +74,12 @@ class DeviceTimer:
 
 class Captured:
     """A function as a CUDA graph: inputs and results at stable addresses. `place(args, kwargs)` copies new content in,
-    which is not part of the call."""
+    which is not part of the call. A graph knows addresses alone: the function is held for what it keeps there."""
 
     def __init__(self, function, args, kwargs, device):
         from kernelwright.subjects import replace_tensors, tensor_leaves
 
+        self._function = function
         self._held = [t.clone() if t.device == device else t for t in tensor_leaves((args, kwargs))]
         args, kwargs = replace_tensors((args, kwargs), self._held)
         side = torch.cuda.Stream(device)
