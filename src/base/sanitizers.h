@@ -18,10 +18,10 @@
 
 namespace kernelwright::base {
 
-// Its shadow alone takes terabytes of address space: that of a process cannot be bounded.
-inline constexpr bool kAddressSanitizer = KW_ADDRESS_SANITIZER;
 // It does not follow a fork of a threaded process.
 inline constexpr bool kThreadSanitizer = KW_THREAD_SANITIZER;
+// A sanitizer's shadow takes terabytes of address space: that of a process cannot be bounded.
+inline constexpr bool kShadowMemory = KW_ADDRESS_SANITIZER || KW_THREAD_SANITIZER;
 
 }  // namespace kernelwright::base
 

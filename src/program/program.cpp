@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program/program.h"
 
+#include <utility>
+
 namespace kernelwright::program {
 
 const char* role_name(BufferRole role) {
@@ -23,6 +25,19 @@ const char* role_name(BufferRole role) {
       return "table";
   }
   return "?";
+}
+
+Step::Step() = default;
+Step::Step(Action what) : action(std::move(what)) {}
+Step::Step(const Step&) = default;
+Step::Step(Step&&) noexcept = default;
+Step& Step::operator=(const Step&) = default;
+Step& Step::operator=(Step&&) noexcept = default;
+Step::~Step() = default;
+bool Step::operator==(const Step&) const = default;
+
+bool Repeat::operator==(const Repeat& other) const {
+  return count == other.count && body == other.body && swap == other.swap;
 }
 
 const Buffer* Program::find(const std::string& name) const {

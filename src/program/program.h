@@ -125,13 +125,20 @@ struct LibraryCall {  // trusted routine, e.g. "matmul"; never counted as genera
   std::map<std::string, std::string> options;
   bool operator==(const LibraryCall&) const = default;
 };
+// Copied and compared out of line: whoever holds a program would compile all kinds of steps anew.
 struct Step {
-  std::variant<Launch, Fill, Copy, Repeat, LibraryCall> action;
-  bool operator==(const Step&) const = default;
+  using Action = std::variant<Launch, Fill, Copy, Repeat, LibraryCall>;
+  Action action;
+
+  Step();
+  Step(Action what);
+  Step(const Step&);
+  Step(Step&&) noexcept;
+  Step& operator=(const Step&);
+  Step& operator=(Step&&) noexcept;
+  ~Step();
+  bool operator==(const Step&) const;
 };
-inline bool Repeat::operator==(const Repeat& other) const {
-  return count == other.count && body == other.body && swap == other.swap;
-}
 
 // The one candidate format. docs/program-format.md is its reference.
 struct Program {

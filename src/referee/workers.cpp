@@ -48,7 +48,7 @@ BenchOptions Workers::bench_options() const {
   if (space_.bounds_memory())
     options.memory_bytes = options_.memory_bytes + kOwnAddressSpace + options_.flush_bytes +
                            draw_bytes() * static_cast<uint64_t>(options_.search_draws + 8);
-  if (base::kAddressSanitizer) options.memory_bytes = 0;
+  if (base::kShadowMemory) options.memory_bytes = 0;
   return options;
 }
 

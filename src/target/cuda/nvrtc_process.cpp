@@ -79,7 +79,7 @@ int do_job(const Nvrtc& nvrtc) {
 
 // What a child that only asks may read besides the system: the library's folder.
 ToolLimits with_library(ToolLimits limits, const std::string& library) {
-  if (base::kAddressSanitizer) limits.memory_bytes = 0;  // the child is this program
+  if (base::kShadowMemory) limits.memory_bytes = 0;  // the child is this program
   if (library.find('/') != std::string::npos) {
     std::error_code ec;
     limits.also_readable.push_back(fs::path(library).parent_path());
