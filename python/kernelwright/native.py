@@ -16,7 +16,7 @@ _NAME = "libkernelwright_runtime.so"
 _ROLES = ("input", "weight", "output", "state")
 
 
-def library_path():
+def runtime_path():
     """Where the runtime lies: $KERNELWRIGHT_RUNTIME, the package, an installed lib folder, a checkout's build."""
     named = os.environ.get("KERNELWRIGHT_RUNTIME")
     if named:
@@ -36,9 +36,9 @@ def library_path():
 
 
 @functools.lru_cache(maxsize=1)
-def library():
+def runtime():
     """The loaded runtime. A library of another ABI is refused."""
-    path = library_path()
+    path = runtime_path()
     try:
         lib = ctypes.CDLL(str(path))
         lib.kw_runtime_abi.restype = ctypes.c_int
@@ -85,31 +85,31 @@ def check_abi(found, what):
 
 def set_threads(count):
     """Worker threads of all programs in this process, the caller included."""
-    if library().kw_set_threads(count) != 0:
+    if runtime().kw_set_threads(count) != 0:
         raise InputError(_last_error())
 
 
 def get_threads():
-    return library().kw_get_threads()
+    return runtime().kw_get_threads()
 
 
 def park():
     """Puts idle workers to sleep at once."""
-    library().kw_park()
+    runtime().kw_park()
 
 
 def wake():
     """Wakes all workers; they spin for some tens of microseconds."""
-    if library().kw_wake() != 0:
+    if runtime().kw_wake() != 0:
         raise InputError(_last_error())
 
 
 def cpu_features():
-    return library().kw_cpu_features().decode()
+    return runtime().kw_cpu_features().decode()
 
 
 def _last_error():
-    return library().kw_last_error().decode(errors="replace")
+    return runtime().kw_last_error().decode(errors="replace")
 
 
 class Program:
@@ -117,7 +117,7 @@ class Program:
     `target` is "cuda". A program for cuda belongs to the CUDA context that is current when it is opened."""
 
     def __init__(self, program_json, object_path):
-        lib = library()
+        lib = runtime()
         handle = ctypes.c_void_p()
         self._handle = None
         if lib.kw_open(program_json.encode(), os.fsencode(object_path), ctypes.byref(handle)) != 0:
@@ -150,7 +150,7 @@ class Program:
         return cls(text, folder / object_name)
 
     def _read_ports(self, role):
-        lib, key = library(), role.encode()
+        lib, key = runtime(), role.encode()
         return [
             (
                 lib.kw_buffer_name(self._handle, key, i).decode(),
@@ -166,7 +166,7 @@ class Program:
 
     @property
     def workspace_bytes(self):
-        return library().kw_workspace_bytes(self._open_handle())
+        return runtime().kw_workspace_bytes(self._open_handle())
 
     def prepare(self, weights, stream=None):
         """Runs the prepare steps. `weights`: addresses by name, or a list in the order of weight_names. With a
@@ -179,9 +179,9 @@ class Program:
         with self._lock:
             _assign(self._weights, weights, "weights")
             if stream is None:
-                status = library().kw_prepare(self._open_handle(), self._weights)
+                status = runtime().kw_prepare(self._open_handle(), self._weights)
             else:
-                status = library().kw_prepare_on(self._open_handle(), self._weights, stream)
+                status = runtime().kw_prepare_on(self._open_handle(), self._weights, stream)
             if status != 0:
                 raise InputError(_last_error())
 
@@ -213,13 +213,13 @@ class Program:
     def poison_scratch(self, byte, stream=None):
         """Fills scratch memory with a byte."""
         with self._lock:
-            if library().kw_poison_scratch_on(self._open_handle(), byte, stream) != 0:
+            if runtime().kw_poison_scratch_on(self._open_handle(), byte, stream) != 0:
                 raise InputError(_last_error())
 
     def sync_is_zero(self, stream=None):
         """Whether every sync buffer is zero again; waits for the stream."""
         with self._lock:
-            zero = library().kw_sync_is_zero_on(self._open_handle(), stream)
+            zero = runtime().kw_sync_is_zero_on(self._open_handle(), stream)
         if zero < 0:
             raise InputError(_last_error())
         return zero == 1
@@ -227,7 +227,7 @@ class Program:
     def describe(self):
         """What the runtime knows of the loaded program: registers and spills per kernel, how the plan is executed."""
         with self._lock:
-            text = library().kw_describe(self._open_handle())
+            text = runtime().kw_describe(self._open_handle())
         if text is None:
             raise InputError(_last_error())
         return json.loads(text)
@@ -236,7 +236,7 @@ class Program:
         with self._lock:
             handle, self._handle = self._handle, None
         if handle is not None:
-            library().kw_close(handle)
+            runtime().kw_close(handle)
 
     def _open_handle(self):
         if self._handle is None:

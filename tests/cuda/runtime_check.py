@@ -349,7 +349,7 @@ def errors(cubin):
 
 def host_times(cubin):
     """[(what, microseconds per call on the host, microseconds per call on the device)]"""
-    lib = native.library()
+    lib = native.runtime()
     rows = []
 
     def measure(what, program, pairs, calls=2000):
@@ -448,7 +448,7 @@ def main():
         sys.exit("no GPU: PyTorch sees none")
     torch.cuda.init()
     torch.zeros(1, device="cuda")
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, runtime {native.library_path()}")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, runtime {native.runtime_path()}")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         cubin = build(folder)

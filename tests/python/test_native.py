@@ -151,7 +151,7 @@ def test_another_abi_is_refused():
 def test_a_named_library_must_exist(monkeypatch):
     monkeypatch.setenv("KERNELWRIGHT_RUNTIME", "/nowhere/lib.so")
     with pytest.raises(EnvironmentError_, match="names no file"):
-        native.library_path()
+        native.runtime_path()
 
 
 def test_threads_may_share_a_program(kernels):
@@ -176,7 +176,7 @@ def test_threads_may_share_a_program(kernels):
 
 
 def test_a_cuda_program_runs_on_a_stream(tmp_path, monkeypatch):
-    stub = native.library_path().parent / "libkw_stub_cuda.so"
+    stub = native.runtime_path().parent / "libkw_stub_cuda.so"
     monkeypatch.setenv("KERNELWRIGHT_CUDA_DRIVER", str(stub))
     (tmp_path / "k.cubin").write_text("cubin")
     launch = {"kernel": "add_value", "grid": [1], "block": [32]}

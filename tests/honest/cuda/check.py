@@ -56,7 +56,7 @@ class Runtime:
         sys.path.insert(0, str(HERE.parents[2] / "python"))
         from kernelwright import native
 
-        lib = ctypes.CDLL(str(native.library_path()))
+        lib = ctypes.CDLL(str(native.runtime_path()))
         lib.kw_last_error.restype = ctypes.c_char_p
         lib.kw_buffer_name.restype = ctypes.c_char_p
         if hasattr(lib, "kw_describe"):

@@ -75,9 +75,9 @@ void load_functions(Loader& lib, Driver& d) {
   lib.need(d.module_unload, "cuModuleUnload");
   lib.need(d.module_get_function, "cuModuleGetFunction");
   lib.need(d.module_get_global, "cuModuleGetGlobal", "cuModuleGetGlobal_v2");
-  lib.need(d.library_load_data, "cuLibraryLoadData");
-  lib.need(d.library_unload, "cuLibraryUnload");
-  lib.need(d.library_get_kernel, "cuLibraryGetKernel");
+  lib.need(d.load_library_data, "cuLibraryLoadData");
+  lib.need(d.unload_library, "cuLibraryUnload");
+  lib.need(d.get_library_kernel, "cuLibraryGetKernel");
   lib.need(d.kernel_get_function, "cuKernelGetFunction");
   lib.need(d.func_get_attribute, "cuFuncGetAttribute");
   lib.need(d.func_set_attribute, "cuFuncSetAttribute");

@@ -62,9 +62,9 @@ struct Driver {
   Call<Module> module_unload;
   Call<Function*, Module, const char*> module_get_function;
   Call<Ptr*, size_t*, Module, const char*> module_get_global;
-  Call<Library*, const void*, int*, void**, unsigned, int*, void**, unsigned> library_load_data;
-  Call<Library> library_unload;
-  Call<Kernel*, Library, const char*> library_get_kernel;
+  Call<Library*, const void*, int*, void**, unsigned, int*, void**, unsigned> load_library_data;
+  Call<Library> unload_library;
+  Call<Kernel*, Library, const char*> get_library_kernel;
   Call<Function*, Kernel> kernel_get_function;
   Call<int*, FunctionAttribute, Function> func_get_attribute;
   Call<Function, FunctionAttribute, int> func_set_attribute;
