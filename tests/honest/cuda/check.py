@@ -29,7 +29,7 @@ import launcher  # noqa: E402
 # Work of one call: FLOP where arithmetic bounds it, else bytes.
 WORK = {
     "gemm_cluster": ("TFLOP/s", 2 * 4096**3),
-    "gemm_stream_k": ("TFLOP/s", 2 * 1536 * 3584 * 16384),
+    "gemm_stream_k": ("TFLOP/s", 2 * 1792 * 2560 * 8192),
     "scan_lookback": ("GB/s", 2 * 64 * 524288 * 4),
     "recurrence_persistent": ("TFLOP/s", 2 * 512 * 8 * 1024**2),
     "recurrence_repeat": ("TFLOP/s", 2 * 512 * 8 * 1024**2),

@@ -273,8 +273,9 @@ class Direct:
             offset = size(view.get("offset", 0), self.params) * tensor.element_size()
             return ctypes.c_void_p(tensor.data_ptr() + offset), tensor, access
         if "tensor_map" in argument:
-            tensor = names[argument["tensor_map"]["buffer"]]
-            return self._tensor_map(argument["tensor_map"], tensor), tensor, access
+            form = argument["tensor_map"]
+            tensor = names[form["buffer"] if "buffer" in form else form["view"]["buffer"]]
+            return self._tensor_map(form, tensor), tensor, access
         if "step" in argument:
             return (ctypes.c_int32 if argument["step"] == "i32" else ctypes.c_int64)(counter), None, ""
         kinds = {"i32": ctypes.c_int32, "i64": ctypes.c_int64, "f32": ctypes.c_float, "f64": ctypes.c_double}
@@ -288,6 +289,8 @@ class Direct:
         numbers = lambda key: [size(e, self.params) for e in form.get(key, [])]  # noqa: E731
         shape = numbers("shape")
         rank = len(shape)
+        view = form.get("view", {})
+        origin = tensor.data_ptr() + size(view.get("offset", 0), self.params) * tensor.element_size()
         dtype = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32"}[tensor.dtype]
         raw = ctypes.create_string_buffer(192)
         address = (ctypes.addressof(raw) + 63) & ~63
@@ -297,7 +300,7 @@ class Direct:
             ctypes.c_void_p(address),
             MAP_TYPES[form.get("dtype", dtype)],
             ctypes.c_uint32(rank),
-            ctypes.c_void_p(tensor.data_ptr()),
+            ctypes.c_void_p(origin),
             (ctypes.c_uint64 * rank)(*shape),
             (ctypes.c_uint64 * max(1, rank - 1))(*numbers("strides_bytes")),
         ]
@@ -316,9 +319,9 @@ class Direct:
                 ctypes.c_uint32(size(form["channels_per_pixel"], self.params)),
                 ctypes.c_uint32(size(form["pixels_per_column"], self.params)),
             ]
-            call("cuTensorMapEncodeIm2col", *head, *middle, *tail, what=form["buffer"])
+            call("cuTensorMapEncodeIm2col", *head, *middle, *tail, what="tensor map")
         else:
-            call("cuTensorMapEncodeTiled", *head, (ctypes.c_uint32 * rank)(*numbers("box")), *tail, what=form["buffer"])
+            call("cuTensorMapEncodeTiled", *head, (ctypes.c_uint32 * rank)(*numbers("box")), *tail, what="tensor map")
         return (ctypes.c_ubyte * 128).from_address(address)
 
 

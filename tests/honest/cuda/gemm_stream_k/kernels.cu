@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = relu(x wᵀ + b)², f16 with f32 accumulators: stream-K over clusters of 2 blocks, which share
-// each tile of w by multicast: 256 rows, 128 for each. Every cluster does kWhole tiles whole, all
-// at the same depth at a time so that they meet in the L2 cache; the tiles that are left are cut so
-// that every cluster does the same number of K steps more. The cluster with a tile's first steps
-// finishes it: it adds the others' partial sums, in their order, so results never vary. `ready[b]`
-// counts the warps of block b whose part of the partial lies in memory; the reader sets it back to
-// 0. Clusters wait for later ones, so all must be resident: a cooperative launch. Params: ROWS,
-// COLS, DEPTH, STAGES, BLOCKS.
+// each tile of w by multicast: 256 rows, 128 for each. The tiles that do not fill a round of all
+// clusters are cut: every cluster does an equal share of their K steps, first of all. Then it does
+// kWhole tiles whole, all clusters at the same depth at a time so that they meet in the L2 cache.
+// Every contributor of a cut tile leaves its sums in `partials`; once all have, each adds up its
+// own slice of the tile over all of them, in their order, so results never vary. Three warps that
+// multiply nothing do that while the others are at whole tiles. `ready` has a counter per cut tile
+// and rank in the cluster: blocks that arrived, then warps that left; the last sets it back to 0.
+// Clusters wait for each other, so all must be resident: a cooperative launch. Params: ROWS, COLS,
+// DEPTH, STAGES, BLOCKS.
 
 using u16 = unsigned short;
 using u32 = unsigned int;
@@ -24,13 +26,20 @@ constexpr int kStagingBytes = 64 * kChunk * 2;  // of one round of one warpgroup
 constexpr int kSteps = DEPTH / kTileK;
 constexpr int kTilesM = ROWS / (2 * kTileM), kTilesN = COLS / kTileN;  // of a cluster
 constexpr int kClusters = BLOCKS / 2, kWhole = kTilesM * kTilesN / kClusters;
-constexpr int kFirstCut = kWhole * kClusters * kSteps;  // step of the first tile that is cut
-constexpr int kIterations = kTilesM * kTilesN * kSteps - kFirstCut;
-constexpr int kPartial = kTileM * kTileN;  // elements of one partial tile
+constexpr int kFirstCut = kWhole * kClusters;  // the first tile that is cut
+constexpr int kCutSteps = (kTilesM * kTilesN - kFirstCut) * kSteps;
+// The first kMore clusters do one step of the cut tiles more than the others.
+constexpr int kEach = kCutSteps / kClusters, kMore = kCutSteps % kClusters;
+constexpr int kPartial = kTileM * kTileN / 4;  // float4s of one partial tile
+constexpr int kUnits = 8 * 16;                 // of a partial: 16 rows of 16 columns
+constexpr int kAdders = 3;                     // warps of a block that add up slices
 
 static_assert(ROWS % (2 * kTileM) == 0 && BLOCKS % 2 == 0 && COLS % kTileN == 0 &&
                   DEPTH % kTileK == 0,
               "");
+// Every cluster has a share, which lies in at most two tiles.
+static_assert(kCutSteps == 0 || (kEach > 0 && kEach + (kMore > 0) <= kSteps), "");
+static_assert(2 * (kTilesM * kTilesN - kFirstCut) <= BLOCKS, "a counter per cut tile and rank");
 
 __device__ __forceinline__ u32 shared_address(const void* p) {
   return static_cast<u32>(__cvta_generic_to_shared(p));
@@ -64,6 +73,10 @@ __device__ __forceinline__ void barrier_wait(u32 bar, u32 parity) {
       "}\n" ::"r"(bar),
       "r"(parity)
       : "memory");
+}
+
+__device__ __forceinline__ void fetch_map(const TensorMap* map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
 __device__ __forceinline__ void load_tile(u32 to, const TensorMap* map, int c0, int c1, u32 bar) {
@@ -164,8 +177,30 @@ __device__ __forceinline__ u32 to_half(float low, float high) {
   return out;
 }
 
-__device__ __forceinline__ void publish(u32* counter) {
+// Between the 256 consumers, which go on, and warp 1, which waits: a partial is written.
+__device__ __forceinline__ void slot_written(int slot) {
+  if (slot == 0)
+    asm volatile("bar.arrive 3, 288;" ::: "memory");
+  else
+    asm volatile("bar.arrive 4, 288;" ::: "memory");
+}
+__device__ __forceinline__ void slot_wait(int slot) {
+  if (slot == 0)
+    asm volatile("bar.sync 3, 288;" ::: "memory");
+  else
+    asm volatile("bar.sync 4, 288;" ::: "memory");
+}
+
+__device__ __forceinline__ void arrive(u32* counter) {
   asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
+__device__ __forceinline__ u32 leave(u32* counter) {
+  u32 before;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
+               : "=r"(before)
+               : "l"(counter)
+               : "memory");
+  return before;
 }
 __device__ __forceinline__ u32 peek(const u32* counter) {
   u32 value;
@@ -186,26 +221,90 @@ __device__ __forceinline__ float squared_relu(float v) {
   return v * v;
 }
 
-// The first kMore clusters do one iteration more than the others.
-constexpr int kEach = kIterations / kClusters, kMore = kIterations % kClusters;
-// Steps of the cluster's part: those below kWhole are whole tiles, then comes its share of the
-// rest.
+// Steps of the cluster's part: 0 is its share of the cut tiles, then come whole tiles.
 __device__ __forceinline__ int begin(int part, int cluster) {
-  if (part < kWhole) return (part * kClusters + cluster) * kSteps;
-  return kFirstCut + cluster * kEach + min(cluster, kMore);
+  if (part > 0) return ((part - 1) * kClusters + cluster) * kSteps;
+  return kFirstCut * kSteps + cluster * kEach + min(cluster, kMore);
+}
+// The cluster whose share holds this step, counted from the first that is cut.
+__device__ __forceinline__ int cluster_of(int step) {
+  constexpr int kLong = kMore * (kEach + 1), kShare = kEach > 0 ? kEach : 1;
+  return step < kLong ? step / (kEach + 1) : kMore + (step - kLong) / kShare;
+}
+// A block has two partials: the second where its cluster is a tile's first contributor.
+__device__ __forceinline__ int partial_of(int cluster, u32 rank, int slot) {
+  return ((2 * cluster + rank) * 2 + slot) * kPartial;
+}
+
+// Of warps 1 to 3: the block's slices of the cut tiles that its cluster has a share of.
+__device__ __forceinline__ void add_slices(int cluster, u32 rank, int adder, int lane,
+                                           const u16* bias, const float4* partials, u32* ready,
+                                           u16* y) {
+  const int start = begin(0, cluster), stop = begin(0, cluster + 1);
+  const int first_tile = start / kSteps, last_tile = (stop - 1) / kSteps;
+  auto slot_in = [&](int tile) { return tile * kSteps >= start ? 1 : 0; };
+  auto counter_of = [&](int tile) { return ready + 2 * (tile - kFirstCut) + rank; };
+  if (adder == 0)
+    for (int tile = first_tile; tile <= last_tile; ++tile) {
+      slot_wait(slot_in(tile));
+      if (lane == 0) arrive(counter_of(tile));
+    }
+  for (int tile = first_tile; tile <= last_tile; ++tile) {
+    const int from_step = (tile - kFirstCut) * kSteps, first = cluster_of(from_step);
+    const int count = cluster_of(from_step + kSteps - 1) - first + 1, mine = cluster - first;
+    u32* counter = counter_of(tile);
+    if (lane == 0)
+      while (peek(counter) < count) asm volatile("nanosleep.u32 200;" ::: "memory");
+    __syncwarp();
+    const int units_end = (mine + 1) * kUnits / count;
+    for (int unit = mine * kUnits / count + adder; unit < units_end; unit += kAdders) {
+      const int warp = unit / 16, j = unit % 16 * 2;  // of the consumers, in their accumulators
+      const float4* from = partials + j * 256 + warp * 32 + lane;
+      float4 sum[2] = {};
+      for (int other = 0; other < count; other += 4) {
+        float4 v[4][2] = {};  // loads first: eight are under way at a time
+#pragma unroll
+        for (int l = 0; l < 4; ++l)
+          if (other + l < count) {
+            const float4* at = from + partial_of(first + other + l, rank, other + l == 0);
+            v[l][0] = load_fresh(at), v[l][1] = load_fresh(at + 256);
+          }
+#pragma unroll
+        for (int l = 0; l < 8; ++l) {
+          float4 &to = sum[l % 2], more = v[l / 2][l % 2];
+          to.x += more.x, to.y += more.y, to.z += more.z, to.w += more.w;
+        }
+      }
+      int row = (tile % kTilesM * 2 + rank) * kTileM + warp * 16 + lane / 4;
+      int column = tile / kTilesM * kTileN + j * 8 + (lane % 4) * 2;
+#pragma unroll
+      for (int l = 0; l < 2; ++l) {
+        float2 add = to_float(*reinterpret_cast<const u32*>(bias + column + 8 * l));
+        u32* to = reinterpret_cast<u32*>(y + static_cast<long>(row) * COLS + column + 8 * l);
+        to[0] = to_half(squared_relu(sum[l].x + add.x), squared_relu(sum[l].y + add.y));
+        to[4 * COLS] = to_half(squared_relu(sum[l].z + add.x), squared_relu(sum[l].w + add.y));
+      }
+    }
+    // All have seen the counter at `count` or above before it goes back to 0.
+    __syncwarp();
+    if (lane == 0 && leave(counter) == (1 + kAdders) * count - 1) *counter = 0;
+  }
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1)
     gemm(const __grid_constant__ TensorMap map_x, const __grid_constant__ TensorMap map_w,
-         const __grid_constant__ TensorMap map_y, const u16* bias, float* partials, u32* ready) {
+         const __grid_constant__ TensorMap map_y, const u16* bias, float* partials, u32* ready,
+         u16* y) {
   extern __shared__ unsigned char raw[];
   u32 base = (shared_address(raw) + 1023) & ~1023u;
   u32 staging = base + STAGES * kStageBytes;
-  u32 barriers = staging + 4 * kStagingBytes;
+  u32 columns = staging + 4 * kStagingBytes;  // of the bias, for each consumer
+  u32 barriers = columns + 2 * kTileN * 2;
   auto full = [&](int stage) { return barriers + 8 * stage; };
   auto empty = [&](int stage) { return barriers + 8 * (STAGES + stage); };
 
   if (threadIdx.x == 0) {
+    fetch_map(&map_x), fetch_map(&map_w), fetch_map(&map_y);
     for (int i = 0; i < STAGES; ++i) {
       barrier_init(full(i), 1);
       barrier_init(empty(i), 16);  // 8 consumer warps of each of the two blocks
@@ -221,8 +320,12 @@ extern "C" __global__ void __launch_bounds__(384, 1)
   const int cluster = blockIdx.x / 2;
   int group = threadIdx.x / 128;
   if (group == 0) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (threadIdx.x == 0) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 72;");
+    if (threadIdx.x >= 32) {
+      if constexpr (kCutSteps > 0)
+        add_slices(cluster, rank, threadIdx.x / 32 - 1, threadIdx.x % 32, bias,
+                   reinterpret_cast<const float4*>(partials), ready, y);
+    } else if (threadIdx.x == 0) {
       int stage = 0;
       u32 phase = 0;
       for (int part = 0; part <= kWhole; ++part)
@@ -239,19 +342,20 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         }
     }
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 216;");
     int who = group - 1, thread = threadIdx.x % 128, warp = thread / 32, lane = thread % 32;
     int worker = threadIdx.x - 128;  // among the 256 consumers
     bool leader = thread == 0;
-    u32 mine = staging + who * 2 * kStagingBytes;
+    u32 mine = staging + who * 2 * kStagingBytes, bias_here = columns + who * kTileN * 2;
     int stage = 0;
     u32 phase = 0;
     float d[128];
     for (int part = 0; part <= kWhole; ++part)
       for (int i = begin(part, cluster), stop = begin(part, cluster + 1); i < stop;) {
-        int tile = i / kSteps, tile_start = tile * kSteps, tile_stop = tile_start + kSteps;
-        int end = min(stop, tile_stop), previous = 0;
-        bool owner = i == tile_start;
+        int tile = i / kSteps, end = min(stop, (tile + 1) * kSteps), previous = 0;
+        int slot = i == tile * kSteps, column = tile / kTilesM * kTileN;
+        // The tile's bias is under way while the products run.
+        u32 bias_pair = part > 0 ? reinterpret_cast<const u32*>(bias + column)[thread] : 0;
         for (int step = i; step < end; ++step) {
           barrier_wait(full(stage), phase);
           u32 at = base + stage * kStageBytes;
@@ -271,49 +375,19 @@ extern "C" __global__ void __launch_bounds__(384, 1)
         if (lane < 2) barrier_arrive_at(empty(previous), lane);
         i = end;
 
-        if (!owner) {
-          // The tile's owner is an earlier cluster. This happens once, in the first tile of its
-          // share.
+        if (part == 0) {
           float4* to =
-              reinterpret_cast<float4*>(partials + static_cast<long>(blockIdx.x) * kPartial) +
-              worker;
+              reinterpret_cast<float4*>(partials) + partial_of(cluster, rank, slot) + worker;
 #pragma unroll
           for (int j = 0; j < 32; ++j)
             to[j * 256] = make_float4(d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]);
-          __syncwarp();
-          if (lane == 0) publish(ready + blockIdx.x);
+          slot_written(slot);
           continue;
         }
-        // The rest of this tile lies with the clusters that follow, the same warps of the same
-        // rank.
-        for (int next = cluster + 1; end < tile_stop; ++next) {
-          const int other = 2 * next + rank;
-          if (lane == 0)
-            while (peek(ready + other) < 8) {
-            }
-          __syncwarp();
-          const float4* from =
-              reinterpret_cast<const float4*>(partials + static_cast<long>(other) * kPartial) +
-              worker;
-#pragma unroll
-          for (int j = 0; j < 32; j += 8) {
-            float4 v[8];  // loads first: eight are under way at a time
-#pragma unroll
-            for (int l = 0; l < 8; ++l) v[l] = load_fresh(from + (j + l) * 256);
-#pragma unroll
-            for (int l = 0; l < 8; ++l) {
-              float* to = d + 4 * (j + l);
-              to[0] += v[l].x, to[1] += v[l].y, to[2] += v[l].z, to[3] += v[l].w;
-            }
-          }
-          // Both warpgroups have seen the counter before it goes back to 0.
-          asm volatile("bar.sync 3, 256;" ::: "memory");
-          if (worker == 0) ready[other] = 0;
-          end += kEach + (next < kMore);
-        }
 
-        int row = (tile % kTilesM * 2 + rank) * kTileM + who * 64,
-            column = (tile / kTilesM) * kTileN;
+        int row = (tile % kTilesM * 2 + rank) * kTileM + who * 64;
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(bias_here + thread * 4), "r"(bias_pair)
+                     : "memory");
 #pragma unroll
         for (int chunk = 0; chunk < kTileN / kChunk; ++chunk) {
           int buffer = chunk & 1;
@@ -322,8 +396,12 @@ extern "C" __global__ void __launch_bounds__(384, 1)
           group_barrier(who);
 #pragma unroll
           for (int j = 0; j < kChunk / 8; ++j) {
-            int at = column + chunk * kChunk + j * 8 + (lane % 4) * 2;
-            float2 add = to_float(*reinterpret_cast<const u32*>(bias + at));
+            u32 pair_of_bias;
+            asm volatile("ld.shared.u32 %0, [%1];"
+                         : "=r"(pair_of_bias)
+                         : "r"(bias_here + (chunk * kChunk + j * 8 + (lane % 4) * 2) * 2)
+                         : "memory");
+            float2 add = to_float(pair_of_bias);
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
               int r = warp * 16 + half * 8 + lane / 4;
