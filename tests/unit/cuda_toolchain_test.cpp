@@ -18,10 +18,10 @@ namespace kernelwright::target {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 const fs::path kCache = KW_BINARY_DIR "/test-cache";
 
@@ -34,7 +34,7 @@ CudaCompileJob job_of(std::string source, std::vector<std::string> kernels = {"k
 }
 
 // By name of the compiler: "nvrtc", "nvcc".
-class CudaToolchain : public testing::TestWithParam<const char*> {
+class CudaToolchain : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     const auto found = find_cuda_compiler(GetParam(), kCache);
@@ -273,7 +273,7 @@ TEST_P(CudaToolchain, EveryProofProgramIsCompiled) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Compilers, CudaToolchain, testing::Values("nvrtc", "nvcc"),
+INSTANTIATE_TEST_SUITE_P(Compilers, CudaToolchain, ::testing::Values("nvrtc", "nvcc"),
                          [](const auto& one) { return std::string(one.param); });
 
 TEST(CudaArch, CodeIsMadeForTheVeryDevice) {
