@@ -68,8 +68,8 @@ function(kw_options target)
   endif()
 endfunction()
 
-# What most sources include of libraries, and most tests besides. A source that lacks an include of its own is found by
-# the presets that precompile nothing: release, and portable in `make test-full`.
+# What most sources include of libraries, and most tests besides. A source that lacks an include of its own is found by the
+# preset that compiles each alone, with nothing precompiled: portable, in `make test-full`.
 function(kw_precompiled_headers)
   if(NOT KW_PRECOMPILE)
     return()

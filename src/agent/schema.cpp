@@ -127,12 +127,12 @@ Result<json> parse_json(std::string_view text, size_t max_bytes, size_t max_dept
   std::vector<std::set<std::string>> keys;
   // The callback cannot end the parser; what it drops costs no memory.
   const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    using Event = json::parse_event_t;
+    using Token = json::parse_event_t;
     if (static_cast<size_t>(depth) >= max_depth && trouble.empty())
       trouble = fmt::format("JSON nested deeper than {}", max_depth);
-    if (event == Event::object_start && trouble.empty()) keys.emplace_back();
-    if (event == Event::object_end && !keys.empty()) keys.pop_back();
-    if (event == Event::key && !keys.empty() && trouble.empty() &&
+    if (event == Token::object_start && trouble.empty()) keys.emplace_back();
+    if (event == Token::object_end && !keys.empty()) keys.pop_back();
+    if (event == Token::key && !keys.empty() && trouble.empty() &&
         !keys.back().insert(parsed.get<std::string>()).second)
       trouble = fmt::format("duplicate key '{}'", excerpt(parsed.get<std::string>()));
     return trouble.empty();

@@ -7,7 +7,7 @@ namespace kernelwright::tests {
 namespace {
 
 // Programs that cheat or err must get a verdict that says so.
-class Adversarial : public testing::TestWithParam<std::string> {};
+class Adversarial : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Adversarial, GetsItsVerdict) {
   const JudgedProgram program = read_judged_program("adversarial", GetParam());
@@ -15,7 +15,7 @@ TEST_P(Adversarial, GetsItsVerdict) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, Adversarial,
-                         testing::ValuesIn(judged_program_names("adversarial")),
+                         ::testing::ValuesIn(judged_program_names("adversarial")),
                          [](const auto& each) { return each.param; });
 
 }  // namespace

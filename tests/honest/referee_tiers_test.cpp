@@ -11,7 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 using referee::VerdictKind;
 
-class Tiers : public testing::Test {
+class Tiers : public ::testing::Test {
  protected:
   void SetUp() override {
     auto target = target::open_target("cpu");

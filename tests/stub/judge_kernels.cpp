@@ -11,13 +11,6 @@ namespace {
 
 using namespace kernelwright::referee;
 
-template <class T>
-T get(const Params& params, size_t i) {
-  T value;
-  std::memcpy(&value, params[i], sizeof(T));
-  return value;
-}
-
 struct Arrays {
   const float *values, *eager, *delta, *scale;
   long long count;

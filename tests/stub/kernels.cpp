@@ -12,12 +12,6 @@ using namespace kernelwright::cuda;
 
 namespace {
 
-template <class T>
-T get(const std::vector<const void*>& params, size_t i) {
-  T value;
-  std::memcpy(&value, params[i], sizeof(T));
-  return value;
-}
 const float* in(const std::vector<const void*>& p, size_t i) {
   return get<const float*>(p, i);
 }

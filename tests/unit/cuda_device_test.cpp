@@ -19,7 +19,7 @@
 namespace kernelwright::target {
 namespace {
 
-class CudaDeviceHeaders : public testing::Test {
+class CudaDeviceHeaders : public ::testing::Test {
  protected:
   void SetUp() override {
     if (std::getenv("KERNELWRIGHT_CUDA_DRIVER") != nullptr)
@@ -200,8 +200,8 @@ TEST_F(CudaDeviceHeaders, GridBarrier) {
   int rounds = 100;
   cuda::Ptr sync = upload(std::vector<uint32_t>(2)), cells = upload(std::vector<uint32_t>(blocks));
   launch("grid", blocks, 64, {&sync, &cells, &rounds}, 0, true);
-  EXPECT_THAT(download<uint32_t>(sync, 2), testing::ElementsAre(0u, 0u));
-  EXPECT_THAT(download<uint32_t>(cells, blocks), testing::Each(100u));
+  EXPECT_THAT(download<uint32_t>(sync, 2), ::testing::ElementsAre(0u, 0u));
+  EXPECT_THAT(download<uint32_t>(cells, blocks), ::testing::Each(100u));
 }
 
 // Small integers: exact in bf16 products and f32 sums.

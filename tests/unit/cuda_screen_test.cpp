@@ -15,7 +15,7 @@
 namespace kernelwright::target {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // Writes an ELF file with the sections and symbols that a test wants.
 class CubinWriter {

@@ -382,7 +382,7 @@ TEST(Safetensors, RoundTripAndMalformed) {
        {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kI64, DType::kI8, DType::kBool})
     tensors[dtype_name(dtype)] = {{dtype, {2}, {}}, {1, 0}};
   tensors["f16"].data = {-0.333251953125, 6.103515625e-05 / 4};
-  const std::string path = testing::TempDir() + "/kw_round_trip.safetensors";
+  const std::string path = ::testing::TempDir() + "/kw_round_trip.safetensors";
   ASSERT_TRUE(write_safetensors(path, tensors));
   SafetensorsFile file;
   ASSERT_TRUE(read_safetensors(path, file));

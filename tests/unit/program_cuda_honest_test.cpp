@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 const fs::path kFolder = fs::path(KW_SOURCE_DIR) / "tests" / "honest" / "cuda";
 
-std::vector<std::string> names() {
+std::vector<std::string> program_names() {
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(kFolder))
     if (fs::exists(entry.path() / "program.json"))
@@ -37,7 +37,7 @@ void each_launch(const std::vector<Step>& steps, const std::function<void(const 
   }
 }
 
-class CudaHonest : public testing::TestWithParam<std::string> {};
+class CudaHonest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CudaHonest, IsWellFormed) {
   auto candidate = read_candidate(kFolder / GetParam());
@@ -64,9 +64,9 @@ TEST_P(CudaHonest, PrintsAndReadsBack) {
 TEST_P(CudaHonest, LaunchesWhatItsSourceDefines) {
   auto candidate = read_candidate(kFolder / GetParam());
   ASSERT_TRUE(candidate) << candidate.error().text();
-  EXPECT_THAT(candidate->source, testing::Not(testing::HasSubstr("#include")));
+  EXPECT_THAT(candidate->source, ::testing::Not(::testing::HasSubstr("#include")));
   auto visit = [&](const Launch& launch) {
-    EXPECT_THAT(candidate->source, testing::HasSubstr(launch.kernel + "(")) << launch.kernel;
+    EXPECT_THAT(candidate->source, ::testing::HasSubstr(launch.kernel + "(")) << launch.kernel;
     if (launch.shared_bytes.text.empty()) return;
     auto bytes = evaluate(launch.shared_bytes, candidate->program.params);
     ASSERT_TRUE(bytes) << bytes.error().text();
@@ -76,14 +76,14 @@ TEST_P(CudaHonest, LaunchesWhatItsSourceDefines) {
   each_launch(candidate->program.run, visit);
 }
 
-INSTANTIATE_TEST_SUITE_P(Programs, CudaHonest, testing::ValuesIn(names()),
+INSTANTIATE_TEST_SUITE_P(Programs, CudaHonest, ::testing::ValuesIn(program_names()),
                          [](const auto& each) { return each.param; });
 
 // What the set as a whole must use, so that the format is proved by it.
 TEST(CudaHonestSet, CoversTheFormat) {
   std::set<std::string> seen;
   size_t most_launches = 0;
-  for (const std::string& name : names()) {
+  for (const std::string& name : program_names()) {
     auto candidate = read_candidate(kFolder / name);
     ASSERT_TRUE(candidate) << candidate.error().text();
     for (const Buffer& buffer : candidate->program.buffers) seen.insert(role_name(buffer.role));

@@ -94,7 +94,7 @@ bool claims_faster(double true_speedup, const Noise& noise, double round_s,
   return comparison.interval().low > kTolerances.noticeable;
 }
 
-class AgainstItself : public testing::TestWithParam<std::tuple<Noise, double>> {};
+class AgainstItself : public ::testing::TestWithParam<std::tuple<Noise, double>> {};
 
 // A/A: a program against itself is called faster in at most 5 % of runs, plus three standard
 // errors.
@@ -108,10 +108,10 @@ TEST_P(AgainstItself, IsSeldomFaster) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Noises, AgainstItself,
-                         testing::Combine(testing::Values(Noise{0.02}, Noise{0.3}, Noise{0.05, 0.2},
-                                                          Noise{0.02, 0, 0.5},
-                                                          Noise{0.05, 0.1, 0.3, 0.05}),
-                                          testing::Values(0.002, 0.03, 0.2)));
+                         ::testing::Combine(::testing::Values(Noise{0.02}, Noise{0.3},
+                                                              Noise{0.05, 0.2}, Noise{0.02, 0, 0.5},
+                                                              Noise{0.05, 0.1, 0.3, 0.05}),
+                                            ::testing::Values(0.002, 0.03, 0.2)));
 
 TEST(RefereeStatistics, RealGainsAreFound) {
   std::mt19937_64 generator(42);

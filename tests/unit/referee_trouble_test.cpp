@@ -13,7 +13,7 @@
 namespace kernelwright::referee {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class ThrowingTarget final : public target::Target {
  public:

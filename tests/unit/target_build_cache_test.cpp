@@ -14,12 +14,12 @@ namespace kernelwright::target {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const std::string kKeyA = std::string(62, '0') + "aa";
 const std::string kKeyB = std::string(62, '1') + "bb";
 
-class Cache : public testing::Test {
+class Cache : public ::testing::Test {
  protected:
   void SetUp() override {
     auto folder = base::TempDir::create("kw-test");

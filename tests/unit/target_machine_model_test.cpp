@@ -11,7 +11,7 @@
 namespace kernelwright::target {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 MachineModel example() {
   MachineModel model;
@@ -108,7 +108,7 @@ TEST(MachineModelRates, TensorCoresCountByPolicy) {
   EXPECT_EQ(again->peak(graph::DType::kF16), 750e12);
   EXPECT_EQ(again->rate("fp8", graph::DType::kU8), 1500e12);
   EXPECT_EQ(again->rate("fp8", graph::DType::kF32), 0);
-  EXPECT_THAT(machine_model_table(*again), testing::HasSubstr("132 multiprocessors"));
+  EXPECT_THAT(machine_model_table(*again), ::testing::HasSubstr("132 multiprocessors"));
 }
 
 TEST(MachineModelRates, TheBetterFigureIsKept) {

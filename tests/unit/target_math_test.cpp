@@ -71,7 +71,7 @@ extern "C" void int_mod(const kw_args* a, int64_t begin, int64_t end) {
   return text;
 }
 
-class DeviceMath : public testing::Test {
+class DeviceMath : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     auto folder = base::TempDir::create("kw-test");
@@ -191,7 +191,7 @@ void expect_within(const std::string& kernel, const Unary& unary, double bound,
     }
   }
   EXPECT_LE(worst, bound) << kernel << "(" << where << ")";
-  testing::Test::RecordProperty(kernel, std::to_string(worst));
+  ::testing::Test::RecordProperty(kernel, std::to_string(worst));
 }
 
 TEST_F(DeviceMath, UnaryFunctionsKeepTheirStatedErrors) {
@@ -254,14 +254,14 @@ TEST_F(DeviceMath, RemaindersFollowTheDivisor) {
   const int64_t a[] = {7, -7, 7, -7, 6}, b[] = {3, 3, -3, -3, -3};
   int64_t y[5];
   call("int_mod", {a, b, y}, 5);
-  EXPECT_THAT(y, testing::ElementsAre(1 + 2000, 2 - 3000, -2 - 3000, -1 + 2000, -2000));
+  EXPECT_THAT(y, ::testing::ElementsAre(1 + 2000, 2 - 3000, -2 - 3000, -1 + 2000, -2000));
 }
 
 TEST_F(DeviceMath, RoundsHalfToEven) {
   const float x[] = {0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 3.2f};
   float y[6];
   call("round", {x, y}, 6);
-  EXPECT_THAT(y, testing::ElementsAre(0, 2, 2, 0, -2, 3));
+  EXPECT_THAT(y, ::testing::ElementsAre(0, 2, 2, 0, -2, 3));
 }
 
 TEST_F(DeviceMath, HalvesGoThereAndBack) {
@@ -297,11 +297,11 @@ TEST_F(DeviceMath, HalvesRoundToEven) {
                      0x1p-25f,     0x1.8p-25f,   0x3p-25f, -0x1.004p-14f * 0.5f};
   uint16_t h[8];
   call("f32_to_f16", {x, h}, 8);
-  EXPECT_THAT(h, testing::ElementsAre(0x3c00, 0x3c02, 0x7bff, 0x7c00, 0, 1, 2, 0x8200));
+  EXPECT_THAT(h, ::testing::ElementsAre(0x3c00, 0x3c02, 0x7bff, 0x7c00, 0, 1, 2, 0x8200));
   const float b[] = {1 + 0x1p-8f, 1 + 0x3p-8f, std::numeric_limits<float>::max()};
   uint16_t y[3];
   call("f32_to_bf16", {b, y}, 3);
-  EXPECT_THAT(y, testing::ElementsAre(0x3f80, 0x3f82, 0x7f80));
+  EXPECT_THAT(y, ::testing::ElementsAre(0x3f80, 0x3f82, 0x7f80));
 }
 
 }  // namespace

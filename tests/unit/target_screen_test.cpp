@@ -14,7 +14,7 @@
 namespace kernelwright::target {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr const char* kGood = R"(
 #include "kernelwright/kernel_abi.h"
@@ -29,7 +29,7 @@ extern "C" void k(const kw_args* a, int64_t begin, int64_t end) {
 }
 )";
 
-class Screen : public testing::Test {
+class Screen : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     auto folder = base::TempDir::create("kw-test");
@@ -76,12 +76,12 @@ TEST_F(Screen, AGoodObjectPasses) {
 
 TEST_F(Screen, StateBetweenCallsIsRefusedByName) {
   EXPECT_THAT(body("return ++counter", "static int counter;"),
-              testing::AllOf(HasSubstr("writable data: 'counter"), HasSubstr(".bss (4 bytes)")));
+              ::testing::AllOf(HasSubstr("writable data: 'counter"), HasSubstr(".bss (4 bytes)")));
   EXPECT_THAT(body("return counter++", "static volatile long counter = 7;"),
-              testing::AllOf(HasSubstr("'counter' in .data (8 bytes)")));
+              ::testing::AllOf(HasSubstr("'counter' in .data (8 bytes)")));
   EXPECT_THAT(body("static int calls; return ++calls"), HasSubstr("writable data: '"));
   EXPECT_THAT(body("return ++counter", "static thread_local int counter;"),
-              testing::AllOf(HasSubstr("thread-local variable"), HasSubstr("counter")));
+              ::testing::AllOf(HasSubstr("thread-local variable"), HasSubstr("counter")));
   EXPECT_THAT(body("asm(\".pushsection .mine,\\\"aw\\\",@progbits; .quad 1; .popsection\")"),
               HasSubstr("section .mine"));
 }
@@ -137,7 +137,7 @@ TEST_F(Screen, InstructionsAreRefusedByName) {
   const auto listing = disassemble("/bin/true");
   if (!listing || !*listing) GTEST_SKIP() << "no disassembler";
   EXPECT_THAT(body("unsigned a, d; asm volatile(\"rdtsc\" : \"=a\"(a), \"=d\"(d)); return a"),
-              testing::AllOf(HasSubstr("'rdtsc' in 'k'"), HasSubstr("clock")));
+              ::testing::AllOf(HasSubstr("'rdtsc' in 'k'"), HasSubstr("clock")));
   EXPECT_THAT(body("asm volatile(\"mov %fs:0, %rax\")"), HasSubstr("segment"));
   EXPECT_THAT(body("asm volatile(\"lock; rep; ldmxcsr (%rsp)\")"), HasSubstr("control word"));
 }

@@ -15,8 +15,8 @@ namespace kernelwright::target {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kRelu = R"(
 #include "kernelwright/kernel_abi.h"
@@ -29,7 +29,7 @@ extern "C" void relu(const kw_args* args, int64_t begin, int64_t end) {
 )";
 
 // What the compiler says about itself is remembered from test to test, in the build folder.
-class Toolchain : public testing::Test {
+class Toolchain : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     compiler_ = new Result<Compiler>(find_compiler("", KW_BINARY_DIR "/test-cache"));
@@ -81,7 +81,7 @@ TEST_F(Toolchain, BuildsAKernelThatRuns) {
   kw_args args{};
   args.buffers = buffers;
   kernel(&args, 0, 3);
-  EXPECT_THAT(y, testing::ElementsAre(-2, -1, 4));
+  EXPECT_THAT(y, ::testing::ElementsAre(-2, -1, 4));
   ::dlclose(object);
 }
 
@@ -118,7 +118,7 @@ TEST_F(Toolchain, ManyErrorsAreCut) {
 
 TEST_F(Toolchain, AnIncludeOutsideTheListIsRefusedByName) {
   EXPECT_THAT(failure(job("#include <iostream>\nextern \"C\" void k() {}\n")),
-              testing::AllOf(HasSubstr("iostream is not allowed"), HasSubstr("immintrin.h")));
+              ::testing::AllOf(HasSubstr("iostream is not allowed"), HasSubstr("immintrin.h")));
   EXPECT_THAT(failure(job("#include <sys/syscall.h>\nextern \"C\" void k() {}\n")),
               HasSubstr("syscall.h is not allowed"));
 }
@@ -143,7 +143,7 @@ TEST_F(Toolchain, TheCompilerReadsNoFilesOfTheUser) {
     const std::string include =
         failure(job("#include \"" + file + "\"\nextern \"C\" void k() {}\n"));
     EXPECT_THAT(include, HasSubstr("error"));
-    EXPECT_THAT(include, testing::AllOf(Not(HasSubstr("tell_nobody")), Not(HasSubstr("root:"))));
+    EXPECT_THAT(include, ::testing::AllOf(Not(HasSubstr("tell_nobody")), Not(HasSubstr("root:"))));
     EXPECT_THAT(failure(job("asm(\".incbin \\\"" + file + "\\\"\");\nextern \"C\" void k() {}\n")),
                 HasSubstr("rror"));
   }
@@ -162,7 +162,7 @@ TEST_F(Toolchain, TimeIsBounded) {
   CompileLimits limits;
   limits.wall_s = 0.3;
   EXPECT_THAT(failure(job(source), limits),
-              testing::StartsWith("timed out: the compiler was stopped after 0.3 s"));
+              ::testing::StartsWith("timed out: the compiler was stopped after 0.3 s"));
 }
 
 TEST_F(Toolchain, AnObjectOverTheLimitIsRefused) {
@@ -219,18 +219,19 @@ TEST(CompilerSearch, AMissingCompilerIsOneLine) {
 
 TEST(Dependencies, NamesAreUnescaped) {
   EXPECT_THAT(parse_dependencies("a.o: b.h c\\ d.h \\\n  e$$.h\\#x \\\n f\n"),
-              testing::ElementsAre("b.h", "c d.h", "e$.h#x", "f"));
-  EXPECT_THAT(parse_dependencies("nothing"), testing::IsEmpty());
+              ::testing::ElementsAre("b.h", "c d.h", "e$.h#x", "f"));
+  EXPECT_THAT(parse_dependencies("nothing"), ::testing::IsEmpty());
 }
 
 TEST(Targets, KnownAndAbsentAndUnknown) {
-  EXPECT_THAT(target_names(), testing::ElementsAre("cpu", "cuda"));
+  EXPECT_THAT(target_names(), ::testing::ElementsAre("cpu", "cuda"));
   // The driver of the runtime's tests: one device.
   ::setenv("KERNELWRIGHT_CUDA_DRIVER", KW_BINARY_DIR "/lib/libkw_stub_cuda.so", 1);
   auto cuda = open_target("cuda:97");
   ASSERT_TRUE(cuda);
-  EXPECT_THAT((*cuda)->absent_reason(), testing::AnyOf(HasSubstr("there is no device cuda:97"),
-                                                       HasSubstr("libcuda"), HasSubstr("driver")));
+  EXPECT_THAT((*cuda)->absent_reason(),
+              ::testing::AnyOf(HasSubstr("there is no device cuda:97"), HasSubstr("libcuda"),
+                               HasSubstr("driver")));
   EXPECT_EQ((*cuda)->name(), "cuda:97");
   EXPECT_EQ((*cuda)->kind(), "cuda");
   EXPECT_FALSE((*cuda)->machine_model());

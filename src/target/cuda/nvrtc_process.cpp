@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -93,15 +95,23 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
-}  // namespace
-
-int cuda_compile_main(int argc, char** argv) {
+int carry_out(int argc, char** argv) {
   if (argc != 4) return complain("usage: cuda-compile question|job LIBRARY");
   const auto nvrtc = Nvrtc::open(argv[3]);
   if (!nvrtc) return complain(nvrtc.error().text());
   if (std::strcmp(argv[2], "question") == 0) return answer_question(*nvrtc);
   if (std::strcmp(argv[2], "job") == 0) return do_job(*nvrtc);
   return complain("usage: cuda-compile question|job LIBRARY");
+}
+
+}  // namespace
+
+int cuda_compile_main(int argc, char** argv) {
+  const int code = carry_out(argc, argv);
+  // What NVRTC holds goes with the process, which may read nothing any more: no freeing, no search
+  // for leaks.
+  std::fflush(nullptr);
+  std::_Exit(code);
 }
 
 Result<fs::path> own_program() {

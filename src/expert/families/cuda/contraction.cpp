@@ -11,7 +11,7 @@ namespace kernelwright::expert::cuda {
 
 namespace {
 
-constexpr int64_t kMostShared = 48 << 10;
+constexpr int64_t kSharedOfTiles = 48 << 10;
 
 // Tile edges worth a try for an extent: the smallest that covers it, and all below.
 std::vector<int64_t> edges(int64_t extent) {
@@ -41,7 +41,7 @@ ScheduleSpace Contraction::space(const OpContext& context) const {
 
 bool Contraction::legal(const OpContext& context, const Schedule& schedule) const {
   const TilePlan p = plan_tiles(context, schedule);
-  if (p.splits != schedule.at("splits") || p.shared_bytes() > kMostShared) return false;
+  if (p.splits != schedule.at("splits") || p.shared_bytes() > kSharedOfTiles) return false;
   const int64_t threads = p.threads();
   if (threads < 64 || threads > 512 || threads % 32 != 0) return false;
   const int64_t registers = p.per_m * p.per_n * (p.element_bytes() / 4);

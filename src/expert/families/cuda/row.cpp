@@ -19,13 +19,13 @@ using rewrite::RowGroup;
 
 namespace {
 
-constexpr int64_t kMostHeld = 96;          // registers of a thread that hold a row
-constexpr int64_t kMostShared = 96 << 10;  // bytes of a block, so that two of them fit
-constexpr int64_t kMostUnrolled = 32;      // vectors in straight code
-constexpr int64_t kShortSlice = 2048;      // points of a row that are not worth a block
-constexpr double kLoneSpeed = 1.6;         // of a block's share of the bandwidth, others idle
-constexpr double kMeeting = 2e-6;          // seconds of a barrier over many blocks
-constexpr int64_t kClusterRow = 16384;     // points of a row that are worth several blocks
+constexpr int64_t kMostHeld = 96;           // registers of a thread that hold a row
+constexpr int64_t kSharedOfTwo = 96 << 10;  // bytes of a block, so that two of them fit
+constexpr int64_t kMostUnrolled = 32;       // vectors in straight code
+constexpr int64_t kShortSlice = 2048;       // points of a row that are not worth a block
+constexpr double kLoneSpeed = 1.6;          // of a block's share of the bandwidth, others idle
+constexpr double kMeeting = 2e-6;           // seconds of a barrier over many blocks
+constexpr int64_t kClusterRow = 16384;      // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
 int64_t widest(const OpContext& context) {
@@ -187,7 +187,7 @@ bool Row::legal(const OpContext& context, const Schedule& schedule) const {
   // Beside what is held a thread needs some thirty registers of its share.
   const int64_t most = std::min<int64_t>(kMostHeld, 65536 / layout.block() - 32);
   const int64_t room =
-      layout.shared() ? Machine(context.model).shared_bytes() - (3 << 10) : kMostShared;
+      layout.shared() ? Machine(context.model).shared_bytes() - (3 << 10) : kSharedOfTwo;
   return held_registers(context, layout, plan) <= most &&
          held_shared_bytes(context, layout, plan) <= room;
 }

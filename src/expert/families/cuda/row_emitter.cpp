@@ -24,10 +24,6 @@ using rewrite::RowGroup;
 
 namespace {
 
-// Levels of statements: once per thread, per row, per vector, per element.
-enum Level { kOnce = 0, kRow = 1, kVector = 2, kElement = 3 };
-
-constexpr int64_t kUnroll = 4;      // vectors under way where a loop is not straight code
 constexpr int64_t kSyncWords = 32;  // counters of different groups lie in lines of their own
 
 // Vectors first .. first + count of a thread, `unroll` of them at a time.
@@ -36,9 +32,9 @@ struct Part {
   bool registers = false;  // what is held of them lies in registers
 };
 
-class Emitter {
+class RowEmitter {
  public:
-  Emitter(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder)
+  RowEmitter(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder)
       : context_(context),
         builder_(builder),
         layout_(layout),
@@ -89,6 +85,9 @@ class Emitter {
   }
 
  private:
+  // Levels of statements: once per thread, per row, per vector, per element.
+  enum Level { kOnce = 0, kRow = 1, kVector = 2, kElement = 3 };
+
   void emit_pass(int pass) {
     std::vector<size_t> reductions;
     std::string text = one_pass(pass, reductions);
@@ -317,13 +316,14 @@ class Emitter {
       // first.
       int64_t unroll = registers;
       if (layout_.shared() && pass > 0) {
-        unroll = std::min(registers, kUnroll);
+        unroll = std::min(registers, RowLayout::kUnroll);
         while (registers % unroll != 0) --unroll;
       }
       found.push_back({0, registers, unroll, true});
     }
     if (registers < all)
-      found.push_back({registers, all - registers, std::min(all - registers, kUnroll), false});
+      found.push_back(
+          {registers, all - registers, std::min(all - registers, RowLayout::kUnroll), false});
     return found;
   }
 
@@ -585,7 +585,7 @@ class Emitter {
 }  // namespace
 
 void emit_rows(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder) {
-  Emitter(context, layout, builder).emit();
+  RowEmitter(context, layout, builder).emit();
 }
 
 }  // namespace kernelwright::expert::cuda

@@ -8,6 +8,9 @@ namespace kernelwright::expert::cuda {
 
 // Where the threads of a row kernel stand: numbers that follow from an op and a schedule.
 struct RowLayout {
+  // Vectors under way where a loop is not straight code.
+  static constexpr int64_t kUnroll = 4;
+
   bool columns = false;  // threads along the innermost outer axis, `threads` of them per column
   int64_t threads = 32;  // per row
   int64_t across = 1;    // rows (or columns) of a block

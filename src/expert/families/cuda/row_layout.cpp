@@ -13,7 +13,6 @@ using rewrite::RowGroup;
 
 namespace {
 
-constexpr int64_t kUnroll = 4;
 constexpr int64_t kOwnRegisters = 32;    // of a thread beside what it holds
 constexpr int64_t kGuardRegisters = 10;  // and more of them where slices end within a step
 constexpr int64_t kOwnShared = 3 << 10;  // of a block: what the system takes, and totals
@@ -73,7 +72,8 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
   layout.registers = layout.hold == 1   ? layout.steps
                      : layout.hold == 3 ? ceil_div(layout.steps, 2)
                                         : 0;
-  layout.unroll = layout.registers > 0 ? layout.registers : std::min(layout.steps, kUnroll);
+  layout.unroll =
+      layout.registers > 0 ? layout.registers : std::min(layout.steps, RowLayout::kUnroll);
   if (layout.shared()) layout.resident = resident_blocks(context, layout);
   if (layout.group > 0) {
     const int64_t at_once = layout.resident * Machine(context.model).multiprocessors();

@@ -18,14 +18,11 @@ using graph::Expr;
 
 namespace {
 
-constexpr int64_t kMostShared = 227 << 10;
+constexpr int64_t kSharedOfBlock = 227 << 10;
 constexpr int kThreads = 384;       // of the product
 constexpr int kPieceThreads = 256;  // of the launches before it, which take
 constexpr int64_t kSide = 64;       // this many rows and k at a time
 constexpr int64_t kTileRow = kSide + 1;
-
-// Levels of statements: once per thread, per block, per row, per element.
-enum Level { kOnce = 0, kBlock = 1, kRow = 2, kElement = 3 };
 
 // The kernel of the product: two tensor maps, then buffers.
 class ProductText : public KernelArguments {
@@ -79,9 +76,9 @@ bool along_rows(const rewrite::Contraction& c, const Expr& operand, const std::v
   return along;
 }
 
-class Emitter {
+class SplitEmitter {
  public:
-  Emitter(const OpContext& context, const SplitPlan& plan, ProgramBuilder& builder)
+  SplitEmitter(const OpContext& context, const SplitPlan& plan, ProgramBuilder& builder)
       : context_(context),
         p_(plan),
         f_(*plan.facts),
@@ -100,6 +97,9 @@ class Emitter {
   }
 
  private:
+  // Levels of statements: once per thread, per block, per row, per element.
+  enum Level { kOnce = 0, kBlock = 1, kRow = 2, kElement = 3 };
+
   void bind_axes(ExprPrinter& printer, const std::vector<int>& axes, int level) const {
     for (int axis : axes) printer.bind_axis(axis, fmt::format("i{}", axis), level);
   }
@@ -276,7 +276,7 @@ SplitPlan plan_split(const OpContext& context, const Schedule& schedule) {
   p.tile_n = schedule.at("tile_n");
   p.chunk = schedule.at("chunk");
   p.cluster = schedule.at("cluster");
-  p.stages = std::min<int64_t>((kMostShared - SplitPlan::kBesideStages) / p.stage_bytes(), 6);
+  p.stages = std::min<int64_t>((kSharedOfBlock - SplitPlan::kBesideStages) / p.stage_bytes(), 6);
   p.k_padded = ceil_div(p.facts->k, p.chunk) * p.chunk;
   p.chunks = ceil_div(p.facts->k, 2 * p.chunk) * 2;
   p.tiles_m = ceil_div(p.facts->m, SplitPlan::kTileM);
@@ -285,7 +285,7 @@ SplitPlan plan_split(const OpContext& context, const Schedule& schedule) {
 }
 
 void emit_split(const OpContext& context, const SplitPlan& plan, ProgramBuilder& builder) {
-  Emitter(context, plan, builder).emit();
+  SplitEmitter(context, plan, builder).emit();
 }
 
 }  // namespace kernelwright::expert::cuda
