@@ -33,16 +33,8 @@ CudaCompileJob job_of(std::string source, std::vector<std::string> kernels = {"k
   return job;
 }
 
-// By name of the compiler: "nvrtc", "nvcc".
-class CudaToolchain : public ::testing::TestWithParam<const char*> {
+class CudaCompiling : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto found = find_cuda_compiler(GetParam(), kCache);
-    // Set-up installs NVRTC, not nvcc.
-    if (!found && GetParam() == std::string("nvcc")) GTEST_SKIP() << found.error().text();
-    ASSERT_TRUE(found) << found.error().text();
-    compiler_ = *found;
-  }
   struct Built {
     std::string log;    // of a failure, else warnings
     std::string cubin;  // empty: a failure
@@ -68,6 +60,30 @@ class CudaToolchain : public ::testing::TestWithParam<const char*> {
   }
   CudaCompiler compiler_;
 };
+
+// Set-up installs NVRTC.
+class CudaNvrtc : public CudaCompiling {
+ protected:
+  void SetUp() override {
+    const auto found = find_cuda_compiler("nvrtc", kCache);
+    ASSERT_TRUE(found) << found.error().text();
+    compiler_ = *found;
+  }
+};
+
+// By name of the compiler: "nvrtc", "nvcc".
+class CudaToolchain : public CudaNvrtc, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == std::string("nvrtc")) return CudaNvrtc::SetUp();
+    const auto found = find_cuda_compiler(GetParam(), kCache);
+    if (!found) GTEST_SKIP() << found.error().text();
+    compiler_ = *found;
+  }
+};
+
+// By device: the oldest, the developed-on and the newest.
+class CudaSources : public CudaNvrtc, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(CudaToolchain, AKernelWithParamsAndHeadersIsBuilt) {
   CudaCompileJob job = job_of(R"(#include "kw_cuda.h"
@@ -226,28 +242,26 @@ std::string self_contained(const fs::path& source) {
   return text.replace(at, end + 1 - at, base::read_file(header).value_or("#error no header"));
 }
 
-// Every CUDA source of this project, for the oldest, the developed-on and the newest of devices.
-TEST_P(CudaToolchain, EverySourceOfOursIsCompiled) {
-  // One compiler suffices; nvcc takes several times as long.
-  if (GetParam() == std::string("nvcc") && find_cuda_compiler("nvrtc", kCache))
-    GTEST_SKIP() << "NVRTC compiles them";
+// Every CUDA source of this project.
+TEST_P(CudaSources, AreCompiled) {
   std::vector<fs::path> sources = {fs::path(KW_SOURCE_DIR) / "tests/cuda/headers.cu",
                                    fs::path(KW_SOURCE_DIR) / "tests/cuda/device_check.cu"};
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(KW_SOURCE_DIR) / "src"))
     if (entry.path().extension() == ".cu") sources.push_back(entry.path());
   EXPECT_GE(sources.size(), 2u);
-  for (const auto& source : sources)
-    for (const char* arch : {"sm_80", "sm_90a", "sm_100"}) {
-      CudaCompileJob job = job_of(self_contained(source), {});
-      job.arch = arch;
-      const Built built = build(job);
-      EXPECT_THAT(built.cubin, Not(IsEmpty())) << source << " for " << arch << "\n" << built.log;
-      // The referee's own kernels are no candidates.
-      if (!built.cubin.empty() && source.string().find("src/referee") == std::string::npos) {
-        EXPECT_EQ(screen_cubin(built.cubin, {}), std::nullopt) << source << " for " << arch;
-      }
+  for (const auto& source : sources) {
+    CudaCompileJob job = job_of(self_contained(source), {});
+    job.arch = GetParam();
+    const Built built = build(job);
+    EXPECT_THAT(built.cubin, Not(IsEmpty())) << source << "\n" << built.log;
+    // The referee's own kernels are no candidates.
+    if (!built.cubin.empty() && source.string().find("src/referee") == std::string::npos) {
+      EXPECT_EQ(screen_cubin(built.cubin, {}), std::nullopt) << source;
     }
-  // Each header stands alone.
+  }
+}
+
+TEST_F(CudaNvrtc, EachHeaderStandsAlone) {
   for (const auto& header : cuda_device_sources()) {
     if (!header.name.ends_with(".h")) continue;
     CudaCompileJob job = job_of("#include \"" + header.name + "\"\n", {});
@@ -256,9 +270,7 @@ TEST_P(CudaToolchain, EverySourceOfOursIsCompiled) {
 }
 
 // The proof programs, each for the device it was written for.
-TEST_P(CudaToolchain, EveryProofProgramIsCompiled) {
-  if (GetParam() == std::string("nvcc") && find_cuda_compiler("nvrtc", kCache))
-    GTEST_SKIP() << "NVRTC compiles them";
+TEST_F(CudaNvrtc, EveryProofProgramIsCompiled) {
   const fs::path folder = fs::path(KW_SOURCE_DIR) / "tests/honest/cuda";
   std::error_code ec;
   for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
@@ -276,6 +288,8 @@ TEST_P(CudaToolchain, EveryProofProgramIsCompiled) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Compilers, CudaToolchain, ::testing::Values("nvrtc", "nvcc"),
+                         [](const auto& one) { return std::string(one.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, CudaSources, ::testing::Values("sm_80", "sm_90a", "sm_100"),
                          [](const auto& one) { return std::string(one.param); });
 
 TEST(CudaArch, CodeIsMadeForTheVeryDevice) {

@@ -127,10 +127,13 @@ Status read_symbols(const ElfReader& reader, const std::vector<Elf64_Shdr>& raw,
 
 // Whether an instruction of Volta or later (16 bytes) has an operand in constant bank 4. Seen in
 // what NVRTC 13 makes for sm_75, 80, 90, 100 and 120: bits 9-11 tell the form (3, 5: an operand in
-// a constant bank), bits 54-58 the bank.
+// a constant bank), bits 54-58 the bank. BAR with a barrier's number in it looks like form 5, and
+// has that number in the place of the bank.
 bool reads_addresses(uint64_t low_half) {
+  constexpr uint64_t kBarrier = 0xb1d;  // bits 0-11
   const uint64_t form = (low_half >> 9) & 7;
-  return (form == 3 || form == 5) && ((low_half >> 54) & 31) == kAddressBank;
+  return (form == 3 || form == 5) && (low_half & 0xfff) != kBarrier &&
+         ((low_half >> 54) & 31) == kAddressBank;
 }
 
 bool reads_addresses(std::string_view code) {
