@@ -60,7 +60,8 @@ class Elements {
   AnswerRules rules_;
 };
 
-// Outcome of judging one answer. The reason names the first wrong element with expected and got.
+// Outcome of judging one answer. The reason names the first wrong element with expected and got, of
+// real numbers the worst. "precision: " before it: close everywhere, a matter of rounding.
 struct Comparison {
   bool accepted = false;
   std::string reason;
