@@ -90,45 +90,49 @@ json region_answer(const graph::Graph& graph, const RegionFacts& region,
   return out;
 }
 
+// Neither faster nor slower with confidence.
+bool unsettled(const referee::Verdict& verdict) {
+  return verdict.timing && verdict.timing->speedup_low < 1 && verdict.timing->speedup_high > 1;
+}
+
 // What to do next, by verdict.
-const char* advice(VerdictKind kind, bool best, bool unsettled) {
-  switch (kind) {
+const char* advice(const referee::Verdict& verdict, bool best) {
+  switch (verdict.kind) {
     case VerdictKind::kBuildFailed:
-      return "mend what first_to_fix says, then look at detail; nothing was run";
+      return "mend what first_to_fix says (detail has the rest, if there is more); nothing was run";
     case VerdictKind::kRefused:
       return "the program breaks a rule of the format or the screen, named in first_to_fix; "
              "nothing was run";
     case VerdictKind::kCrashed:
       return "a kernel faulted. Past the end of a tensor: check every index, whole vectors too, "
-             "against the shapes in describe_workload. A null pointer: scratch needs scratch_bytes "
-             "in the launch, and buffers[i] counts the buffers among its args. A write of what is "
-             "read-only: the order of the args";
+             "against the shapes in describe_workload. A null pointer or a bare address: scratch "
+             "needs scratch_bytes in the launch, and buffers[i] counts the buffers among its args. "
+             "A write of what is read-only: the order of the args";
     case VerdictKind::kTimedOut:
       return "a call did not end in time: look for a loop or barrier that never ends";
     case VerdictKind::kWrong:
-      return "'precision' in first_to_fix: close everywhere, so look at rounding (hundreds of "
-             "terms in one fp32 sum: use several sums, blocks of 128 to 256, or double), "
-             "approximations, a constant slightly off. Otherwise something else is computed at the "
-             "element named: "
-             "indices, edges, elements never written. Speed does not count until it is right";
+      return referee::is_imprecise(verdict)
+                 ? "close everywhere, but not close enough: hundreds of terms in one fp32 sum (use "
+                   "several sums, blocks of 128 to 256, or double), an approximation, or a "
+                   "constant "
+                   "slightly off"
+                 : "something else is computed at the element named: indices, edges, elements "
+                   "never "
+                   "written. Get it right first, speed does not count until then";
     case VerdictKind::kCheated:
       return "the program does what no honest kernel does, named in first_to_fix";
     case VerdictKind::kSlower:
-      return unsettled ? "right, but the interval holds 1: the gain is too small, or the machine "
-                         "too busy, to tell it from the best. Try a bolder change"
-                       : "right, but not faster than the best with confidence: profile_program, "
-                         "or try another idea";
+      return unsettled(verdict)
+                 ? "right, but the interval holds 1: the gain is too small, or the machine "
+                   "too busy, to tell it from the best. Try a bolder change"
+                 : "right, but not faster than the best with confidence: profile_program, "
+                   "or try another idea";
     case VerdictKind::kAccepted:
       return best ? "right, and the best so far: improve it, or write_artifact, which verifies it "
                     "on more inputs and against every baseline"
                   : "right";
   }
   return "";
-}
-
-// Neither faster nor slower with confidence.
-bool unsettled(const referee::Verdict& verdict) {
-  return verdict.timing && verdict.timing->speedup_low < 1 && verdict.timing->speedup_high > 1;
 }
 
 json error_json(const referee::Verdict& verdict) {
@@ -271,7 +275,7 @@ json judged_answer(const Judged& judged, const RegionFacts& region,
   if (judged.known) out["known"] = "the same program was judged before in this session";
   out["best"] = best ? best_json(*best, region) : json();
   out["next"] = right && !timed ? "right: submit_program times it against the best and records it"
-                                : advice(verdict.kind, judged.best, unsettled(verdict));
+                                : advice(verdict, judged.best);
   return out;
 }
 

@@ -87,15 +87,15 @@ Result<Comparison> judge_answer(const std::byte* candidate, const Elements& elem
                                       distance.figures.rho_max, limit_max),
                           false));
     if (distance.figures.rho_max <= kPrecisionShare * limit_max)
-      result.reason = "precision: " + result.reason;
+      result.reason = std::string(kPrecision) + result.reason;
     return result;
   }
   if (distance.figures.rho_rms > limit_rms) {
     KW_TRY(const Elements::Element worst, elements.at(candidate, distance.worst));
     result.reason = fmt::format(
-        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
+        "{}rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
         "at {} expected {:.9g}, got {:.9g}",
-        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
+        kPrecision, distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
         position_text(rules.type.shape, distance.worst), worst.oracle, worst.candidate);
     return result;
   }

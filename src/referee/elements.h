@@ -61,7 +61,7 @@ class Elements {
 };
 
 // Outcome of judging one answer. The reason names the first wrong element with expected and got, of
-// real numbers the worst. "precision: " before it: close everywhere, a matter of rounding.
+// real numbers the worst; kPrecision stands before it where all are close.
 struct Comparison {
   bool accepted = false;
   std::string reason;

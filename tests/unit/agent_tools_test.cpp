@@ -207,6 +207,21 @@ TEST_F(ToolsTest, AMalformedProgramIsToldWhatWouldDo) {
       "right");
 }
 
+TEST_F(ToolsTest, AWrongAnswerIsRoundingOrSomethingElse) {
+  open();
+  auto& verdict = workshop.bench->next;
+  verdict.kind = referee::VerdictKind::kWrong;
+  const auto next = [&](const std::string& reason) {
+    verdict.reason = reason;
+    return call("check_program",
+                {{"program", test::small_program()}, {"sources", {{"kernels.cpp", "text"}}}})
+        .value("next", "");
+  };
+  EXPECT_NE(next("output 0 on the own draw: precision: at [3]").find("fp32 sum"),
+            std::string::npos);
+  EXPECT_NE(next("output 0 on the own draw: at [3]").find("never written"), std::string::npos);
+}
+
 TEST_F(ToolsTest, AnUnsettledComparisonSaysSo) {
   open();
   auto& verdict = workshop.bench->next;
