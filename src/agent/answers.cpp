@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "agent/format_guide.h"
 #include "agent/texts.h"
 #include "program/target_rules.h"
 
@@ -89,30 +90,47 @@ json region_answer(const graph::Graph& graph, const RegionFacts& region,
   return out;
 }
 
+// Neither faster nor slower with confidence.
+bool unsettled(const referee::Verdict& verdict) {
+  return verdict.timing && verdict.timing->speedup_low < 1 && verdict.timing->speedup_high > 1;
+}
+
 // What to do next, by verdict.
-const char* advice(VerdictKind kind, bool best) {
-  switch (kind) {
+const char* advice(const referee::Verdict& verdict, bool best) {
+  switch (verdict.kind) {
     case VerdictKind::kBuildFailed:
-      return "mend the first compiler error; nothing was run";
+      return "mend what first_to_fix says (detail has the rest, if there is more); nothing was run";
     case VerdictKind::kRefused:
       return "the program breaks a rule of the format or the screen, named in first_to_fix; "
-             "nothing "
-             "was run";
+             "nothing was run";
     case VerdictKind::kCrashed:
-      return "a kernel faulted: check bounds of every index against the shapes in "
-             "describe_workload";
+      return "a kernel faulted. Past the end of a tensor: check every index, whole vectors too, "
+             "against the shapes in describe_workload. A null pointer or a bare address: scratch "
+             "needs scratch_bytes in the launch, and buffers[i] counts the buffers among its args. "
+             "A write of what is read-only: the order of the args";
     case VerdictKind::kTimedOut:
       return "a call did not end in time: look for a loop or barrier that never ends";
     case VerdictKind::kWrong:
-      return "the answer is off at the index given: get it right first, speed does not count until "
-             "then";
+      return referee::is_imprecise(verdict)
+                 ? "close everywhere, but not close enough: hundreds of terms in one fp32 sum (use "
+                   "several sums, blocks of 128 to 256, or double), an approximation, or a "
+                   "constant "
+                   "slightly off"
+                 : "something else is computed at the element named: indices, edges, elements "
+                   "never "
+                   "written. Get it right first, speed does not count until then";
     case VerdictKind::kCheated:
       return "the program does what no honest kernel does, named in first_to_fix";
     case VerdictKind::kSlower:
-      return "right, but not faster than the best with confidence: profile_program, or try another "
-             "idea";
+      return unsettled(verdict)
+                 ? "right, but the interval holds 1: the gain is too small, or the machine "
+                   "too busy, to tell it from the best. Try a bolder change"
+                 : "right, but not faster than the best with confidence: profile_program, "
+                   "or try another idea";
     case VerdictKind::kAccepted:
-      return best ? "right, and the best so far: improve it, or write the artifact" : "right";
+      return best ? "right, and the best so far: improve it, or write_artifact, which verifies it "
+                    "on more inputs and against every baseline"
+                  : "right";
   }
   return "";
 }
@@ -187,6 +205,12 @@ json example_json(const std::string& kind) {
   return {{"program", json::parse(*text, nullptr, false)}, {"sources", {{file, *source}}}};
 }
 
+// A detail of one line that only repeats the reason is left out.
+bool says_more(const referee::Verdict& verdict) {
+  const auto& detail = verdict.detail;
+  return !detail.empty() && detail != verdict.reason && detail != verdict.reason + "\n";
+}
+
 }  // namespace
 
 std::string shortened(const std::string& text, size_t bytes) {
@@ -221,19 +245,17 @@ json target_answer(const WorkloadFacts& facts) {
   }
   if (const auto* rules = program::target_rules(kind)) {
     json flags = json::array();
-    for (const auto& flag : rules->flags) {
-      std::string text(flag.text);
-      if (flag.high > 0) text += fmt::format("{}..{}", flag.low, flag.high);
-      flags.push_back(std::move(text));
-    }
+    for (const auto& flag : rules->flags) flags.push_back(program::flag_text(flag));
     out["flags_allowed"] = std::move(flags);
   }
   json headers = json::array();
   for (const auto& name : playbook_names())
     if (name.rfind(kind + "/", 0) == 0) headers.push_back(name.substr(kind.size() + 1));
   out["headers"] = std::move(headers);
+  out["program_format"] = format_rules(kind);
   if (json example = example_json(kind); !example.is_null()) out["example"] = std::move(example);
-  out["more"] = "read_playbook: '" + kind + "' says what pays, 'program-format' every rule";
+  out["more"] = "read_playbook: '" + kind + "' says what pays, a header's name (such as '" + kind +
+                "/kw_math.h') shows it, 'program-format' has every rule of every target";
   return out;
 }
 
@@ -245,7 +267,7 @@ json judged_answer(const Judged& judged, const RegionFacts& region,
   out["verdict"] = !timed && right ? "right" : referee::verdict_name(verdict.kind);
   if (!right) out["first_to_fix"] = verdict.reason;
   if (right && timed && !verdict.reason.empty()) out["reason"] = verdict.reason;
-  if (!right && !verdict.detail.empty()) out["detail"] = shortened(verdict.detail, kDetailBytes);
+  if (!right && says_more(verdict)) out["detail"] = shortened(verdict.detail, kDetailBytes);
   if (right && timed) out["is_best"] = judged.best;
   if (right && verdict.timing) out["timing"] = timing_json(judged, region);
   if (verdict.candidate_error) out["error"] = error_json(verdict);
@@ -253,7 +275,7 @@ json judged_answer(const Judged& judged, const RegionFacts& region,
   if (judged.known) out["known"] = "the same program was judged before in this session";
   out["best"] = best ? best_json(*best, region) : json();
   out["next"] = right && !timed ? "right: submit_program times it against the best and records it"
-                                : advice(verdict.kind, judged.best);
+                                : advice(verdict, judged.best);
   return out;
 }
 
@@ -291,10 +313,14 @@ json listed_answer(const archive::VerdictRecord& record) {
   if (!record.parent.empty()) out["parent"] = shown(record.parent);
   if (record.verdict.correct() && record.verdict.timing) {
     out["ms"] = rounded(record.verdict.timing->ms);
-    out["speedup"] = rounded(record.verdict.timing->speedup);
-    out["against"] = shown(record.verdict.timing->reference);
+    // The first of a region has nothing to be compared with.
+    if (const auto& timing = *record.verdict.timing; !timing.reference.empty()) {
+      out["speedup"] = rounded(timing.speedup);
+      out["interval_95"] = {rounded(timing.speedup_low), rounded(timing.speedup_high)};
+      out["against"] = shown(timing.reference);
+    }
   } else {
-    out["why"] = shortened(record.verdict.reason, 200);
+    out["why"] = shortened(record.verdict.reason, 300);
   }
   return out;
 }

@@ -21,6 +21,7 @@ Buffers, name to object. Roles: `input` {index}, `output` {index} (every output 
 `state` {name} (mutated by forward: read at entry, must be written), `packed` {dtype, shape} (written by `prepare` only, read by
 `run`), `scratch` {dtype, shape} (undefined at the start of a call), `sync` {dtype u32|i32|i64, shape} (zero at entry, to be left
 zero), `table` {dtype, values} (constants). dtypes: f64 f32 f16 bf16 i64 i32 i16 i8 u8 u32 bool. All tensors are contiguous.
+A `weight` goes by its name in describe_workload's list (`conv.weight`, not the graph's `p_conv_weight`).
 `dtype` and `shape` may be left out for input, output, weight and state.
 
 Steps: launch {"kernel": NAME, "grid": [SIZE...], "args": [...]}; {"fill": {"buffer", "value"}}; {"copy": {"from", "to"}};
@@ -36,11 +37,13 @@ read only; nothing may survive from call to call; a reading of scratch that noth
 constexpr char kCpu[] =
     R"md(CPU: `extern "C" void NAME(const kw_args* args, int64_t begin, int64_t end)`. The product of the grid's extents is cut into
 ranges [begin, end) over the threads. `args->buffers[i]` are the buffer arguments and `args->values[i].i32/.i64/.f32/.f64` the
-others, each in the order written. `args->worker`, `args->worker_count`, `args->scratch` (a launch's `scratch_bytes`, per worker).
+others, each in the order written. `args->worker`, `args->worker_count`, `args->scratch` (per worker; null unless
+the launch says `scratch_bytes`).
 Launch keys: `grain` (fewest grid points per range), `team` (every worker is called once with the whole grid and has
 `args->barrier(args->team)`), `scratch_bytes`. Buffers begin at multiples of 64 bytes.
-Includes: <kernelwright/kernel_abi.h>, "kw_math.h", <immintrin.h>, <cmath>, <cstring>, <algorithm>. No writable globals, no
-allocation, no threads, no system calls. Built with -O3 -march=native -std=c++20; IEEE, never fast-math.
+Includes: "kernelwright/kernel_abi.h", "kw_math.h" (vectorizing exp, log, tanh, erf, ...), and of the standard's: algorithm array
+bit cfloat climits cmath concepts cstddef cstdint cstring float.h immintrin.h initializer_list limits limits.h math.h numbers
+numeric stddef.h stdint.h string.h tuple type_traits utility. No writable globals, no allocation, no threads, no system calls. Built with -O3 -march=native -std=c++20; IEEE, never fast-math.
 Flags: -O1 -O2 -O3 -funroll-loops -fno-unroll-loops -ftree-vectorize -fno-tree-vectorize -fno-math-errno -fno-trapping-math
 -ffp-contract=fast|off -mprefer-vector-width=128..512 -falign-loops=1..64. `#pragma omp simd reduction(...)` works.
 )md";
@@ -61,10 +64,15 @@ Flags: --maxrregcount=16..255 --fmad=true|false --extra-device-vectorization -li
 
 }  // namespace
 
-std::string format_guide(const std::string& target) {
+std::string format_rules(const std::string& target) {
   std::string out = kCommon;
   if (target == "cpu") out += std::string("\n") + kCpu;
   if (target == "cuda") out += std::string("\n") + kCuda;
+  return out;
+}
+
+std::string format_guide(const std::string& target) {
+  std::string out = format_rules(target);
   const std::string file = target == "cuda" ? "kernels.cu" : "kernels.cpp";
   const auto* plan = find_text(fmt::format("example/{}/program.json", target));
   const auto* source = find_text(fmt::format("example/{}/{}", target, file));

@@ -53,6 +53,15 @@ Status check(const json& schema, const json& value, const std::string& place);
 Status check_object(const json& schema, const json& value, const std::string& place) {
   const json none = json::object();
   const json& properties = schema.contains("properties") ? schema["properties"] : none;
+  // First what is unknown: it often is what is missing, by another name.
+  const json others = schema.value("additionalProperties", json(true));
+  for (const auto& [key, entry] : value.items()) {
+    if (properties.contains(key) || others != false) continue;
+    std::string known;
+    for (const auto& [name, unused] : properties.items())
+      known += (known.empty() ? "" : ", ") + name;
+    return off(inside(place, key), "unknown; known are: " + known);
+  }
   if (schema.contains("required"))
     for (const auto& key : schema["required"])
       if (!value.contains(key.get<std::string>()))
@@ -62,24 +71,18 @@ Status check_object(const json& schema, const json& value, const std::string& pl
   for (const auto& [key, entry] : value.items()) {
     if (properties.contains(key)) {
       KW_CHECK_OK(check(properties[key], entry, inside(place, key)));
-      continue;
+    } else if (others.is_object()) {
+      KW_CHECK_OK(check(others, entry, inside(place, key)));
     }
-    if (!schema.contains("additionalProperties")) continue;
-    const json& others = schema["additionalProperties"];
-    if (others.is_boolean() && !others.get<bool>()) {
-      std::string known;
-      for (const auto& [name, unused] : properties.items())
-        known += (known.empty() ? "" : ", ") + name;
-      return off(inside(place, key), "unknown; known are: " + known);
-    }
-    if (others.is_object()) KW_CHECK_OK(check(others, entry, inside(place, key)));
   }
   return {};
 }
 
 Status check_string(const json& schema, const std::string& value, const std::string& place) {
   if (schema.contains("minLength") && value.size() < schema["minLength"].get<size_t>())
-    return off(place, "empty");
+    return off(place, value.empty() ? "empty"
+                                    : fmt::format("{} bytes; at least {}", value.size(),
+                                                  schema["minLength"].get<size_t>()));
   if (schema.contains("maxLength") && value.size() > schema["maxLength"].get<size_t>())
     return off(place, fmt::format("{} bytes; at most {}", value.size(),
                                   schema["maxLength"].get<size_t>()));

@@ -44,12 +44,24 @@ Result<const RegionFacts*> region_of(const Workbench& bench, const json& argumen
                                      : fmt::format("region: '{}' is none of {}", wanted, known));
 }
 
+std::string no_param_text(const program::Program& program, const std::string& name) {
+  std::string known;
+  for (const auto& [one, value] : program.params) known += (known.empty() ? "" : ", ") + one;
+  return known.empty()
+             ? fmt::format("params: the program has none, so no '{}': give program and sources",
+                           name)
+             : fmt::format("params: the program has no '{}'; it has {}", name, known);
+}
+
 Result<program::Candidate> candidate_of(Workbench& bench, const json& arguments,
                                         const std::string& parent) {
   program::Candidate candidate;
   if (arguments.contains("program")) {
-    KW_TRY(candidate.program, program::parse_program(arguments["program"].dump(
-                                  -1, ' ', false, json::error_handler_t::replace)));
+    auto parsed = program::parse_program(
+        arguments["program"].dump(-1, ' ', false, json::error_handler_t::replace));
+    // "program: buffers.h: missing key 'dtype'": places are those of the program.
+    if (!parsed) return fail(ErrorKind::kUsage, fmt::format("program: {}", parsed.error().message));
+    candidate.program = std::move(*parsed);
   } else if (!parent.empty()) {
     KW_TRY(candidate, bench.archive().load(parent));
   } else {
@@ -64,7 +76,9 @@ Result<program::Candidate> candidate_of(Workbench& bench, const json& arguments,
                   fmt::format("sources: one entry is expected, '{}' as program.source says", file));
     candidate.source = sources[file].get<std::string>();
   } else if (arguments.contains("program")) {
-    if (parent.empty()) return fail(ErrorKind::kUsage, "sources: missing");
+    if (parent.empty())
+      return fail(ErrorKind::kUsage,
+                  fmt::format("sources: missing; give {{\"{}\": the source's text}}", file));
     KW_TRY(auto before, bench.archive().load(parent));
     candidate.source = std::move(before.source);
   }
@@ -72,7 +86,7 @@ Result<program::Candidate> candidate_of(Workbench& bench, const json& arguments,
     for (const auto& [name, value] : arguments["params"].items()) {
       const auto it = candidate.program.params.find(name);
       if (it == candidate.program.params.end())
-        return fail(ErrorKind::kUsage, fmt::format("params: the program has no '{}'", name));
+        return fail(ErrorKind::kUsage, no_param_text(candidate.program, name));
       it->second = value.get<int64_t>();
     }
   }
@@ -244,6 +258,11 @@ Result<json> write_artifact(const ToolContext& context, const json& arguments) {
   for (const char* key : {"status", "reason", "baseline", "best", "speed_of_light", "verdicts"})
     if (result.is_object() && result.contains(key)) out[key] = result[key];
   out["use"] = "optimized.py holds ModelNew, a drop-in for Model; report.html shows the run";
+  if (out.value("status", "") != "improved")
+    out["next"] =
+        "reason says why. The workload is closed: open_workload with resume true goes on from what "
+        "was found. A gain whose interval begins below the bound needs a quieter machine or a "
+        "faster program";
   return out;
 }
 
@@ -307,8 +326,9 @@ const std::vector<Tool>& tool_table() {
        R"({"type":"object","properties":{)" KW_WORKLOAD "}," KW_CLOSED "}", false, false, true,
        &describe_workload},
       {"describe_target", "What programs run on",
-       "The device with its measured machine model, the toolchain, flags and headers a program may "
-       "use, and one complete example program. Read it before writing the first program.",
+       "The device with its measured machine model, the program format for this target, the "
+       "toolchain, flags and headers a program may use, and one complete example program. All that "
+       "a first program needs: read it before writing one.",
        R"({"type":"object","properties":{)" KW_WORKLOAD "}," KW_CLOSED "}", false, false, true,
        &describe_target},
       {"submit_program", "Build, check and time a program",
@@ -316,24 +336,25 @@ const std::vector<Tool>& tool_table() {
        "fp64 on secret inputs, timed in alternation with the best so far, and recorded. Returns a "
        "verdict (build_failed, refused, crashed, timed_out, wrong, cheated, slower, accepted) with "
        "the first thing to fix, or the timing with its interval and share of the speed of light. "
-       "Give program and sources; or parent with only what differs (params, sources).",
+       "Times drift with the machine: timing.ms is the best's time over the paired speedup, reason "
+       "has both as measured. Give program and sources; or parent with only what differs (params, "
+       "sources). The same program again gets the same verdict.",
        R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "," KW_IDEA
        R"(},"required":["idea"],)" KW_CLOSED "}",
        false, true, false, &submit_program},
       {"check_program", "Build and check a program",
        "As submit_program, but only builds and verifies: quicker, without a comparison, and "
-       "nothing "
-       "is recorded. For getting a program right.",
-       R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "}," KW_CLOSED
-       "}",
+       "nothing is recorded. For getting a program right.",
+       R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "," KW_IDEA
+       "}," KW_CLOSED "}",
        false, true, true, &check_program},
       {"profile_program", "Where a program's time goes",
        "Times a right program on its own and sets it beside the roofline: bytes and FLOP per "
        "second "
        "reached, times the least that the machine needs, registers and spills of its kernels on a "
        "GPU, compiler warnings. Give parent alone to profile a known program.",
-       R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "}," KW_CLOSED
-       "}",
+       R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "," KW_IDEA
+       "}," KW_CLOSED "}",
        false, true, true, &profile_program},
       {"read_program", "A program's text",
        "program.json and source of a program by its id (from list_programs, a verdict or a "

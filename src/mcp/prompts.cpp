@@ -14,10 +14,10 @@ constexpr const char* kOptimize =
     R"(Make the PyTorch module in this file faster with the kernelwright tools: {}
 {}
 1. open_workload with that path. Note the regions, the baseline to beat and the speed of light.
-2. describe_target: the machine, the program format, one example. read_playbook for this target.
+2. describe_target: the machine, the program format, one example. read_playbook for this target: what pays there.
 3. run_expert for about 20 seconds: its best program is your starting point. read_program shows it, list_programs what was tried, search_lessons what paid off elsewhere.
-4. Where the best is well short of the speed of light, submit programs of your own: one idea at a time, with the parent it came from. When a verdict is not 'accepted', fix what first_to_fix says. To try other tile sizes give parent and params alone. Drop an idea after two right but slower results.
-5. Stop when the share of the speed of light is high, or when no idea is left. Then write_artifact, and tell the measured speedup with its interval, or why the baseline was kept.
+4. Where the best is well short of the speed of light, submit programs of your own: one idea at a time, with the parent it came from. When a verdict is not 'accepted', fix what first_to_fix says. Where a program has params, parent and params alone try other sizes of it. Drop an idea after two right but slower results.
+5. Stop when the share of the speed of light is high, or when no idea is left. Then write_artifact (it verifies on more inputs: where it keeps the baseline, open_workload with resume true goes on), and tell the measured speedup with its interval, or why the baseline was kept.
 
 Times and correctness come from kernelwright's verdicts alone: never judge by reading the code.)";
 

@@ -128,6 +128,10 @@ json list_resources(const fs::path& root) {
                     {"name", fmt::format("playbook {}", target)},
                     {"description", fmt::format("what makes programs fast on {}", target)},
                     {"mimeType", "text/markdown"}});
+  list.push_back({{"uri", fmt::format("{}playbook/program-format", kScheme)},
+                  {"name", "playbook program-format"},
+                  {"description", "every rule of program.json"},
+                  {"mimeType", "text/markdown"}});
   return list;
 }
 
@@ -150,6 +154,8 @@ Result<json> read_resource(const fs::path& root, const std::string& uri) {
   if (parts[0] == "artifacts") return read_artifact(root, parts, uri);
   if (parts[0] == "programs" && parts.size() == 2) return read_program(parts[1], uri);
   if (parts[0] == "playbook" && parts.size() == 2) {
+    if (parts[1] == "program-format")
+      return content(uri, "text/markdown", *agent::find_text("program-format"));
     if (const std::string* text = agent::find_text("playbook/" + parts[1]))
       return content(uri, "text/markdown", *text);
   }

@@ -34,11 +34,11 @@ class Walk {
     return static_cast<size_t>(table_.at(name, place).index);
   }
 
-  void read(const std::string& name, const std::string& place) const {
+  void read(const std::string& name, const std::string& place, const char* hint = "") const {
     if (!written_[index(name, place)])
-      throw Malformed(place,
-                      fmt::format("{} {} is read before anything wrote it",
-                                  role_name(table_.at(name, place).buffer->role), excerpt(name)));
+      throw Malformed(
+          place, fmt::format("{} {} is read before anything wrote it{}",
+                             role_name(table_.at(name, place).buffer->role), excerpt(name), hint));
   }
   void write(const std::string& name, const std::string& place) {
     written_[index(name, place)] = true;
@@ -48,7 +48,9 @@ class Walk {
   void args(const std::vector<Arg>& list, const std::string& place) {
     for (size_t i = 0; i < list.size(); ++i)
       if (const auto* arg = std::get_if<BufferArg>(&list[i]); arg && arg->access != Access::kWrite)
-        read(arg->buffer, fmt::format("{}.args[{}]", place, i));
+        read(arg->buffer, fmt::format("{}.args[{}]", place, i),
+             arg->access == Access::kRead ? "; what the kernel writes is given as {\"out\": NAME}"
+                                          : "");
     for (const Arg& item : list)
       if (const auto* arg = std::get_if<BufferArg>(&item); arg && arg->access != Access::kRead)
         write(arg->buffer, place);

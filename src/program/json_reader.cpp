@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program/json_reader.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <limits>
@@ -126,7 +126,8 @@ void JsonNode::only_keys(std::initializer_list<std::string_view> keys) const {
   for (const auto& [key, value] : value_->items()) {
     bool known = false;
     for (std::string_view candidate : keys) known = known || candidate == key;
-    if (!known) malformed(fmt::format("unknown key {}", excerpt(key)));
+    if (!known)
+      malformed(fmt::format("unknown key {}; known are: {}", excerpt(key), fmt::join(keys, ", ")));
   }
 }
 
@@ -220,6 +221,9 @@ SizeExpr JsonNode::size_expr() const {
 }
 
 std::vector<SizeExpr> JsonNode::size_list(size_t limit) const {
+  if (!is_array())
+    malformed(fmt::format("expected a list of sizes such as [64] or [\"N\"], got {}",
+                          value_->type_name()));
   std::vector<SizeExpr> out;
   for (const JsonNode& item : items(limit)) out.push_back(item.size_expr());
   return out;
@@ -228,7 +232,9 @@ std::vector<SizeExpr> JsonNode::size_list(size_t limit) const {
 graph::DType JsonNode::dtype() const {
   std::string name = string(kMaxNameBytes);
   auto type = graph::dtype_from_name(name);
-  if (!type) malformed(fmt::format("unknown dtype {}", excerpt(name)));
+  if (!type)
+    malformed(fmt::format("unknown dtype {} (f64 f32 f16 bf16 i64 i32 i16 i8 u8 u32 bool)",
+                          excerpt(name)));
   return *type;
 }
 

@@ -19,7 +19,9 @@ BufferRole parse_role(const JsonNode& node) {
        {BufferRole::kInput, BufferRole::kWeight, BufferRole::kOutput, BufferRole::kPacked,
         BufferRole::kScratch, BufferRole::kSync, BufferRole::kState, BufferRole::kTable})
     if (name == role_name(role)) return role;
-  node.malformed(fmt::format("unknown role {}", excerpt(name)));
+  node.malformed(
+      fmt::format("unknown role {} (input, weight, output, packed, scratch, sync, state, table)",
+                  excerpt(name)));
 }
 
 Buffer parse_buffer(const std::string& name, const JsonNode& node) {

@@ -75,7 +75,9 @@ graph::DType parse_scalar_dtype(const JsonNode& node) {
 
 Arg parse_arg(const JsonNode& node) {
   if (node.is_string()) return BufferArg{node.identifier("buffer"), Access::kRead, {}, {}};
-  if (!node.is_object()) node.malformed("an argument is a buffer name or an object");
+  if (!node.is_object())
+    node.malformed(
+        "an argument is a buffer name or an object; a number is {\"i32\": 4} or {\"f32\": 0.5}");
   if (auto name = node.find("out")) {
     node.only_keys({"out"});
     return BufferArg{name->identifier("buffer"), Access::kWrite, {}, {}};
@@ -119,7 +121,9 @@ Arg parse_arg(const JsonNode& node) {
     node.only_keys({"local"});
     return LocalArg{bytes->size_expr()};
   }
-  node.malformed("unknown kind of argument");
+  node.malformed(
+      "unknown kind of argument (out, inout, view, tensor_map, i32, i64, f32, f64, scalar_input, "
+      "step, local)");
 }
 
 std::vector<Arg> parse_args(const JsonNode& node) {

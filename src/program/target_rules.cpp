@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program/target_rules.h"
 
+#include <fmt/core.h>
+
 #include "program/validate.h"
 
 namespace kernelwright::program {
@@ -61,6 +63,11 @@ const TargetRules* target_rules(std::string_view name) {
   for (const TargetRules& row : table())
     if (row.name == name) return &row;
   return nullptr;
+}
+
+std::string flag_text(const FlagRule& rule) {
+  const std::string text(rule.text);
+  return rule.high > 0 ? fmt::format("{}{}..{}", text, rule.low, rule.high) : text;
 }
 
 bool flag_allowed(const std::string& target, const std::string& flag) {

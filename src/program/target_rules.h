@@ -16,6 +16,9 @@ struct FlagRule {
   int64_t high = 0;
 };
 
+// "-O2", "-falign-loops=1..64".
+std::string flag_text(const FlagRule& rule);
+
 // What the program format allows per target. One row of the table in target_rules.cpp each.
 struct TargetRules {
   std::string_view name;

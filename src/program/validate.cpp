@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program/validate.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +17,8 @@
 
 namespace kernelwright::program {
 namespace {
+
+constexpr size_t kNamesShown = 24;  // of what a name could have been
 
 enum class Phase { kPrepare, kRun };
 
@@ -77,7 +79,8 @@ class StepChecker {
       if (reads && buffer.role != BufferRole::kWeight && buffer.role != BufferRole::kTable &&
           buffer.role != BufferRole::kPacked)
         throw Malformed(
-            place, fmt::format("prepare reads weights, tables and packed buffers only, {} is {}",
+            place, fmt::format("prepare reads weights, tables and packed buffers only, {} is {}: "
+                               "rearrange that in a step of run, into scratch",
                                excerpt(name), role));
     } else if (writes && buffer.role == BufferRole::kPacked) {
       throw Malformed(place, fmt::format("packed {} is written by prepare only", excerpt(name)));
@@ -348,14 +351,23 @@ class StepChecker {
   int64_t executed_ = 0;
 };
 
+std::string flags_text(const std::string& target) {
+  const TargetRules* rules = target_rules(target);
+  if (!rules || rules->flags.empty()) return "none";
+  std::string text;
+  for (const FlagRule& rule : rules->flags) text += (text.empty() ? "" : " ") + flag_text(rule);
+  return text;
+}
+
 void check_head(const Program& program) {
   if (program.format != 1)
     throw Malformed("format", fmt::format("format {} is not known", program.format));
   for (size_t i = 0; i < program.flags.size(); ++i)
     if (!flag_allowed(program.target, program.flags[i]))
-      throw Malformed(fmt::format("flags[{}]", i),
-                      fmt::format("flag {} is not allowed for target {}", excerpt(program.flags[i]),
-                                  program.target));
+      throw Malformed(
+          fmt::format("flags[{}]", i),
+          fmt::format("flag {} is not allowed for target {}; allowed: {}",
+                      excerpt(program.flags[i]), program.target, flags_text(program.target)));
   for (const auto& [name, value] : program.params) {
     // Params become macros: keep them away from the names that compilers and our headers use.
     if (!is_identifier(name) || name[0] == '_' || name.starts_with("kw_") ||
@@ -371,17 +383,27 @@ void check_head(const Program& program) {
 const Interface::Slot& slot_of(const Buffer& buffer, const Interface& interface,
                                const std::string& place) {
   auto indexed = [&](const std::vector<Interface::Slot>& slots) -> const Interface::Slot& {
-    if (buffer.index < 0 || static_cast<size_t>(buffer.index) >= slots.size())
+    if (buffer.index < 0 || static_cast<size_t>(buffer.index) >= slots.size()) {
+      const char* role = role_name(buffer.role);
       throw Malformed(place + ".index",
-                      fmt::format("the region has {} {}s, no {} {}", slots.size(),
-                                  role_name(buffer.role), role_name(buffer.role), buffer.index));
+                      slots.empty() ? fmt::format("the region has no {}s", role)
+                                    : fmt::format("the region has {} {}s, the first is 0: no {} {}",
+                                                  slots.size(), role, role, buffer.index));
+    }
     return slots[static_cast<size_t>(buffer.index)];
   };
   auto named = [&](const std::vector<Interface::Slot>& slots) -> const Interface::Slot& {
     for (const auto& slot : slots)
       if (slot.name == buffer.weight) return slot;
-    throw Malformed(place + ".name", fmt::format("the region has no {} {}", role_name(buffer.role),
-                                                 excerpt(buffer.weight)));
+    std::vector<std::string> known;
+    for (size_t i = 0; i < slots.size() && i < kNamesShown; ++i)
+      known.push_back(excerpt(slots[i].name));
+    if (slots.size() > known.size()) known.emplace_back("...");
+    throw Malformed(
+        place + ".name",
+        fmt::format("the region has no {} {}; it has {}", role_name(buffer.role),
+                    excerpt(buffer.weight),
+                    known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
   };
   switch (buffer.role) {
     case BufferRole::kInput:

@@ -104,7 +104,9 @@ tl::expected<json, Trouble> BenchClient::receive() {
     process_.kill();
     channel_.close();
     return tl::unexpected(
-        Trouble{VerdictKind::kTimedOut, "did not answer before the deadline", {}});
+        Trouble{VerdictKind::kTimedOut,
+                fmt::format("did not answer before the deadline of {:.3g} s", allowed_s_),
+                {}});
   }
   if (message.error().message.find("closed") != std::string::npos) return tl::unexpected(died());
   process_.kill();

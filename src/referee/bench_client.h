@@ -51,7 +51,10 @@ class BenchClient {
   // Starts the process; does not wait for it.
   static Result<BenchClient> start(const BenchOptions& options);
 
-  void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
+  void set_deadline(Clock::time_point deadline) {
+    deadline_ = deadline;
+    allowed_s_ = std::chrono::duration<double>(deadline - Clock::now()).count();
+  }
   Reply<bench::Loaded> load(const bench::Load& request, const std::vector<int>& object_fds);
   Reply<int> map(const Arena& arena, bool writable);  // id
   Reply<void> unmap(int arena);
@@ -81,6 +84,7 @@ class BenchClient {
   base::ChildProcess process_;
   base::Channel channel_;
   Clock::time_point deadline_ = Clock::now() + std::chrono::seconds(30);
+  double allowed_s_ = 30;  // from when the deadline was set
   bool greeted_ = false;
   int next_arena_ = 0, next_binding_ = 0;
   double wall_ms_ = 0;

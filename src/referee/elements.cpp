@@ -10,18 +10,23 @@
 namespace kernelwright::referee {
 namespace {
 
+// An error up to this many times its limit is called a matter of precision; a wrong index or
+// formula is off by thousands of times as a rule.
+constexpr double kPrecisionShare = 64;
+
 Result<std::string> wrong_text(const std::byte* values, const Elements& elements,
-                               const Wrong& wrong, const std::string& rule, bool expect_eager) {
+                               const Wrong& wrong, int64_t shown, const std::string& rule,
+                               bool expect_eager) {
   const graph::TensorType& type = elements.rules().type;
-  KW_TRY(const Elements::Element at, elements.at(values, wrong.index));
+  KW_TRY(const Elements::Element at, elements.at(values, shown));
   const auto text = [](double value, std::optional<int64_t> integer) {
     return integer ? fmt::format("{}", *integer) : fmt::format("{:.9g}", value);
   };
   return fmt::format(
-      "at {} expected {}, got {} ({} of {} elements wrong{}{})",
-      position_text(type.shape, wrong.index),
+      "at {} expected {}, got {} ({} of {} elements wrong{}{}{})", position_text(type.shape, shown),
       expect_eager ? text(at.eager, at.eager_integer) : text(at.oracle, std::nullopt),
       text(at.candidate, at.candidate_integer), wrong.count, type.elements(),
+      shown == wrong.index ? "" : ", the first at " + position_text(type.shape, wrong.index),
       rule.empty() ? "" : "; ", rule);
 }
 
@@ -52,7 +57,10 @@ Result<Comparison> judge_answer(const std::byte* candidate, const Elements& elem
     result.accepted = wrong.count == 0 && (rule == Rule::kIndex || rule == Rule::kExactBits);
     if (wrong.index < 0) wrong.index = std::max<int64_t>(distance.worst, 0);
     if (!result.accepted) {
-      KW_TRY(result.reason, wrong_text(candidate, elements, wrong, words, expect_eager));
+      // Beside one that was never written, the first may be off by rounding alone.
+      const int64_t shown =
+          rule == Rule::kNoise && distance.worst >= 0 ? distance.worst : wrong.index;
+      KW_TRY(result.reason, wrong_text(candidate, elements, wrong, shown, words, expect_eager));
     }
     return result;
   };
@@ -74,17 +82,20 @@ Result<Comparison> judge_answer(const std::byte* candidate, const Elements& elem
   const double limit_max =
       kTolerances.max_factor * eager.figures.rho_max + kTolerances.max_slack * few;
   if (distance.figures.rho_max > limit_max) {
-    return settle(Rule::kNoise, limit_max,
-                  fmt::format("error {:.3g} times the rounding noise, limit {:.3g}",
-                              distance.figures.rho_max, limit_max),
-                  false);
+    KW_TRY(result, settle(Rule::kNoise, limit_max,
+                          fmt::format("error {:.3g} times the rounding noise, limit {:.3g}",
+                                      distance.figures.rho_max, limit_max),
+                          false));
+    if (distance.figures.rho_max <= kPrecisionShare * limit_max)
+      result.reason = std::string(kPrecision) + result.reason;
+    return result;
   }
   if (distance.figures.rho_rms > limit_rms) {
     KW_TRY(const Elements::Element worst, elements.at(candidate, distance.worst));
     result.reason = fmt::format(
-        "precision: rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
+        "{}rms error {:.3g} times the rounding noise, limit {:.3g} (eager {:.3g}); worst "
         "at {} expected {:.9g}, got {:.9g}",
-        distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
+        kPrecision, distance.figures.rho_rms, limit_rms, eager.figures.rho_rms,
         position_text(rules.type.shape, distance.worst), worst.oracle, worst.candidate);
     return result;
   }

@@ -60,7 +60,8 @@ class Elements {
   AnswerRules rules_;
 };
 
-// Outcome of judging one answer. The reason names the first wrong element with expected and got.
+// Outcome of judging one answer. The reason names the first wrong element with expected and got, of
+// real numbers the worst; kPrecision stands before it where all are close.
 struct Comparison {
   bool accepted = false;
   std::string reason;

@@ -56,7 +56,10 @@ void on_fault(int, siginfo_t* info, void* context) {
   }
   char where[160];
   const char* verb = writes ? "write" : "read";
-  if (!nearest) {
+  if (!nearest && address < kNear) {
+    snprintf(where, sizeof where, "%s through a null pointer (address %#llx)", verb,
+             static_cast<unsigned long long>(address));
+  } else if (!nearest) {
     snprintf(where, sizeof where, "%s at address %#llx", verb,
              static_cast<unsigned long long>(address));
   } else if (distance == 0) {

@@ -10,10 +10,14 @@
 namespace kernelwright::referee {
 namespace {
 
-std::string speedup_text(const Timing& timing) {
-  return fmt::format("{:.4g} ms against {:.4g} ms of {}: {:.3g} times as fast ({:.3g} to {:.3g})",
-                     timing.ms, timing.reference_ms, timing.reference, timing.speedup,
-                     timing.speedup_low, timing.speedup_high);
+std::string speedup_text(const Timing& timing, bool faster) {
+  // Ids by their first digits, as everywhere that somebody reads them.
+  return fmt::format("{:.4g} ms against {:.4g} ms of {}: {:.3g} times as fast ({:.3g} to {:.3g}{})",
+                     timing.ms, timing.reference_ms, timing.reference.substr(0, 16), timing.speedup,
+                     timing.speedup_low, timing.speedup_high,
+                     !faster && timing.speedup > kTolerances.noticeable
+                         ? fmt::format("; the lower bound must be above {}", kTolerances.noticeable)
+                         : "");
 }
 
 }  // namespace
@@ -69,7 +73,8 @@ Result<Verdict> rejected(Tier tier, const Trouble& trouble) {
 
 Result<Verdict> decided(const Finisher& finish, const Timing& timing) {
   const bool faster = timing.speedup_low > kTolerances.noticeable;
-  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower, speedup_text(timing));
+  return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower,
+                speedup_text(timing, faster));
 }
 
 }  // namespace kernelwright::referee

@@ -20,6 +20,7 @@ namespace kernelwright::referee {
 namespace {
 
 constexpr int64_t kRuntimeAlignment = 64;
+constexpr size_t kReasonBytes = 400;
 
 // The line of a compiler's log that a proposer should read first.
 std::string first_error(const std::string& log) {
@@ -27,10 +28,10 @@ std::string first_error(const std::string& log) {
   while (begin < log.size()) {
     const size_t end = std::min(log.find('\n', begin), log.size());
     const std::string line = log.substr(begin, end - begin);
-    if (line.find("error") != std::string::npos) return line.substr(0, 300);
+    if (line.find("error") != std::string::npos) return line.substr(0, kReasonBytes);
     begin = end + 1;
   }
-  return log.substr(0, std::min<size_t>(log.find('\n'), 300));
+  return log.substr(0, std::min<size_t>(log.find('\n'), kReasonBytes));
 }
 
 class RefereeImpl final : public Referee {
@@ -70,7 +71,9 @@ Result<Prepared> RefereeImpl::prepare_one(program::Candidate candidate) {
     return std::move(prepared);
   };
   if (program.target != target_.kind())
-    return refuse(VerdictKind::kRefused, "the program is for target '" + program.target + "'");
+    return refuse(VerdictKind::kRefused,
+                  fmt::format("the program is for target '{}', this workload is on '{}'",
+                              program.target, target_.kind()));
   if (Status status = program::validate(program); !status)
     return refuse(VerdictKind::kRefused, "malformed: " + status.error().text());
   if (Status status = program::validate_against(program, judging_.subject.interface); !status) {

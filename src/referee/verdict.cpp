@@ -82,6 +82,11 @@ std::optional<VerdictKind> verdict_from_name(const std::string& name) {
   return std::nullopt;
 }
 
+bool is_imprecise(const Verdict& verdict) {
+  return verdict.kind == VerdictKind::kWrong &&
+         verdict.reason.find(kPrecision) != std::string::npos;
+}
+
 nlohmann::json verdict_json(const Verdict& verdict) {
   json out = {{"verdict", verdict_name(verdict.kind)},
               {"tier", verdict.tier == Tier::kSearch ? "search" : "promotion"},

@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -71,6 +72,10 @@ struct Verdict {
   int draws = 0;
   bool correct() const { return kind == VerdictKind::kSlower || kind == VerdictKind::kAccepted; }
 };
+
+// Stands in the reason of a `wrong` that is close everywhere: a matter of rounding.
+inline constexpr std::string_view kPrecision = "precision: ";
+bool is_imprecise(const Verdict& verdict);
 
 nlohmann::json verdict_json(const Verdict& verdict);
 Result<Verdict> parse_verdict(const nlohmann::json& json);

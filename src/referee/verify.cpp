@@ -132,8 +132,9 @@ Reply<void> JudgedProgram::check_answers(const BankDraw& draw) {
     if (!comparison.accepted) {
       return tl::unexpected(
           Trouble{VerdictKind::kWrong,
-                  fmt::format("{} on the {} draw: {}", expected.label(),
-                              torch::draw_kind_name(draw.kind), comparison.reason),
+                  fmt::format("{} on the {} draw ({}): {}", expected.label(),
+                              torch::draw_kind_name(draw.kind), torch::draw_kind_words(draw.kind),
+                              comparison.reason),
                   {}});
     }
   }

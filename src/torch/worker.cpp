@@ -299,6 +299,13 @@ const char* draw_kind_name(DrawKind kind) {
   return kNames.at(static_cast<size_t>(kind));
 }
 
+const char* draw_kind_words(DrawKind kind) {
+  constexpr std::array kWords = {
+      "as get_inputs() makes them", "all negative",  "of many magnitudes", "all zero",
+      "all of one value",           "other weights", "small integers"};
+  return kWords.at(static_cast<size_t>(kind));
+}
+
 // One request and its reply. A worker that is gone or late is kEnvironment, and is not used again.
 class Worker::Caller {
  public:

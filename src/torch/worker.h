@@ -37,6 +37,7 @@ struct Imported {
 // How inputs (and weights) of a draw are made; docs/numerics.md.
 enum class DrawKind { kOwn, kNegative, kWide, kZeros, kConstant, kWeights, kExact };
 const char* draw_kind_name(DrawKind kind);
+const char* draw_kind_words(DrawKind kind);  // what the inputs then are, for a proposer
 
 // One set of inputs with what is known of the right answer. `given` may be shown to a bench worker,
 // `expected` never leaves the coordinator.

@@ -100,13 +100,14 @@ class FakeWorkshop : public agent::Workshop {
     return {};
   }
   Result<Written> write_artifact(const std::string&, const agent::Call&) override {
-    return Written{"runs/x", R"({"status":"improved"})"};
+    return Written{"runs/x", result};
   }
   Status close(const std::string&) override {
     bench.reset();
     return {};
   }
   std::unique_ptr<FakeWorkbench> bench;
+  std::string result = R"({"status":"improved"})";  // of an artifact
   bool block = false;
 };
 

@@ -9,6 +9,7 @@
 #include "agent/texts.h"
 #include "agent/tools.h"
 #include "support/fake_workshop.h"
+#include "target/cpu/toolchain.h"
 
 namespace kernelwright::agent {
 namespace {
@@ -114,6 +115,12 @@ TEST_F(ToolsTest, TheExampleOfTheTargetIsAProgramThatParses) {
   EXPECT_TRUE(told["example"]["sources"].contains(program->source));
   EXPECT_FALSE(told["flags_allowed"].empty());
   EXPECT_TRUE(find_text("cpu/kernelwright/kernel_abi.h"));
+  // The rules stand beside it: what may be included, and what else a first program needs.
+  const std::string rules = told["program_format"];
+  for (const auto& header : target::allowed_headers())
+    EXPECT_NE(rules.find(header), std::string::npos) << header;
+  for (const char* word : {"scratch_bytes", "describe_workload", "\"out\"", "-march=native"})
+    EXPECT_NE(rules.find(word), std::string::npos) << word;
 }
 
 TEST_F(ToolsTest, ASubmissionIsAProgramAndOneSourceByItsBareName) {
@@ -123,7 +130,7 @@ TEST_F(ToolsTest, ASubmissionIsAProgramAndOneSourceByItsBareName) {
   EXPECT_EQ(call("submit_program", {{"program", program}, {"sources", source}})["error"],
             "idea: missing");
   EXPECT_EQ(call("submit_program", {{"idea", "i"}, {"program", program}})["error"],
-            "sources: missing");
+            "sources: missing; give {\"kernels.cpp\": the source's text}");
   EXPECT_EQ(call("submit_program", {{"idea", "i"},
                                     {"program", program},
                                     {"sources", {{"../kernels.cpp", "text"}}}})["error"],
@@ -161,6 +168,99 @@ TEST_F(ToolsTest, AVerdictPointsAtTheFirstThingToFix) {
   EXPECT_FALSE(told.contains("timing"));
 }
 
+// What a coding agent stumbled over (docs/coding-agent-trial.md).
+TEST_F(ToolsTest, AMalformedProgramIsToldWhatWouldDo) {
+  open();
+  const json program = test::small_program();
+  const auto said = [&](const char* pointer, const json& value) {
+    json changed = program;
+    changed[json::json_pointer(pointer)] = value;
+    return call("check_program", {{"program", changed}, {"sources", {{"kernels.cpp", ""}}}})
+        .value("error", "");
+  };
+  EXPECT_EQ(said("/buffers/x/role", "in"),
+            "program: buffers.x.role: unknown role 'in' (input, weight, output, packed, scratch, "
+            "sync, state, table)");
+  EXPECT_EQ(said("/run/0/grid", 64),
+            "program: run[0].grid: expected a list of sizes such as [64] or [\"N\"], got number");
+  EXPECT_EQ(said("/run/0/args/0", 64),
+            "program: run[0].args[0]: an argument is a buffer name or an object; a number is "
+            "{\"i32\": 4} or {\"f32\": 0.5}");
+  json bare = program;
+  bare.erase("format");
+  EXPECT_EQ(call("check_program", {{"program", bare}, {"sources", {{"kernels.cpp", ""}}}})["error"],
+            "program: missing key 'format'");
+  bare = program;
+  bare.erase("params");
+  const json first = call("submit_program",
+                          {{"idea", "i"}, {"program", bare}, {"sources", {{"kernels.cpp", ""}}}});
+  EXPECT_EQ(call("submit_program",
+                 {{"idea", "x"}, {"parent", first["program"]}, {"params", {{"TILE", 1}}}})["error"],
+            "params: the program has none, so no 'TILE': give program and sources");
+  // An argument by another name is the first thing to say, and a submission checks as it is.
+  EXPECT_EQ(call("open_workload", {{"file", "relu.py"}})["error"].get<std::string>().rfind(
+                "file: unknown; known are: init, inputs, out, path", 0),
+            0u);
+  EXPECT_EQ(
+      call("check_program",
+           {{"idea", "i"}, {"program", program}, {"sources", {{"kernels.cpp", ""}}}})["verdict"],
+      "right");
+}
+
+TEST_F(ToolsTest, AWrongAnswerIsRoundingOrSomethingElse) {
+  open();
+  auto& verdict = workshop.bench->next;
+  verdict.kind = referee::VerdictKind::kWrong;
+  const auto next = [&](const std::string& reason) {
+    verdict.reason = reason;
+    return call("check_program",
+                {{"program", test::small_program()}, {"sources", {{"kernels.cpp", "text"}}}})
+        .value("next", "");
+  };
+  EXPECT_NE(next("output 0 on the own draw: precision: at [3]").find("fp32 sum"),
+            std::string::npos);
+  EXPECT_NE(next("output 0 on the own draw: at [3]").find("never written"), std::string::npos);
+}
+
+TEST_F(ToolsTest, AnUnsettledComparisonSaysSo) {
+  open();
+  auto& verdict = workshop.bench->next;
+  verdict.kind = referee::VerdictKind::kSlower;
+  verdict.reason = "3 ms against 6 ms of abc: 1.77 times as fast (0.759 to 5.92)";
+  verdict.timing->reference = "abc";
+  verdict.timing->speedup = 1.77;
+  verdict.timing->speedup_low = 0.759;
+  verdict.timing->speedup_high = 5.92;
+  const json arguments = {
+      {"idea", "i"}, {"program", test::small_program()}, {"sources", {{"kernels.cpp", "text"}}}};
+  const std::string next = call("submit_program", arguments)["next"];
+  EXPECT_NE(next.find("the interval holds 1"), std::string::npos) << next;
+  EXPECT_EQ(call("list_programs", json::object())["programs"][0]["interval_95"],
+            json({0.759, 5.92}));
+  verdict.timing->speedup_high = 0.9;
+  const std::string slower = call("submit_program", arguments)["next"];
+  EXPECT_EQ(slower.find("the interval holds 1"), std::string::npos) << slower;
+}
+
+TEST_F(ToolsTest, ADetailThatOnlyRepeatsTheReasonIsLeftOut) {
+  open();
+  auto& verdict = workshop.bench->next;
+  verdict.kind = referee::VerdictKind::kBuildFailed;
+  verdict.reason = "kernel 'f' is not defined";
+  verdict.detail = verdict.reason + "\n";
+  const json told = call("check_program", {{"program", test::small_program()},
+                                           {"sources", {{"kernels.cpp", "text"}}}});
+  EXPECT_FALSE(told.contains("detail")) << told.dump();
+}
+
+TEST_F(ToolsTest, AKeptBaselineSaysHowToGoOn) {
+  open();
+  EXPECT_FALSE(call("write_artifact", json::object()).contains("next"));
+  workshop.result = R"({"status":"baseline_kept","reason":"r0: not faster"})";
+  const std::string next = call("write_artifact", json::object())["next"];
+  EXPECT_NE(next.find("resume"), std::string::npos) << next;
+}
+
 TEST_F(ToolsTest, AChildNeedsOnlyWhatDiffers) {
   open();
   const json first = call("submit_program", {{"idea", "first"},
@@ -176,7 +276,7 @@ TEST_F(ToolsTest, AChildNeedsOnlyWhatDiffers) {
   EXPECT_EQ(child.parent.substr(0, parent.size()), parent);
   EXPECT_EQ(call("submit_program",
                  {{"idea", "x"}, {"parent", parent}, {"params", {{"NONE", 1}}}})["error"],
-            "params: the program has no 'NONE'");
+            "params: the program has no 'NONE'; it has TILE");
   const json read = call("read_program", {{"program", parent}});
   EXPECT_EQ(read["sources"]["kernels.cpp"], "text");
   EXPECT_EQ(read["program"]["params"]["TILE"], 32);

@@ -188,7 +188,11 @@ TEST(McpResources, AreFilesOfArtifactsAndNothingElse) {
   ASSERT_TRUE(text) << text.error().text();
   EXPECT_EQ((*text)["text"], "{}");
   EXPECT_EQ((*read_resource(root, there + "programs/whole/kernels.cpp"))["text"], "source");
-  EXPECT_TRUE(read_resource(root, "kernelwright://playbook/cpu"));
+  for (const char* name : {"cpu", "cuda", "program-format"}) {
+    const std::string uri = std::string("kernelwright://playbook/") + name;
+    EXPECT_TRUE(listed.count(uri)) << uri;
+    EXPECT_TRUE(read_resource(root, uri)) << uri;
+  }
   for (const std::string& bad : std::vector<std::string>{
            there + "secret.txt", there + "../../result.json", there + "programs/whole/object.so",
            there + "programs/../kernels.cpp", std::string("file:///etc/passwd"),

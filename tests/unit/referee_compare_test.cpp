@@ -63,6 +63,29 @@ TEST(RefereeCompare, NamesTheFirstWrongElement) {
   EXPECT_FALSE(c.candidate.allclose);
 }
 
+// An element that is off by rounding comes first; the one that was never written is what to mend.
+TEST(RefereeCompare, PointsAtTheWorstElement) {
+  Problem p(5000);
+  p.candidate[10] += static_cast<float>(100 * p.scale[10]);
+  p.candidate[4321] = 77;
+  const Comparison c = p.judge();
+  EXPECT_EQ(c.reason.rfind("at [432,1] expected ", 0), 0u) << c.reason;
+  EXPECT_NE(c.reason.find("got 77 (2 of 5000 elements wrong, the first at [1,0]; error "),
+            std::string::npos)
+      << c.reason;
+}
+
+TEST(RefereeCompare, CallsRoundingAMatterOfPrecision) {
+  Problem p(5000);
+  for (size_t i = 0; i < p.candidate.size(); i += 7)
+    p.candidate[i] += static_cast<float>(100 * p.scale[i]);
+  const Comparison c = p.judge();
+  EXPECT_FALSE(c.accepted);
+  EXPECT_EQ(c.reason.rfind("precision: at [", 0), 0u) << c.reason;
+  p.candidate[3] = 77;
+  EXPECT_EQ(p.judge().reason.rfind("at [0,3]", 0), 0u) << p.judge().reason;
+}
+
 // Too small for allclose, but no rounding of fp32: what a fixed tolerance lets through.
 TEST(RefereeCompare, RefusesLowPrecisionThatAllclosePasses) {
   Problem p(5000);

@@ -221,8 +221,8 @@ Result<tl::expected<CompileOutput, BuildFailure>> compile_once(const Compiler& c
   if (rule)
     if (const auto file = forbidden_include(compiler, job, *rule))
       return refuse(fmt::format(
-          "include of {} is not allowed; allowed: {}, and the project's device headers\n", *file,
-          fmt::join(allowed_headers(), ", ")));
+          "include of {} is not allowed; allowed: kernelwright/kernel_abi.h, kw_*.h, {}\n",
+          fs::path(*file).filename().string(), fmt::join(allowed_headers(), ", ")));
   std::string log = shorten_compiler_log(outcome.err, folder);
   if (!outcome.ok()) {
     if (is_full(folder, outcome.err))
