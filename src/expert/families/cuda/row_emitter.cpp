@@ -10,6 +10,9 @@
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_combine.h"
+#include "expert/families/cuda/row_exchange.h"
+#include "expert/families/cuda/row_parts.h"
+#include "expert/families/cuda/row_stay.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -27,14 +30,7 @@ namespace {
 // Levels of statements: once per thread, per row, per vector, per element.
 enum Level { kOnce = 0, kRow = 1, kVector = 2, kElement = 3 };
 
-constexpr int64_t kUnroll = 4;      // vectors under way where a loop is not straight code
 constexpr int64_t kSyncWords = 32;  // counters of different groups lie in lines of their own
-
-// Vectors first .. first + count of a thread, `unroll` of them at a time.
-struct Part {
-  int64_t first = 0, count = 1, unroll = 1;
-  bool registers = false;  // what is held of them lies in registers
-};
 
 class Emitter {
  public:
@@ -46,7 +42,8 @@ class Emitter {
         group_(plan_.group),
         kernel_(builder, "row_" + context.op.stages.front().origin),
         real_(computing_real(context, group_)),
-        places_(held_places(plan_, real_)) {
+        places_(held_places(plan_, real_)),
+        stays_(context, layout_, plan_) {
     outer_ = static_cast<int>(group_.outer.size());
     extents_ = group_.outer;
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
@@ -63,12 +60,18 @@ class Emitter {
 
   void emit() {
     kernel_.block = layout_.block();
-    kernel_.shared_bytes = held_shared_bytes(context_, layout_, plan_);
+    const int64_t held = held_shared_bytes(context_, layout_, plan_);
+    kernel_.shared_bytes = held;
+    if (layout_.stay_shared > 0)
+      kernel_.shared_bytes += layout_.stay_shared * stay_bytes(context_, layout_, plan_);
     kernel_.cluster = layout_.cluster;
     kernel_.resident = static_cast<int>(layout_.resident);
     kernel_.cooperative = layout_.group > 0;
     if (layout_.group > 0) {
-      kernel_.body = begin_groups() + hold_declarations() + rows_in_turn();
+      kernel_.body = begin_groups();
+      if (layout_.ahead) kernel_.body += ask_for("group");
+      kernel_.body += hold_declarations() + load_stays(held) + rows_in_turn();
+      if (layout_.ahead) kernel_.body += ask_for(fmt::format("(row + {})", layout_.groups));
     } else {
       kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
       if (layout_.slices > 1) {
@@ -76,7 +79,13 @@ class Emitter {
                                     layout_.slice / layout_.vector);
       }
     }
-    for (int pass = 0; pass < plan_.count; ++pass) emit_pass(pass);
+    const auto moments = layout_.once ? find_moments(plan_) : std::nullopt;
+    for (int pass = 0; pass < plan_.count; ++pass) {
+      if (moments && plan_.pass[moments->mean] == pass)
+        emit_moments(*moments), ++pass;
+      else
+        emit_pass(pass);
+    }
     // Nobody's shared memory goes while others of the cluster read it.
     if (layout_.cluster > 1) kernel_.body += "  kw_cluster_sync();\n";
     if (layout_.group > 0) {
@@ -97,7 +106,7 @@ class Emitter {
     if (layout_.cluster > 1)
       text += combine_cluster(totals, layout_.cluster, kernel_.shared_bytes);
     else if (layout_.group > 0)
-      text += combine_group(totals);
+      text += exchange_totals(offered(totals), layout_, type_);
     else if (layout_.slices > 1) {
       kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
       return;
@@ -119,29 +128,65 @@ class Emitter {
         layout_.group, type_, layout_.slice / layout_.vector, kernel_.exchange_buffer(sync),
         kSyncWords);
   }
+  std::string ask_for(const std::string& row) {
+    return ask_ahead(context_, layout_, plan_, *spelling_, row, kernel_);
+  }
+  // What is the same for all rows, before the first of them.
+  std::string load_stays(int64_t offset) {
+    if (layout_.stay_registers + layout_.stay_shared == 0) return "";
+    std::string text = stays_.declare(offset);
+    for (const Part& part : row_parts(layout_, 0, true)) {
+      if (part.stays == Stays::kNowhere) continue;
+      part_ = part;
+      ExprPrinter where =
+          printer_for(kernel_, 0, false, fmt::format("c{}_", part.first), real_, true);
+      std::string issue;
+      for (const Expr& load : stays_.loads()) {
+        const std::string at = where.print(load->operands[0]);
+        issue +=
+            fmt::format("          {} = kw_load_const<{}>({} + {});\n", stays_.place(load, part),
+                        layout_.vector, kernel_.read(load->tensor), at);
+      }
+      const std::string before = where.take(kOnce, 2) + where.take(kRow, 2);
+      text += before + loop_over_part(2) + vector_loop(where.take(kVector, 10) + issue) + "  }\n";
+    }
+    return text;
+  }
   std::string rows_in_turn() const {
     return fmt::format("  for ({0} row = group, turn = 0; row < {1}; row += {2}, turn ^= 1) {{\n",
                        type_, group_.rows(), layout_.groups) +
            decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) + "  (void)turn;\n";
   }
 
-  // The totals of a group's blocks, through memory, in one order for all. Two places take turns:
-  // who goes on to the next row may be ahead of who still reads.
-  std::string combine_group(const std::vector<Total>& totals) {
-    if (totals.empty()) return "";
-    std::string text, after;
+  // The totals of a group's blocks, through memory.
+  std::vector<Offered> offered(const std::vector<Total>& totals) {
+    std::vector<Offered> all;
     for (const Total& one : totals) {
-      const std::string values = kernel_.exchange_buffer(
-          builder_.add_buffer(program::BufferRole::kScratch, partial_dtype(one.number),
-                              {2, layout_.groups, layout_.group}));
-      const std::string place =
-          fmt::format("((int)turn * {} + group) * {}", layout_.groups, layout_.group);
-      text += fmt::format("    if (threadIdx.x == 0) {}[{} + part] = total{};\n", values, place,
-                          one.number);
-      after += combine_parts(one, values, place + " + s", layout_.group, layout_.threads);
+      all.push_back({one, kernel_.exchange_buffer(builder_.add_buffer(
+                              program::BufferRole::kScratch, partial_dtype(one.number),
+                              {2, layout_.groups, layout_.group}))});
     }
-    return text + "    meet.wait();\n    {\n" + after +
-           combine_lanes(totals, {false, layout_.threads, 1, type_}) + "    }\n";
+    return all;
+  }
+
+  // A pass and the one after it, with one exchange for both.
+  void emit_moments(const Moments& moments) {
+    const int pass = plan_.pass[moments.mean];
+    const Lanes lanes = {layout_.columns, layout_.threads, layout_.across, type_};
+    const std::string type = value_type(moments.mean);
+    const int64_t length = group_.row_length();
+    std::vector<size_t> reductions, squares;
+    std::string text = one_pass(pass, reductions);
+    text += combine_lanes(totals_of(reductions), lanes);
+    text +=
+        fmt::format("    val{} = {};\n", moments.mean, own_centre(moments, layout_, length, type));
+    text += one_pass(pass + 1, squares);
+    text += combine_lanes(totals_of(squares), lanes);
+    reductions.insert(reductions.end(), squares.begin(), squares.end());
+    text += exchange_moments(moments, offered(totals_of(reductions)), layout_, length, type, type_);
+    for (size_t j : reductions) text += finish_reduction(j, plan_.pass[j], kernel_);
+    kernel_.body += declare_values(reductions) + "  {\n" + text + "  }\n" +
+                    after_pass(pass, kernel_) + after_pass(pass + 1, kernel_);
   }
 
   std::vector<Total> totals_of(const std::vector<size_t>& reductions) const {
@@ -264,7 +309,8 @@ class Emitter {
   std::string held_element(size_t j) const {
     if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", places_[j], layout_.vector);
     return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", places_[j],
-                       part_.first > 0 ? fmt::format(" - {}", part_.first) : "", layout_.threads);
+                       layout_.registers > 0 ? fmt::format(" - {}", layout_.registers) : "",
+                       layout_.threads);
   }
 
   // A printer for one pass (row axes at hand) or for what lies between passes
@@ -308,25 +354,6 @@ class Emitter {
     bind_loads(context_, {expr}, kernel, printer, names);
   }
 
-  // The vectors of a thread, cut where what holds them changes.
-  std::vector<Part> parts(int pass) const {
-    const int64_t all = layout_.steps, registers = layout_.registers;
-    std::vector<Part> found;
-    if (registers > 0) {
-      // Register numbers must be known, so the loop is straight code; all loads of a row come
-      // first.
-      int64_t unroll = registers;
-      if (layout_.shared() && pass > 0) {
-        unroll = std::min(registers, kUnroll);
-        while (registers % unroll != 0) --unroll;
-      }
-      found.push_back({0, registers, unroll, true});
-    }
-    if (registers < all)
-      found.push_back({registers, all - registers, std::min(all - registers, kUnroll), false});
-    return found;
-  }
-
   std::string one_pass(int pass, std::vector<size_t>& reductions) {
     VectorLoads loads(context_, extents_, inner_, layout_.vector, own_tensors());
     if (layout_.shared()) loads.read_once(read_once());
@@ -343,8 +370,12 @@ class Emitter {
       if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
-    for (const Part& part : parts(pass)) {
+    const std::vector<Expr> all = loads.expressions();
+    const bool common =
+        std::any_of(all.begin(), all.end(), [&](const Expr& load) { return stays_.has(load); });
+    for (const Part& part : row_parts(layout_, pass, common)) {
       part_ = part;
+      loads.found_in([&](const Expr& load) { return stays_.place(load, part); });
       text += one_part(pass, work, loads);
     }
     return text;
@@ -422,7 +453,8 @@ class Emitter {
 
   std::string one_part(int pass, const std::vector<std::pair<size_t, Expr>>& work,
                        VectorLoads& loads) {
-    const std::string number = fmt::format("{}{}_", pass, part_.first > 0 ? "s" : "");
+    const std::string number =
+        part_.first > 0 ? fmt::format("{}s{}_", pass, part_.first) : fmt::format("{}_", pass);
     ExprPrinter printer = printer_for(kernel_, pass, false, "p" + number, real_);
     ExprPrinter where = printer_for(kernel_, pass, false, "q" + number, real_, true);
     const std::string elements = loads.elements(printer, real_, kElement, "u", 12);
@@ -431,12 +463,7 @@ class Emitter {
     const std::string issue = loads.load(kernel_, from, kVector, "u", 10);
     std::string text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
                        printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4);
-    if (part_.unroll >= part_.count)
-      text += fmt::format("    {{ const int k = {};\n", part_.first);
-    else
-      text += fmt::format("{}    for (int k = {}; k < {}; k += {}) {{\n",
-                          part_.registers ? "#pragma unroll\n" : "", part_.first,
-                          part_.first + part_.count, part_.unroll);
+    text += loop_over_part(4);
     if (!loads.empty()) text += loads.declare(part_.unroll, 6) + vector_loop(issue);
     std::string compute = printer.take(kVector, 10) + done.before;
     compute += fmt::format(
@@ -447,38 +474,16 @@ class Emitter {
     return text + vector_loop(compute + where.take(kVector, 10) + done.after) + "    }\n";
   }
 
-  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector within the row, the row
-  // axes are known and `b` is the first of its neighbours along the innermost.
+  // The loop whose body vector_loop() makes; the caller closes it.
+  std::string loop_over_part(int indent) const {
+    if (part_.unroll >= part_.count)
+      return fmt::format("{}{{ const int k = {};\n", pad(indent), part_.first);
+    return fmt::format("{}{}for (int k = {}; k < {}; k += {}) {{\n",
+                       part_.straight() ? "#pragma unroll\n" : "", pad(indent), part_.first,
+                       part_.first + part_.count, part_.unroll);
+  }
   std::string vector_loop(const std::string& inside) const {
-    std::vector<int64_t> vectors = group_.row;
-    vectors.back() /= layout_.vector;
-    const int64_t count = graph::element_count(vectors), per_slice = layout_.slice / layout_.vector;
-    std::string text = fmt::format(
-        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n"
-        "        const {} s = (k + u) * {} + lane, v = {}s; (void)s;\n",
-        part_.unroll, type_, layout_.threads, layout_.slices > 1 ? "slice + " : "");
-    std::vector<std::string> guards;
-    const int64_t turns = ceil_div(part_.count, part_.unroll) * part_.unroll;
-    if (turns != part_.count && part_.first + part_.count < layout_.steps)
-      guards.push_back(fmt::format("k + u < {}", part_.first + part_.count));
-    if ((part_.first + turns) * layout_.threads > per_slice)
-      guards.push_back(fmt::format("s < {}", per_slice));
-    if (layout_.slices > 1 && layout_.slices * per_slice != count)
-      guards.push_back(fmt::format("v < {}", count));
-    text += guards.empty() ? "        {\n"
-                           : fmt::format("        if ({}) {{\n", fmt::join(guards, " && "));
-    std::string rest = "v";
-    for (size_t j = vectors.size(); j-- > 0;) {
-      const int axis = outer_ + static_cast<int>(j);
-      const std::string part = j == 0 ? rest : fmt::format("({}) % {}", rest, vectors[j]);
-      if (axis == inner_)
-        text += fmt::format("          const {0} b = ({1}) * {2}; (void)b;\n", type_, part,
-                            layout_.vector);
-      else
-        text += fmt::format("          const {0} i{1} = {2}; (void)i{1};\n", type_, axis, part);
-      rest = fmt::format("({}) / {}", rest, vectors[j]);
-    }
-    return text + inside + "        }\n      }\n";
+    return expert::cuda::vector_loop(group_, layout_, part_, type_, inside);
   }
 
   std::string declare_values(const std::vector<size_t>& members) const {
@@ -573,6 +578,7 @@ class Emitter {
   KernelText kernel_;
   Real real_;
   std::vector<int> places_;  // of held members
+  StayPlaces stays_;
   int outer_ = 0, inner_ = 0;
   std::vector<int64_t> extents_;
   const code::Spelling* spelling_ = nullptr;
