@@ -188,7 +188,7 @@ TEST(SharedRows, TheNextRowIsAskedFor) {
 
 int exchanges(const Case& c) {
   int count = 0;
-  for (size_t at = 0; (at = c.candidate.source.find("meet.wait()", at)) != std::string::npos;)
+  for (size_t at = 0; (at = c.candidate.source.find("kw_await<", at)) != std::string::npos;)
     at += 1, ++count;
   return count;
 }

@@ -89,7 +89,9 @@ class Emitter {
     // Nobody's shared memory goes while others of the cluster read it.
     if (layout_.cluster > 1) kernel_.body += "  kw_cluster_sync();\n";
     if (layout_.group > 0) {
-      kernel_.body += "  }\n  meet.finish();\n";
+      kernel_.body += "  }\n  meet.wait();\n";
+      for (const Exchange& exchange : exchanges_) kernel_.body += clear_exchange(exchange, layout_);
+      kernel_.body += "  meet.finish();\n";
       kernel_.launch({layout_.group * layout_.groups});
       return;
     }
@@ -106,7 +108,7 @@ class Emitter {
     if (layout_.cluster > 1)
       text += combine_cluster(totals, layout_.cluster, kernel_.shared_bytes);
     else if (layout_.group > 0)
-      text += exchange_totals(offered(totals), layout_, type_);
+      text += exchange_totals(exchange_of(totals), layout_, type_);
     else if (layout_.slices > 1) {
       kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
       return;
@@ -153,20 +155,20 @@ class Emitter {
     return text;
   }
   std::string rows_in_turn() const {
-    return fmt::format("  for ({0} row = group, turn = 0; row < {1}; row += {2}, turn ^= 1) {{\n",
-                       type_, group_.rows(), layout_.groups) +
-           decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) + "  (void)turn;\n";
+    return fmt::format(
+               "  for ({0} row = group, turn = 0, flag = 1; row < {1}; row += {2}, turn ^= 1, "
+               "++flag) {{\n",
+               type_, group_.rows(), layout_.groups) +
+           decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) +
+           "  (void)turn; (void)flag;\n";
   }
 
-  // The totals of a group's blocks, through memory.
-  std::vector<Offered> offered(const std::vector<Total>& totals) {
-    std::vector<Offered> all;
-    for (const Total& one : totals) {
-      all.push_back({one, kernel_.exchange_buffer(builder_.add_buffer(
-                              program::BufferRole::kScratch, partial_dtype(one.number),
-                              {2, layout_.groups, layout_.group}))});
-    }
-    return all;
+  Exchange exchange_of(const std::vector<Total>& totals) {
+    if (totals.empty()) return {};
+    const std::string words = builder_.add_buffer(program::BufferRole::kSync, graph::DType::kI64,
+                                                  {exchange_words(layout_, totals.size())});
+    exchanges_.push_back({kernel_.exchange_buffer(words), totals});
+    return exchanges_.back();
   }
 
   // A pass and the one after it, with one exchange for both.
@@ -183,7 +185,8 @@ class Emitter {
     text += one_pass(pass + 1, squares);
     text += combine_lanes(totals_of(squares), lanes);
     reductions.insert(reductions.end(), squares.begin(), squares.end());
-    text += exchange_moments(moments, offered(totals_of(reductions)), layout_, length, type, type_);
+    text +=
+        exchange_moments(moments, exchange_of(totals_of(reductions)), layout_, length, type, type_);
     for (size_t j : reductions) text += finish_reduction(j, plan_.pass[j], kernel_);
     kernel_.body += declare_values(reductions) + "  {\n" + text + "  }\n" +
                     after_pass(pass, kernel_) + after_pass(pass + 1, kernel_);
@@ -585,6 +588,7 @@ class Emitter {
   std::string type_;
   bool guarded_ = false;
   std::map<size_t, std::string> partials_;
+  std::vector<Exchange> exchanges_;
   Part part_;  // the vectors that are being printed
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "expert/emit_util.h"
+
 namespace kernelwright::expert::cuda {
 
 using graph::Combiner;
@@ -57,20 +59,48 @@ std::string points_of(const std::string& part, const RowLayout& layout, int64_t 
   return fmt::format("({} == {} ? {}.0 : {}.0)", part, layout.slices - 1, last, layout.slice);
 }
 
-std::string offer(const std::vector<Offered>& offered, const RowLayout& layout) {
-  std::string text = fmt::format("    const int place = ((int)turn * {} + group) * {};\n",
-                                 layout.groups, layout.group);
-  for (const Offered& one : offered)
-    text += fmt::format("    if (threadIdx.x == 0) {}[place + part] = total{};\n", one.values,
-                        one.total.number);
-  return text + "    meet.wait();\n";
+// Offers the block's totals and waits for those of the other blocks: got[t][j] are the bits of
+// total j of block lane + t * threads, for each t. What
+// is in shared memory is not needed until all have theirs.
+std::string offer_and_await(const Exchange& exchange, const RowLayout& layout) {
+  const size_t count = exchange.totals.size();
+  std::string text =
+      fmt::format("    uint64_t* const place = (uint64_t*){} + ((int)turn * {} + group) * {};\n",
+                  exchange.words, layout.groups, layout.group * 2 * static_cast<int64_t>(count));
+  for (size_t j = 0; j < count; ++j)
+    text += fmt::format(
+        "    if (threadIdx.x == 0) kw_offer(place + part * {} + {}, (uint32_t)flag, total{});\n",
+        2 * count, 2 * j, exchange.totals[j].number);
+  return text + fmt::format(
+                    "    uint64_t got[{0}][{1}];\n#pragma unroll\n"
+                    "    for (int t = 0; t < {0}; ++t) {{\n"
+                    "      const int s = lane + t * {2};\n"
+                    "      if (s < {3}) kw_await<{1}>(place + s * {4}, (uint32_t)flag, got[t]);\n"
+                    "    }}\n    __syncthreads();\n",
+                    ceil_div(layout.group, layout.threads), count, layout.threads, layout.group,
+                    2 * count);
 }
 
-std::string together(const std::vector<Offered>& offered, const RowLayout& layout,
-                     const std::string& index) {
-  std::vector<Total> totals;
-  for (const Offered& one : offered) totals.push_back(one.total);
-  return combine_lanes(totals, {false, layout.threads, 1, index});
+// Statements for every block that the thread has taken totals of; `s` is its number.
+std::string for_taken(const RowLayout& layout, const std::string& statements) {
+  return fmt::format(
+      "#pragma unroll\n    for (int t = 0; t < {}; ++t) {{\n      const int s = lane + t * {};\n"
+      "      if (s < {}) {{\n{}      }}\n    }}\n",
+      ceil_div(layout.group, layout.threads), layout.threads, layout.group, statements);
+}
+
+std::string taken(const Total& total, size_t at) {
+  return fmt::format("kw_offered<{}>(got[t][{}])", total.type, at);
+}
+
+std::string join(const Total& total, size_t at) {
+  return fmt::format("        total{} = {};\n", total.number,
+                     combined(total, fmt::format("total{}", total.number), taken(total, at)));
+}
+
+std::string over_lanes(const Exchange& exchange, const RowLayout& layout,
+                       const std::string& index) {
+  return combine_lanes(exchange.totals, {false, layout.threads, 1, index});
 }
 
 }  // namespace
@@ -97,13 +127,28 @@ std::optional<Moments> find_moments(const Passes& plan) {
   return std::nullopt;
 }
 
-std::string exchange_totals(const std::vector<Offered>& offered, const RowLayout& layout,
+int64_t exchange_words(const RowLayout& layout, size_t totals) {
+  return 2 * layout.groups * layout.group * 2 * static_cast<int64_t>(totals);
+}
+
+std::string exchange_totals(const Exchange& exchange, const RowLayout& layout,
                             const std::string& index) {
-  if (offered.empty()) return "";
-  std::string text = "    {\n" + offer(offered, layout);
-  for (const Offered& one : offered)
-    text += combine_parts(one.total, one.values, "place + s", layout.group, layout.threads);
-  return text + together(offered, layout, index) + "    }\n";
+  if (exchange.totals.empty()) return "";
+  std::string text = "    {\n" + offer_and_await(exchange, layout), statements;
+  for (size_t j = 0; j < exchange.totals.size(); ++j) {
+    const Total& total = exchange.totals[j];
+    text += fmt::format("    total{} = {};\n", total.number, total.identity);
+    statements += join(total, j);
+  }
+  return text + for_taken(layout, statements) + over_lanes(exchange, layout, index) + "    }\n";
+}
+
+std::string clear_exchange(const Exchange& exchange, const RowLayout& layout) {
+  const size_t words = 2 * exchange.totals.size();
+  return fmt::format(
+      "  for (int w = lane; w < {0}; w += {1})\n"
+      "    {2}[((w / {3} * {4} + group) * {5} + part) * {3} + w % {3}] = 0;\n",
+      2 * words, layout.threads, exchange.words, words, layout.groups, layout.group);
 }
 
 std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t length,
@@ -111,29 +156,29 @@ std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t 
   return fmt::format("({})(total{} / {})", type, moments.mean, points_of("part", layout, length));
 }
 
-std::string exchange_moments(const Moments& moments, const std::vector<Offered>& offered,
+std::string exchange_moments(const Moments& moments, const Exchange& exchange,
                              const RowLayout& layout, int64_t length, const std::string& type,
                              const std::string& index) {
-  std::string text = "    {\n" + offer(offered, layout), sums, squares;
-  for (const Offered& one : offered) {
-    if (one.total.number == moments.mean)
-      sums = one.values;
-    else if (one.total.number == moments.squares)
-      squares = one.values;
+  std::string text = "    {\n" + offer_and_await(exchange, layout), statements, sum, squares;
+  for (size_t j = 0; j < exchange.totals.size(); ++j) {
+    const Total& total = exchange.totals[j];
+    if (total.number == moments.mean) sum = taken(total, j);
+    if (total.number != moments.squares)
+      statements += join(total, j);
     else
-      text += combine_parts(one.total, one.values, "place + s", layout.group, layout.threads);
+      squares = taken(total, j);
+    text += fmt::format("    total{} = {};\n", total.number, total.identity);
   }
   text += fmt::format(
-      "    const double first = (double)({0})({1}[place] / {2});\n"
-      "    total{3} = 0; total{4} = 0;\n"
-      "    for (int s = lane; s < {5}; s += {6}) {{\n"
-      "      const double n = {7}, sum = {1}[place + s];\n"
-      "      const double centre = (double)({0})(sum / n) - first;\n"
-      "      total{3} += sum;\n"
-      "      total{4} += {8}[place + s] + centre * (2 * (sum - n * first) - n * centre);\n    }}\n",
-      type, sums, points_of("0", layout, length), moments.mean, moments.squares, layout.group,
-      layout.threads, points_of("s", layout, length), squares);
-  text += together(offered, layout, index);
+      "    __shared__ double first_sum;\n"
+      "    if (lane == 0) {{ const int t = 0; first_sum = {}; }}\n    __syncthreads();\n"
+      "    const double first = (double)({})(first_sum / {});\n",
+      sum, type, points_of("0", layout, length));
+  statements += fmt::format(
+      "        const double n = {1}, sum = {2}, centre = (double)({0})(sum / n) - first;\n"
+      "        total{3} += {4} + centre * (2 * (sum - n * first) - n * centre);\n",
+      type, points_of("s", layout, length), sum, moments.squares, squares);
+  text += for_taken(layout, statements) + over_lanes(exchange, layout, index);
   // Rounding may leave a little less than nothing.
   return text + fmt::format(
                     "    const double off = total{0} / {2}.0 - first;\n"

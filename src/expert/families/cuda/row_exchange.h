@@ -20,16 +20,21 @@ struct Moments {
 // The first such pair whose squares are all that their pass is about.
 std::optional<Moments> find_moments(const Passes& plan);
 
-// A total of each block, which a scratch buffer takes: [turn][group][block].
-struct Offered {
-  Total total;
-  std::string values;
+// Blocks of a group offer totals to one another in a `sync` buffer of 64-bit words, two per total
+// (kw_offer): [turn][group][block][total]. Two places take turns: who goes on to the next row may
+// be ahead of who still reads, by one row and no more. Variables `turn`, `flag`, `group`, `part`
+// and `lane` are known.
+struct Exchange {
+  std::string words;          // the buffer's variable
+  std::vector<Total> totals;  // in the order in which they lie
 };
+int64_t exchange_words(const RowLayout& layout, size_t totals);
 
-// Every block's totals become those of the group, in one order for all. Two places take turns: who
-// goes on to the next row may be ahead of who still reads.
-std::string exchange_totals(const std::vector<Offered>& offered, const RowLayout& layout,
+// Every block's totals become those of the group, in one order for all.
+std::string exchange_totals(const Exchange& exchange, const RowLayout& layout,
                             const std::string& index);
+// Leaves zeros, when all blocks of the group have taken what they waited for.
+std::string clear_exchange(const Exchange& exchange, const RowLayout& layout);
 
 // The centre of the block's own part, of type `type`, out of its sum.
 std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t length,
@@ -42,7 +47,7 @@ std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t 
 // over the row of N points with mean m it is M + N (m - f)^2, M being what is wanted. All terms are
 // fp64. f is the first part's centre, which makes the subtraction harmless: M >= n0 (m - f)^2 up to
 // the rounding of f, so no more than log2(N / n0) bits cancel.
-std::string exchange_moments(const Moments& moments, const std::vector<Offered>& offered,
+std::string exchange_moments(const Moments& moments, const Exchange& exchange,
                              const RowLayout& layout, int64_t length, const std::string& type,
                              const std::string& index);
 
