@@ -69,16 +69,15 @@ std::string offer_and_await(const Exchange& exchange, const RowLayout& layout) {
                   exchange.words, layout.groups, layout.group * 2 * static_cast<int64_t>(count));
   for (size_t j = 0; j < count; ++j)
     text += fmt::format(
-        "    if (threadIdx.x == 0) kw_offer(place + part * {} + {}, (uint32_t)flag, total{});\n",
-        2 * count, 2 * j, exchange.totals[j].number);
+        "    if (threadIdx.x == 0) kw_offer(place + {} + part, {}, (uint32_t)flag, total{});\n",
+        2 * static_cast<int64_t>(j) * layout.group, layout.group, exchange.totals[j].number);
   return text + fmt::format(
                     "    uint64_t got[{0}][{1}];\n#pragma unroll\n"
                     "    for (int t = 0; t < {0}; ++t) {{\n"
                     "      const int s = lane + t * {2};\n"
-                    "      if (s < {3}) kw_await<{1}>(place + s * {4}, (uint32_t)flag, got[t]);\n"
+                    "      if (s < {3}) kw_await<{1}>(place + s, {3}, (uint32_t)flag, got[t]);\n"
                     "    }}\n    __syncthreads();\n",
-                    ceil_div(layout.group, layout.threads), count, layout.threads, layout.group,
-                    2 * count);
+                    ceil_div(layout.group, layout.threads), count, layout.threads, layout.group);
 }
 
 // Statements for every block that the thread has taken totals of; `s` is its number.
@@ -147,7 +146,7 @@ std::string clear_exchange(const Exchange& exchange, const RowLayout& layout) {
   const size_t words = 2 * exchange.totals.size();
   return fmt::format(
       "  for (int w = lane; w < {0}; w += {1})\n"
-      "    {2}[((w / {3} * {4} + group) * {5} + part) * {3} + w % {3}] = 0;\n",
+      "    {2}[((w / {3} * {4} + group) * {3} + w % {3}) * {5} + part] = 0;\n",
       2 * words, layout.threads, exchange.words, words, layout.groups, layout.group);
 }
 

@@ -21,7 +21,7 @@ struct Moments {
 std::optional<Moments> find_moments(const Passes& plan);
 
 // Blocks of a group offer totals to one another in a `sync` buffer of 64-bit words, two per total
-// (kw_offer): [turn][group][block][total]. Two places take turns: who goes on to the next row may
+// (kw_offer): [turn][group][word][block]. Two places take turns: who goes on to the next row may
 // be ahead of who still reads, by one row and no more. Variables `turn`, `flag`, `group`, `part`
 // and `lane` are known.
 struct Exchange {

@@ -163,7 +163,7 @@ std::string ask_ahead(const OpContext& context, const RowLayout& layout, const P
     text += fmt::format(
         "    {{\n{0}      const char* from = (const char*)({1} + {2} + slice * {3});\n"
         "      const int bytes = {4};\n"
-        "      for (int o = lane * {5}; o < bytes; o += {6})\n"
+        "#pragma unroll 1\n      for (int o = lane * {5}; o < bytes; o += {6})\n"
         "        kw_prefetch_l2(from + o, bytes - o < {5} ? bytes - o : {5});\n    }}\n",
         printer.take(0, 6), kernel.read(load->tensor), at, layout.vector, bytes, kAskedAtOnce,
         kAskedAtOnce * layout.threads);
