@@ -150,7 +150,7 @@ class Emitter {
                         layout_.vector, kernel_.read(load->tensor), at);
       }
       const std::string before = where.take(kOnce, 2) + where.take(kRow, 2);
-      text += before + loop_over_part(2) + vector_loop(where.take(kVector, 10) + issue) + "  }\n";
+      text += before + loop_over(part_, 2) + vector_loop(where.take(kVector, 10) + issue) + "  }\n";
     }
     return text;
   }
@@ -466,7 +466,7 @@ class Emitter {
     const std::string issue = loads.load(kernel_, from, kVector, "u", 10);
     std::string text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
                        printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4);
-    text += loop_over_part(4);
+    text += loop_over(part_, 4);
     if (!loads.empty()) text += loads.declare(part_.unroll, 6) + vector_loop(issue);
     std::string compute = printer.take(kVector, 10) + done.before;
     compute += fmt::format(
@@ -477,14 +477,6 @@ class Emitter {
     return text + vector_loop(compute + where.take(kVector, 10) + done.after) + "    }\n";
   }
 
-  // The loop whose body vector_loop() makes; the caller closes it.
-  std::string loop_over_part(int indent) const {
-    if (part_.unroll >= part_.count)
-      return fmt::format("{}{{ const int k = {};\n", pad(indent), part_.first);
-    return fmt::format("{}{}for (int k = {}; k < {}; k += {}) {{\n",
-                       part_.straight() ? "#pragma unroll\n" : "", pad(indent), part_.first,
-                       part_.first + part_.count, part_.unroll);
-  }
   std::string vector_loop(const std::string& inside) const {
     return expert::cuda::vector_loop(group_, layout_, part_, type_, inside);
   }

@@ -40,6 +40,14 @@ std::vector<Part> row_parts(const RowLayout& layout, int pass, bool common) {
   return found;
 }
 
+std::string loop_over(const Part& part, int indent) {
+  if (part.unroll >= part.count)
+    return fmt::format("{}{{ const int k = {};\n", pad(indent), part.first);
+  return fmt::format("{}{}for (int k = {}; k < {}; k += {}) {{\n",
+                     part.straight() ? "#pragma unroll\n" : "", pad(indent), part.first,
+                     part.first + part.count, part.unroll);
+}
+
 std::string vector_loop(const rewrite::RowGroup& group, const RowLayout& layout, const Part& part,
                         const std::string& type, const std::string& inside) {
   const int outer = static_cast<int>(group.outer.size());

@@ -25,6 +25,8 @@ struct Part {
 // stays on the chip for all rows.
 std::vector<Part> row_parts(const RowLayout& layout, int pass, bool common);
 
+// The loop over a part whose body vector_loop() makes; the caller closes it.
+std::string loop_over(const Part& part, int indent);
 // A loop over the vectors k .. k + unroll of a thread; inside, `v` numbers the vector within the
 // row, the row axes are known and `b` is the first of its neighbours along the innermost.
 std::string vector_loop(const rewrite::RowGroup& group, const RowLayout& layout, const Part& part,
