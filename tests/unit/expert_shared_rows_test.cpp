@@ -151,6 +151,28 @@ TEST(SharedRows, WhatAllRowsShareStaysOnTheChip) {
                 made("all three places", wide.graph, with(grouped(2, 512, 1, 2), stay), tight)});
 }
 
+// Rows of two axes: a scale per channel, and a half-precision shift per point.
+TEST(SharedRows, WhatStaysMayBeOfOtherShapes) {
+  Stages s;
+  const int x = s.input({3, 5, 120}), w = s.weight({5}), b = s.weight({5, 120}, graph::DType::kF16),
+            m = s.temporary({3});
+  s.reduce(m, Combiner::kSum, {5, 120}, at(x, {0, 1, 2}),
+           graph::reduced(ScalarKind::kReal) * constant(1.0 / 600));
+  s.define(s.output({3, 5, 120}), (at(x, {0, 1, 2}) - at(m, {0})) * at(w, {1}) + at(b, {1, 2}));
+  const Schedule stay = {{"stay", 1}, {"ahead", 1}};
+  std::vector<Case> cases = {
+      made("all loads", s.graph, with(grouped(2, 32, 1, 1), {{"stay", 1}}), kFour),
+      made("vectors alone", s.graph, with(grouped(2, 32, 4, 1), stay), kFour),
+      made("three parts", s.graph, with(grouped(3, 32, 4, 3), stay), {6, 13 << 10})};
+  for (Case& c : cases) {
+    c.tolerance = 1e-3;  // the interpreter's shift is not rounded to half precision
+    EXPECT_NE(c.candidate.source.find("d0 = "), std::string::npos) << c.name;
+  }
+  // A vector of eight bytes is a register pair, not one per element.
+  EXPECT_NE(cases[1].candidate.source.find("kw_vec<kw_f16, 4>* d0"), std::string::npos);
+  expect_right(cases);
+}
+
 // The loads of weights stand before the loop over rows, and nowhere else.
 TEST(SharedRows, WhatStaysIsLoadedOnce) {
   const Stages normal = norm(5, 512);
