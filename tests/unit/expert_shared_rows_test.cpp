@@ -208,6 +208,22 @@ TEST(SharedRows, TheNextRowIsAskedFor) {
   expect_right(cases);
 }
 
+TEST(SharedRows, TheNextRowIsCopiedToThePlaceOfThisOne) {
+  const Stages smooth = softmax(5, 512), normal = norm(5, 504);
+  const Schedule copy = {{"ahead", 2}};
+  const std::vector<Case> cases = {
+      made("softmax", smooth.graph, with(grouped(2, 64, 4, 2), copy), kSmall),
+      made("norm", normal.graph, with(grouped(3, 32, 4, 2), copy), {6, 13 << 10}),
+      made("stay", normal.graph, with(grouped(2, 32, 4, 2), {{"ahead", 2}, {"stay", 1}}), kFour),
+      made("registers", normal.graph, with(grouped(2, 32, 4, 2), {{"ahead", 2}, {"stay", 1}}),
+           {4, (3 << 10) + 2100})};
+  for (const Case& c : cases) {
+    EXPECT_NE(c.candidate.source.find("kw_cp_async<16>("), std::string::npos) << c.name;
+    EXPECT_EQ(c.candidate.source.find("kw_load_once"), std::string::npos) << c.name;
+  }
+  expect_right(cases);
+}
+
 int exchanges(const Case& c) {
   int count = 0;
   for (size_t at = 0; (at = c.candidate.source.find("kw_await<", at)) != std::string::npos;)

@@ -50,4 +50,15 @@ static inline void kw_prefetch_l2(const void* p, uint32_t bytes) {
   (void)((const volatile unsigned char*)p)[bytes - 1];
 }
 
+// Copies arrive at once: what has not been used by then is lost.
+template <int kBytes>
+static inline void kw_cp_async(void* shared, const void* global) {
+  if ((uintptr_t)shared % kBytes != 0 || (uintptr_t)global % kBytes != 0)
+    KW_BLOCK.fault = "misaligned copy";
+  memcpy(shared, global, kBytes);
+}
+static inline void kw_cp_async_commit() {}
+template <int kCount>
+static inline void kw_cp_async_wait() {}
+
 #endif

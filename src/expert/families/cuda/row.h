@@ -15,8 +15,8 @@ namespace kernelwright::expert::cuda {
 // cooperative launch that share a row; groups take rows in turn, as many as are resident for sure);
 // `stay` (of a group: 1 keeps what is the same for all rows on the chip, as far as it fits beside
 // the row of the only block of a multiprocessor); `ahead` (of a group: 1 asks for the next row to
-// come to L2 while this one is at work). A group that holds its row makes one exchange of a mean
-// and the squares around it.
+// come to L2 while this one is at work, 2 copies it on to shared memory as this one leaves). A
+// group that holds its row makes one exchange of a mean and the squares around it.
 class Row : public Family {
  public:
   std::string name() const override { return "row"; }

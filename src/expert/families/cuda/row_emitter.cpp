@@ -43,7 +43,8 @@ class Emitter {
         kernel_(builder, "row_" + context.op.stages.front().origin),
         real_(computing_real(context, group_)),
         places_(held_places(plan_, real_)),
-        stays_(context, layout_, plan_) {
+        stays_(context, layout_, plan_),
+        copies_(copied_loads(context, layout_, plan_, real_)) {
     outer_ = static_cast<int>(group_.outer.size());
     extents_ = group_.outer;
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
@@ -69,9 +70,9 @@ class Emitter {
     kernel_.cooperative = layout_.group > 0;
     if (layout_.group > 0) {
       kernel_.body = begin_groups();
-      if (layout_.ahead) kernel_.body += ask_for("group");
-      kernel_.body += hold_declarations() + load_stays(held) + rows_in_turn();
-      if (layout_.ahead) kernel_.body += ask_for(fmt::format("(row + {})", layout_.groups));
+      kernel_.body += ask_for("group");
+      kernel_.body += hold_declarations() + load_stays(held) + copy_first() + rows_in_turn();
+      kernel_.body += ask_for(fmt::format("(row + {})", layout_.groups));
     } else {
       kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
       if (layout_.slices > 1) {
@@ -131,7 +132,7 @@ class Emitter {
         kSyncWords);
   }
   std::string ask_for(const std::string& row) {
-    return ask_ahead(context_, layout_, plan_, *spelling_, row, kernel_);
+    return !layout_.ahead ? "" : ask_ahead(context_, layout_, plan_, *spelling_, row, kernel_);
   }
   // What is the same for all rows, before the first of them.
   std::string load_stays(int64_t offset) {
@@ -149,8 +150,8 @@ class Emitter {
             fmt::format("          {} = kw_load_const<{}>({} + {});\n", stays_.place(load, part),
                         layout_.vector, kernel_.read(load->tensor), at);
       }
-      const std::string before = where.take(kOnce, 2) + where.take(kRow, 2);
-      text += before + loop_over(part_, 2) + vector_loop(where.take(kVector, 10) + issue) + "  }\n";
+      text += where.take(kOnce, 2) + where.take(kRow, 2) + loop_over(part_, 2) +
+              vector_loop(where.take(kVector, 10) + issue) + "  }\n";
     }
     return text;
   }
@@ -160,7 +161,37 @@ class Emitter {
                "++flag) {{\n",
                type_, group_.rows(), layout_.groups) +
            decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) +
-           "  (void)turn; (void)flag;\n";
+           "  (void)turn; (void)flag;\n" +
+           (copies_.empty() ? ""
+                            : next_row(group_, fmt::format("row + {}", layout_.groups), type_));
+  }
+  // The first row to its places, before anything is computed.
+  std::string copy_first() {
+    if (copies_.empty()) return "";
+    std::string text = "  {\n" + next_row(group_, "group", type_);
+    for (const Part& part : row_parts(layout_, 0, false)) {
+      part_ = part;
+      ExprPrinter where = copy_printer("y");
+      const std::string inside = copy_vectors(where);
+      text += where.take(kOnce, 2) + where.take(kRow, 2) + loop_over(part, 2) +
+              vector_loop(where.take(kVector, 10) + inside) + "  }\n";
+    }
+    return text + "  kw_cp_async_commit();\n  }\n";
+  }
+  ExprPrinter copy_printer(const std::string& prefix) {
+    ExprPrinter where =
+        printer_for(kernel_, 0, false, fmt::format("{}{}_", prefix, part_.first), real_, true);
+    for (int a = 0; a < outer_; ++a) where.bind_axis(a, fmt::format("m{}", a), kRow);
+    return where;
+  }
+  std::string copy_vectors(ExprPrinter& where) {
+    std::string text;
+    for (const CopiedLoad& copy : copies_) {
+      const std::string at = where.print(copy.load->operands[0]);
+      text += fmt::format("          if (more) kw_cp_async<16>(&{}, {} + {});\n",
+                          held_vector(copy.member), kernel_.read(copy.load->tensor), at);
+    }
+    return text;
   }
 
   Exchange exchange_of(const std::vector<Total>& totals) {
@@ -232,47 +263,8 @@ class Emitter {
     return group_.rows() / group_.outer.back() * ceil_div(group_.outer.back(), across);
   }
 
-  // Which row a thread works on (`lane` of `threads`), and whether it may store
-  // there. Threads beyond the last row redo that one, so that all take part in
-  // barriers and exchanges.
   std::string place(bool columns, int64_t threads, int64_t across) {
-    std::string text;
-    const int64_t rows = group_.rows();
-    if (columns) {
-      const int64_t extent = group_.outer.back();
-      text += fmt::format(
-          "  const int lane = (int)threadIdx.x / {0}, column = "
-          "(int)threadIdx.x % {0};\n"
-          "  {1} i{2} = ({1})blockIdx.x % {3} * {0} + column;\n",
-          across, type_, outer_ - 1, ceil_div(extent, across));
-      guarded_ = extent % across != 0;
-      if (guarded_)
-        text += fmt::format("  const bool live = i{0} < {1};\n  if (!live) i{0} = {2};\n",
-                            outer_ - 1, extent, extent - 1);
-      text += decode_axes(fmt::format("(({})blockIdx.x / {})", type_, ceil_div(extent, across)),
-                          group_.outer, 0, outer_ - 1, 2, "i", type_);
-      text += row_number();
-    } else {
-      text += fmt::format(
-          "  const int lane = (int)threadIdx.x % {0};\n  {1} "
-          "row = ({1})blockIdx.x * {2} + "
-          "(int)threadIdx.x / {0};\n",
-          threads, type_, across);
-      guarded_ = rows % across != 0;
-      if (guarded_)
-        text +=
-            fmt::format("  const bool live = row < {};\n  if (!live) row = {};\n", rows, rows - 1);
-      text += decode_axes("row", group_.outer, 0, outer_, 2, "i", type_);
-    }
-    return text + "  (void)lane; (void)row;\n";
-  }
-
-  std::string row_number() const {
-    std::string flat = "0";
-    for (int a = 0; a < outer_; ++a)
-      flat = a == 0 ? "i0"
-                    : fmt::format("({}) * {} + i{}", flat, group_.outer[static_cast<size_t>(a)], a);
-    return fmt::format("  const {} row = {};\n", type_, flat);
+    return row_place(group_, columns, threads, across, type_, guarded_);
   }
 
   // Who stores what there is one of per row.
@@ -311,7 +303,10 @@ class Emitter {
 
   std::string held_element(size_t j) const {
     if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", places_[j], layout_.vector);
-    return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", places_[j],
+    return held_vector(j) + ".v[e]";
+  }
+  std::string held_vector(size_t j) const {
+    return fmt::format("h{}[(k + u{}) * {} + lane]", places_[j],
                        layout_.registers > 0 ? fmt::format(" - {}", layout_.registers) : "",
                        layout_.threads);
   }
@@ -373,12 +368,15 @@ class Emitter {
       if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
-    const std::vector<Expr> all = loads.expressions();
-    const bool common =
-        std::any_of(all.begin(), all.end(), [&](const Expr& load) { return stays_.has(load); });
-    for (const Part& part : row_parts(layout_, pass, common)) {
+    if (pass == 0 && !copies_.empty()) text += "    kw_cp_async_wait<0>();\n";
+    for (const Part& part : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
       part_ = part;
-      loads.found_in([&](const Expr& load) { return stays_.place(load, part); });
+      loads.found_in([&](const Expr& load) {
+        for (const CopiedLoad& copy : copies_) {
+          if (pass == 0 && graph::same(copy.load, load)) return held_vector(copy.member);
+        }
+        return stays_.place(load, part);
+      });
       text += one_part(pass, work, loads);
     }
     return text;
@@ -421,7 +419,10 @@ class Emitter {
                   ExprPrinter& where, Work& done) {
     const auto& nest = group_.members[j].nest;
     printer.bind_value(nest.output, value, printer.level_of(value));
-    if (held(j)) done.updates += fmt::format("            {} = {};\n", held_element(j), value);
+    const bool there = std::any_of(copies_.begin(), copies_.end(),
+                                   [&](const CopiedLoad& copy) { return copy.member == j; });
+    if (held(j) && !there)
+      done.updates += fmt::format("            {} = {};\n", held_element(j), value);
     if (nest.output < 0 || !is_output(context_, nest.output)) return;
     const graph::DType dtype = context_.type(nest.output).dtype;
     const std::string out = kernel_.write(nest.output);
@@ -474,7 +475,14 @@ class Emitter {
         "            const {} i = b + e; (void)i;\n",
         layout_.vector, type_);
     compute += elements + printer.take(kElement, 12) + done.updates + "          }\n";
-    return text + vector_loop(compute + where.take(kVector, 10) + done.after) + "    }\n";
+    compute += where.take(kVector, 10) + done.after;
+    if (pass + 1 < plan_.count || copies_.empty()) return text + vector_loop(compute) + "    }\n";
+    // What the last pass leaves is free for the next row.
+    ExprPrinter next = copy_printer("z");
+    const std::string inside = copy_vectors(next);
+    const std::string before = next.take(kOnce, 4) + next.take(kRow, 4);
+    return before + text + vector_loop(compute + next.take(kVector, 10) + inside) +
+           "    }\n    kw_cp_async_commit();\n";
   }
 
   std::string vector_loop(const std::string& inside) const {
@@ -574,6 +582,7 @@ class Emitter {
   Real real_;
   std::vector<int> places_;  // of held members
   StayPlaces stays_;
+  std::vector<CopiedLoad> copies_;
   int outer_ = 0, inner_ = 0;
   std::vector<int64_t> extents_;
   const code::Spelling* spelling_ = nullptr;

@@ -23,8 +23,10 @@ struct RowLayout {
   // Of what is the same for all rows (row_stay.h), the first vectors stay in registers, the next in
   // shared memory, for all rows of a group.
   int64_t stay_registers = 0, stay_shared = 0;
-  bool once = false;   // one exchange for a mean and the squares around it (row_exchange.h)
-  bool ahead = false;  // a block asks for its part of the next row before it works on this one
+  bool once = false;  // one exchange for a mean and the squares around it (row_exchange.h)
+  // A block asks for its part of the next row before it works on this one, and copies it to shared
+  // memory as this one leaves its place.
+  bool ahead = false, copy = false;
 
   bool shared() const { return cluster > 1 || group > 0; }
 

@@ -14,7 +14,50 @@ namespace {
 
 constexpr int64_t kVectorsAtOnce = 4;  // under way where a loop is not straight code
 
+std::string row_number(const rewrite::RowGroup& group, const std::string& type) {
+  const int outer = static_cast<int>(group.outer.size());
+  std::string flat = "0";
+  for (int a = 0; a < outer; ++a)
+    flat = a == 0 ? "i0"
+                  : fmt::format("({}) * {} + i{}", flat, group.outer[static_cast<size_t>(a)], a);
+  return fmt::format("  const {} row = {};\n", type, flat);
+}
+
 }  // namespace
+
+std::string row_place(const rewrite::RowGroup& group, bool columns, int64_t threads, int64_t across,
+                      const std::string& type, bool& guarded) {
+  const int outer = static_cast<int>(group.outer.size());
+  std::string text;
+  const int64_t rows = group.rows();
+  if (columns) {
+    const int64_t extent = group.outer.back();
+    text += fmt::format(
+        "  const int lane = (int)threadIdx.x / {0}, column = "
+        "(int)threadIdx.x % {0};\n"
+        "  {1} i{2} = ({1})blockIdx.x % {3} * {0} + column;\n",
+        across, type, outer - 1, ceil_div(extent, across));
+    guarded = extent % across != 0;
+    if (guarded)
+      text += fmt::format("  const bool live = i{0} < {1};\n  if (!live) i{0} = {2};\n", outer - 1,
+                          extent, extent - 1);
+    text += decode_axes(fmt::format("(({})blockIdx.x / {})", type, ceil_div(extent, across)),
+                        group.outer, 0, outer - 1, 2, "i", type);
+    text += row_number(group, type);
+  } else {
+    text += fmt::format(
+        "  const int lane = (int)threadIdx.x % {0};\n  {1} "
+        "row = ({1})blockIdx.x * {2} + "
+        "(int)threadIdx.x / {0};\n",
+        threads, type, across);
+    guarded = rows % across != 0;
+    if (guarded)
+      text +=
+          fmt::format("  const bool live = row < {};\n  if (!live) row = {};\n", rows, rows - 1);
+    text += decode_axes("row", group.outer, 0, outer, 2, "i", type);
+  }
+  return text + "  (void)lane; (void)row;\n";
+}
 
 std::vector<Part> row_parts(const RowLayout& layout, int pass, bool common) {
   const int64_t staying = layout.stay_registers + layout.stay_shared;

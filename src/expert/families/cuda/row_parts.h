@@ -21,6 +21,12 @@ struct Part {
   bool straight() const { return registers || stays == Stays::kRegisters; }
 };
 
+// Which row a thread works on (`lane` of `threads`), and, where `guarded` becomes true, whether it
+// may store there (`live`). Threads beyond the last row redo that one, so that all take part in
+// barriers and exchanges.
+std::string row_place(const rewrite::RowGroup& group, bool columns, int64_t threads, int64_t across,
+                      const std::string& type, bool& guarded);
+
 // The vectors of a thread, cut where what holds them changes; `common`: whether the pass reads what
 // stays on the chip for all rows.
 std::vector<Part> row_parts(const RowLayout& layout, int pass, bool common);

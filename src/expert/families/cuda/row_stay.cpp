@@ -104,9 +104,11 @@ std::string StayPlaces::declare(int64_t offset) const {
   return text;
 }
 
-bool StayPlaces::has(const Expr& load) const {
-  return std::any_of(loads_.begin(), loads_.end(),
-                     [&](const Expr& other) { return graph::same(load, other); });
+bool StayPlaces::any(const std::vector<Expr>& loads) const {
+  return std::any_of(loads.begin(), loads.end(), [&](const Expr& load) {
+    return std::any_of(loads_.begin(), loads_.end(),
+                       [&](const Expr& other) { return graph::same(load, other); });
+  });
 }
 
 std::string StayPlaces::place(const Expr& load, const Part& part) const {
@@ -137,6 +139,30 @@ std::vector<Expr> ahead_loads(const OpContext& context, const Passes& plan, int6
     for (size_t a = extents.size(); whole && a-- > group.outer.size(); stride *= extents[a])
       whole = extents[a] == 1 || affine->coefficients[a] == stride;
     if (whole) found.push_back(load);
+  }
+  return found;
+}
+
+std::string next_row(const RowGroup& group, const std::string& row, const std::string& type) {
+  return fmt::format("  const bool more = {0} < {1};\n  const {2} next = more ? {0} : group;\n",
+                     row, group.rows(), type) +
+         decode_axes("next", group.outer, 0, static_cast<int>(group.outer.size()), 2, "m", type);
+}
+
+std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& layout,
+                                     const Passes& plan, code::Real real) {
+  std::vector<CopiedLoad> found;
+  // Only whole copies of 16 bytes, and only where every vector has a place.
+  if (!layout.copy || layout.registers > 0) return found;
+  const std::vector<Expr> ahead = ahead_loads(context, plan, layout.vector);
+  for (size_t j : first_of_places(plan, real)) {
+    const auto& member = plan.group.members[j];
+    const Expr& body = member.nest.body;
+    const bool whole = std::any_of(ahead.begin(), ahead.end(),
+                                   [&](const Expr& load) { return graph::same(load, body); });
+    if (plan.pass[j] == 0 && whole && vector_bytes(context, body, layout.vector) == 16 &&
+        code::c_type(context.type(body->tensor).dtype) == code::value_type(body->kind, real))
+      found.push_back({j, body});
   }
   return found;
 }

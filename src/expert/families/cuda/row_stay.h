@@ -35,7 +35,8 @@ class StayPlaces {
   std::string declare(int64_t offset) const;
   // "c0[k + u]" or "d0[...]" for a load at vector k + u; empty where it does not stay.
   std::string place(const graph::Expr& load, const Part& part) const;
-  bool has(const graph::Expr& load) const;
+  // Whether any of these loads stays.
+  bool any(const std::vector<graph::Expr>& loads) const;
   const std::vector<graph::Expr>& loads() const { return loads_; }
 
  private:
@@ -52,5 +53,18 @@ std::vector<graph::Expr> ahead_loads(const OpContext& context, const Passes& pla
 std::string ask_ahead(const OpContext& context, const RowLayout& layout, const Passes& plan,
                       const code::Spelling& spelling, const std::string& next,
                       KernelArguments& kernel);
+
+// Loads of the first pass that are held in shared memory as they are, a member each: the next row's
+// elements can be copied there in the background, without a register, as the last pass over this
+// row has used its own. A thread copies what it reads, so nobody else need know.
+struct CopiedLoad {
+  size_t member = 0;
+  graph::Expr load;
+};
+// The row that is copied next, its axes m0, m1, ..., and whether there is one (`more`).
+std::string next_row(const rewrite::RowGroup& group, const std::string& row,
+                     const std::string& type);
+std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& layout,
+                                     const Passes& plan, code::Real real);
 
 }  // namespace kernelwright::expert::cuda
