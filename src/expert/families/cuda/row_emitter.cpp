@@ -244,8 +244,7 @@ class Emitter {
   std::string value_type(size_t j) const {
     return code::value_type(value_kind(group_.members[j]), real_);
   }
-  // A mean must be right to its last bit: on rows of small variance a norm
-  // multiplies its rounding.
+  // A mean must be right to its last bit: on rows of small variance a norm multiplies its rounding.
   Real reduced_real(size_t j) const {
     const Combiner combiner = group_.members[j].nest.combiner;
     return combiner == Combiner::kSum || combiner == Combiner::kProd ? Real::kF64 : real_;
@@ -311,8 +310,7 @@ class Emitter {
                        layout_.threads);
   }
 
-  // A printer for one pass (row axes at hand) or for what lies between passes
-  // (outer axes only).
+  // A printer for one pass (row axes at hand) or for what lies between passes (outer axes only).
   ExprPrinter printer_for(KernelText& kernel, int pass, bool between, const std::string& prefix,
                           Real real, bool base = false) {
     ExprPrinter printer(real, extents_, prefix, *spelling_);
@@ -522,8 +520,7 @@ class Emitter {
     return printer.take(kOnce, 4) + printer.take(kRow, 4) + store;
   }
 
-  // Pointwise members with one value per row whose operands are complete after
-  // this pass.
+  // Pointwise members with one value per row whose operands are complete after this pass.
   std::string after_pass(int pass, KernelText& kernel) {
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
