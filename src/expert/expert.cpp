@@ -15,7 +15,7 @@ namespace kernelwright::expert {
 
 namespace {
 
-constexpr size_t kEnumerated = 30000;  // schedules ranked per family and op
+constexpr size_t kEnumerated = 60000;  // schedules ranked per family and op
 constexpr size_t kKept = 256;          // options kept per op
 
 // One way to make one op.

@@ -54,6 +54,24 @@ extern "C" __global__ void grid(uint32_t* sync, uint32_t* cells, int rounds) {
   barrier.finish();
 }
 
+// Cooperative: in each round every block offers a value and every block adds up all of them.
+extern "C" __global__ void offers(uint64_t* words, double* sums, int rounds) {
+  const int blocks = (int)gridDim.x;
+  double sum = 0;
+  if (threadIdx.x == 0) kw_prefetch_l2(words, 16);
+  for (int r = 1; r <= rounds; ++r) {
+    uint64_t* const place = words + r % 2 * 2 * blocks;
+    if (threadIdx.x == 0) kw_offer(place + blockIdx.x, blocks, (uint32_t)r, 1.5 * blockIdx.x + r);
+    for (int s = threadIdx.x; s < blocks; s += blockDim.x) {
+      uint64_t got;
+      kw_await<1>(place + s, blocks, (uint32_t)r, &got);
+      sum += kw_offered<double>(got);
+    }
+    __syncthreads();
+  }
+  sums[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+
 // C = A B of 16x16 by 16x8, row-major A, B given as its columns; bf16, one warp.
 extern "C" __global__ void mma(const float* a, const float* b, float* c) {
   const int g = threadIdx.x / 4, t = threadIdx.x % 4;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs what the expert proposes for cuda on a GPU: one line per program, right or wrong and how fast.
 
-    PYTHONPATH=python python tests/tools/expert_cuda.py [CASE...] [--count N] [--small] [--build DIR]
+    PYTHONPATH=python python tests/tools/expert_cuda.py [CASE...] [--count N] [--with TERMS] [--small] [--build DIR]
 
 Modules are exported, lowered and given to the expert (kw_expert_programs of a build folder), compiled by NVRTC and launched
 through the driver. Results are compared with the module in fp64; the fp32 module's own deviation stands beside. Times are
@@ -100,8 +100,8 @@ def make_inputs(shapes, dtype, seed=1):
     return [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
 
 
-def propose(tool, name, entry, folder, count):
-    """Folders of candidates for a case, the naive one first."""
+def propose(tool, name, entry, folder, count, terms=()):
+    """Folders of candidates for a case, the naive one first; with terms those of them that have all."""
     from kernelwright.trace import export_module
 
     module, shapes, dtype = entry
@@ -111,11 +111,13 @@ def propose(tool, name, entry, folder, count):
     header = {"format": 1, "workload": name, "class": "Model", "training": False, "torch": torch.__version__}
     folder.mkdir(parents=True)
     (folder / "graph.json").write_text(json.dumps({**header, **exported.graph}))
-    command = [tool, folder / "graph.json", folder, "cuda", str(count)]
+    command = [tool, folder / "graph.json", folder, "cuda", str(count), *terms]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{name}: {done.stderr.strip()}")
-    made = [folder / "naive", *(folder / str(i) for i in range(count))]
+    made = [folder / str(i) for i in range(count)]
+    if not terms:
+        made.insert(0, folder / "naive")
     return [path for path in made if path.exists()], exported.weights
 
 
@@ -214,7 +216,7 @@ def run_case(name, entry, candidates, weights, lib, arch):
             torch.cuda.synchronize()
             error = max(deviation(a, b) for a, b in zip(outputs, exact, strict=True))
             unit = {torch.float16: 1e-3, torch.bfloat16: 8e-3}.get(dtype, 2e-6)
-            right = error <= 4 * noise + 4 * unit
+            right = error <= 4 * noise + 4 * unit and program.sync_is_zero()
             good &= right
             ms = median_ms(program.run)
             verdict = "right" if right else "WRONG"
@@ -233,11 +235,13 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--only", help="numbers of the proposals to run: 0,3")
+    parser.add_argument("--with", dest="terms", help='of the proposals those with these: "stay 1,once 1"')
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--build")
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     tool, lib = find_tool(options.build), nvrtc()
+    terms = [term.strip() for term in options.terms.split(",")] if options.terms else []
     gpu = torch.cuda.is_available()
     major, minor = torch.cuda.get_device_capability() if gpu else (9, 0)
     arch = f"sm_{major}{minor}" + ("a" if major >= 9 else "")
@@ -248,7 +252,7 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                candidates, weights = propose(tool, name, entry, Path(folder) / name, options.count)
+                candidates, weights = propose(tool, name, entry, Path(folder) / name, options.count, terms)
                 if options.only:
                     candidates = [c for c in candidates if c.name in options.only.split(",")]
                 if gpu:

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// kw_expert_programs GRAPH.json DIR [TARGET] [COUNT]: what the expert proposes for a graph's first
-// region, by a machine model with an H100's round figures (TARGET cuda, the default): DIR/naive,
-// DIR/0, DIR/1, ... each with its idea in idea.txt. Prints the ideas.
+// kw_expert_programs GRAPH.json DIR [TARGET] [COUNT] [TERM...]: what the expert proposes for a
+// graph's first region, by a machine model with an H100's round figures (TARGET cuda, the default):
+// DIR/naive, DIR/0, DIR/1, ... each with its idea in idea.txt. Prints the ideas. With terms ("stay
+// 1"), of COUNT proposals those alone whose ideas have all of them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "expert/expert.h"
@@ -40,7 +44,7 @@ Status write(const program::Candidate& candidate, const std::filesystem::path& f
 }
 
 Status propose(const std::string& file, const std::filesystem::path& out, const std::string& target,
-               int count) {
+               int count, const std::vector<std::string>& terms) {
   KW_TRY(const graph::Graph graph, graph::read_graph(file));
   const rewrite::Partition partition = rewrite::partition(graph);
   if (partition.regions.empty()) return fail(ErrorKind::kInput, "no region");
@@ -51,8 +55,15 @@ Status propose(const std::string& file, const std::filesystem::path& out, const 
   KW_CHECK_OK(write(naive, out / "naive", "naive loop nests"));
   KW_TRY(auto expert, expert::make_expert(stages, round_figures(target), options));
   KW_TRY(const auto proposals, expert->propose(count));
-  for (size_t i = 0; i < proposals.size(); ++i)
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    // A term ends where the next begins.
+    const std::string ends = proposals[i].idea + ",";
+    const bool wanted = std::all_of(terms.begin(), terms.end(), [&](const std::string& term) {
+      return ends.find(" " + term + ",") != std::string::npos;
+    });
+    if (!wanted) continue;
     KW_CHECK_OK(write(proposals[i].candidate, out / std::to_string(i), proposals[i].idea));
+  }
   return {};
 }
 
@@ -61,11 +72,12 @@ Status propose(const std::string& file, const std::filesystem::path& out, const 
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "kw_expert_programs GRAPH.json DIR [TARGET] [COUNT]\n");
+    fmt::print(stderr, "kw_expert_programs GRAPH.json DIR [TARGET] [COUNT] [TERM...]\n");
     return 2;
   }
   const auto done = kernelwright::propose(argv[1], argv[2], argc > 3 ? argv[3] : "cuda",
-                                          argc > 4 ? std::atoi(argv[4]) : 4);
+                                          argc > 4 ? std::atoi(argv[4]) : 4,
+                                          {argv + std::min(argc, 5), argv + argc});
   if (!done) fmt::print(stderr, "{}\n", done.error().text());
   return done ? 0 : 1;
 }

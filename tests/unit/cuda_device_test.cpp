@@ -204,6 +204,21 @@ TEST_F(CudaDeviceHeaders, GridBarrier) {
   EXPECT_THAT(download<uint32_t>(cells, blocks), ::testing::Each(100u));
 }
 
+TEST_F(CudaDeviceHeaders, OffersOfEveryBlock) {
+  const auto blocks = static_cast<unsigned>(device_.multiprocessors);
+  int rounds = 100;
+  cuda::Ptr words = upload(std::vector<uint64_t>(4 * blocks)),
+            sums = upload(std::vector<double>(64 * blocks));
+  launch("offers", blocks, 64, {&words, &sums, &rounds}, 0, true);
+  const std::vector<double> found = download<double>(sums, 64 * blocks);
+  const double numbers = blocks * (blocks - 1) / 2.0;
+  for (unsigned b = 0; b < blocks; ++b) {
+    double sum = 0;
+    for (size_t t = 0; t < 64; ++t) sum += found[b * 64 + t];
+    EXPECT_EQ(sum, rounds * 1.5 * numbers + blocks * 5050.0) << b;
+  }
+}
+
 // Small integers: exact in bf16 products and f32 sums.
 std::vector<float> integers(size_t count, unsigned seed) {
   std::mt19937 random(seed);

@@ -22,14 +22,24 @@ using kernelwright::testing::at_index;
 using kernelwright::testing::Case;
 using kernelwright::testing::Stages;
 
+// Multiprocessors and bytes of shared memory of each; none: a large GPU.
+struct Size {
+  int multiprocessors = 0;
+  int64_t shared_bytes = 0;
+};
+// One multiprocessor that holds some four blocks: groups take rows in turn.
+constexpr Size kSmall = {1, 13 << 10};
+// Room for four blocks that have a multiprocessor each.
+constexpr Size kFour = {4, 13 << 10};
+
 // A graph that fuses into one row group, made by one schedule of the CUDA row family.
 Case made(const std::string& name, const graph::StageGraph& graph, const Schedule& wanted,
-          bool small = false) {
+          const Size& size = {}) {
   const rewrite::FusedGraph fused =
       rewrite::fuse(graph, {.few_rows = 1, .slice_rows = false, .siblings = true});
   target::MachineModel model = kernelwright::testing::plain_machine("cuda");
-  // One multiprocessor that holds some four blocks: groups take rows in turn.
-  if (small) model.multiprocessors = 1, model.shared_bytes = 13 << 10;
+  if (size.multiprocessors > 0)
+    model.multiprocessors = size.multiprocessors, model.shared_bytes = size.shared_bytes;
   EXPECT_EQ(fused.ops.size(), 1u) << name;
   const OpContext context(fused, fused.ops[0], model, 2);
   const cuda::Row family;
@@ -107,21 +117,152 @@ Schedule grouped(int64_t blocks, int64_t threads, int64_t vector, int64_t hold) 
 
 TEST(SharedRows, OfAGroupAreTheSame) {
   const Stages smooth = softmax(3, 512), normal = norm(3, 500);
-  expect_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), true),
-                made("softmax", smooth.graph, grouped(3, 32, 1, 3), true),
-                made("norm", normal.graph, grouped(3, 64, 2, 1), true),
-                made("norm", normal.graph, grouped(2, 32, 2, 3), true),
-                made("norm", normal.graph, grouped(2, 64, 1, 0), true)});
+  expect_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), kSmall),
+                made("softmax", smooth.graph, grouped(3, 32, 1, 3), kSmall),
+                made("norm", normal.graph, grouped(3, 64, 2, 1), kSmall),
+                made("norm", normal.graph, grouped(2, 32, 2, 3), kSmall),
+                made("norm", normal.graph, grouped(2, 64, 1, 0), kSmall)});
 }
 
 TEST(SharedRows, AGroupIsLaunchedAsOne) {
   const Stages normal = norm(3, 500);
-  const auto program = made("norm", normal.graph, grouped(2, 64, 2, 1), true).candidate.program;
+  const auto program = made("norm", normal.graph, grouped(2, 64, 2, 1), kSmall).candidate.program;
   EXPECT_EQ(program.requires_features, std::vector<std::string>{"cooperative"});
   const auto& launch = std::get<program::Launch>(program.run.at(0).action);
   EXPECT_TRUE(launch.cooperative);
   // Two groups of two blocks, as many as are resident for sure.
   EXPECT_EQ(launch.grid.at(0).text, "4");
+}
+
+Schedule with(Schedule schedule, const Schedule& more) {
+  for (const auto& [knob, value] : more) schedule[knob] = value;
+  return schedule;
+}
+
+// Two groups take five rows in turn; parts and steps do not divide the row.
+TEST(SharedRows, WhatAllRowsShareStaysOnTheChip) {
+  const Stages normal = norm(5, 500), wide = norm(3, 12000);
+  const Schedule stay = {{"stay", 1}};
+  const Size little = {4, (3 << 10) + 1200}, tight = {2, (3 << 10) + (32 << 10)};
+  expect_right({made("norm", normal.graph, with(grouped(2, 32, 2, 1), stay), kFour),
+                made("registers", normal.graph, with(grouped(2, 32, 2, 1), stay), little),
+                made("half", normal.graph, with(grouped(2, 32, 2, 3), stay), kFour),
+                made("loaded again", normal.graph, with(grouped(2, 64, 1, 0), stay), kFour),
+                made("all three places", wide.graph, with(grouped(2, 512, 1, 2), stay), tight)});
+}
+
+// Rows of two axes: a scale per channel, and a half-precision shift per point.
+TEST(SharedRows, WhatStaysMayBeOfOtherShapes) {
+  Stages s;
+  const int x = s.input({3, 5, 120}), w = s.weight({5}), b = s.weight({5, 120}, graph::DType::kF16),
+            m = s.temporary({3});
+  s.reduce(m, Combiner::kSum, {5, 120}, at(x, {0, 1, 2}),
+           graph::reduced(ScalarKind::kReal) * constant(1.0 / 600));
+  s.define(s.output({3, 5, 120}), (at(x, {0, 1, 2}) - at(m, {0})) * at(w, {1}) + at(b, {1, 2}));
+  const Schedule stay = {{"stay", 1}, {"ahead", 1}};
+  std::vector<Case> cases = {
+      made("all loads", s.graph, with(grouped(2, 32, 1, 1), {{"stay", 1}}), kFour),
+      made("vectors alone", s.graph, with(grouped(2, 32, 4, 1), stay), kFour),
+      made("three parts", s.graph, with(grouped(3, 32, 4, 3), stay), {6, 13 << 10})};
+  for (Case& c : cases) {
+    c.tolerance = 1e-3;  // the interpreter's shift is not rounded to half precision
+    EXPECT_NE(c.candidate.source.find("d0 = "), std::string::npos) << c.name;
+  }
+  // A vector of eight bytes is a register pair, not one per element.
+  EXPECT_NE(cases[1].candidate.source.find("kw_vec<kw_f16, 4>* d0"), std::string::npos);
+  expect_right(cases);
+}
+
+// The loads of weights stand before the loop over rows, and nowhere else.
+TEST(SharedRows, WhatStaysIsLoadedOnce) {
+  const Stages normal = norm(5, 512);
+  const auto source = [&](int64_t stay) {
+    return made("norm", normal.graph, with(grouped(2, 32, 4, 1), {{"stay", stay}}), kFour)
+        .candidate.source;
+  };
+  const auto loads_in_turn = [](const std::string& text) {
+    const std::string word = "kw_load_const<";
+    int count = 0;
+    for (size_t at = text.find("for (int row"); (at = text.find(word, at)) != std::string::npos;)
+      at += word.size(), ++count;
+    return count;
+  };
+  EXPECT_GT(loads_in_turn(source(0)), 0);
+  EXPECT_EQ(loads_in_turn(source(1)), 0);
+  EXPECT_NE(source(1).find("kw_load_const<"), std::string::npos);
+}
+
+TEST(SharedRows, TheNextRowIsAskedFor) {
+  const Stages smooth = softmax(3, 512), normal = norm(5, 504);
+  const Schedule ahead = {{"ahead", 1}};
+  const std::vector<Case> cases = {
+      made("softmax", smooth.graph, with(grouped(2, 64, 4, 1), ahead), kSmall),
+      made("norm", normal.graph, with(grouped(3, 32, 4, 1), ahead), {6, 13 << 10}),
+      made("stay", normal.graph, with(grouped(2, 32, 4, 1), {{"ahead", 1}, {"stay", 1}}), kFour)};
+  for (const Case& c : cases) {
+    // Before the first row, and in every turn.
+    const size_t first = c.candidate.source.find("kw_prefetch_l2(");
+    ASSERT_NE(first, std::string::npos) << c.name;
+    EXPECT_NE(c.candidate.source.find("kw_prefetch_l2(", first + 1), std::string::npos) << c.name;
+  }
+  expect_right(cases);
+}
+
+TEST(SharedRows, TheNextRowIsCopiedToThePlaceOfThisOne) {
+  const Stages smooth = softmax(5, 512), normal = norm(5, 504);
+  const Schedule copy = {{"ahead", 2}};
+  const std::vector<Case> cases = {
+      made("softmax", smooth.graph, with(grouped(2, 64, 4, 2), copy), kSmall),
+      made("norm", normal.graph, with(grouped(3, 32, 4, 2), copy), {6, 13 << 10}),
+      made("stay", normal.graph, with(grouped(2, 32, 4, 2), {{"ahead", 2}, {"stay", 1}}), kFour),
+      made("registers", normal.graph, with(grouped(2, 32, 4, 2), {{"ahead", 2}, {"stay", 1}}),
+           {4, (3 << 10) + 2100})};
+  for (const Case& c : cases) {
+    EXPECT_NE(c.candidate.source.find("kw_cp_async<16>("), std::string::npos) << c.name;
+    EXPECT_EQ(c.candidate.source.find("kw_load_once"), std::string::npos) << c.name;
+  }
+  expect_right(cases);
+}
+
+int exchanges(const Case& c) {
+  int count = 0;
+  for (size_t at = 0; (at = c.candidate.source.find("kw_await<", at)) != std::string::npos;)
+    at += 1, ++count;
+  return count;
+}
+
+TEST(SharedRows, AMeanAndItsSquaresTakeOneExchange) {
+  const Stages normal = norm(3, 500), smooth = softmax(3, 512);
+  const std::vector<Case> cases = {
+      made("norm", normal.graph, grouped(3, 64, 2, 1), kSmall),
+      made("half", normal.graph, grouped(2, 32, 2, 3), kSmall),
+      made("all", normal.graph, with(grouped(2, 32, 4, 1), {{"ahead", 1}, {"stay", 1}}), kFour)};
+  for (const Case& c : cases) EXPECT_EQ(exchanges(c), 1) << c.name;
+  // What is not held would be loaded once more.
+  EXPECT_EQ(exchanges(made("norm", normal.graph, grouped(3, 64, 2, 0), kSmall)), 2);
+  // Nothing to join: a maximum and what follows from it.
+  EXPECT_EQ(exchanges(made("softmax", smooth.graph, grouped(2, 64, 4, 1), kSmall)), 2);
+  expect_right(cases);
+}
+
+// A row far from zero whose parts lie far apart: what cancels must not be what counts.
+TEST(SharedRows, OneExchangeIsAsExact) {
+  const Stages normal = norm(3, 500);
+  graph::HostTensor x;
+  x.type.dtype = graph::DType::kF32;
+  x.type.shape = {3, 500};
+  for (int i = 0; i < 1500; ++i) {
+    // Steps of 1/16 stay exact in fp32; the second row has one part far away, the third none.
+    const int row = i / 500, at = i % 500;
+    const double noise = (i * 37 % 101) / 16.0;
+    x.data.push_back(row == 0 ? 1e5 + noise : row == 1 ? (at < 250 ? -6e4 : 6e4) + noise : noise);
+  }
+  std::vector<Case> cases;
+  for (int64_t blocks : {2, 3}) {
+    cases.push_back(made("far", normal.graph, grouped(blocks, 32, 2, 1), kSmall));
+    cases.back().bindings = {{0, x}};
+  }
+  expect_right(cases);
 }
 
 // Schedules that would wait for ever, or that nobody needs, are refused.
@@ -141,6 +282,9 @@ TEST(SharedRows, WhatDoesNotFitIsNotLegal) {
   EXPECT_TRUE(legal(grouped(128, 512, 4, 1)));
   EXPECT_TRUE(legal(grouped(256, 512, 4, 1)));
   EXPECT_FALSE(legal(grouped(8, 512, 4, 1))) << "more than registers hold";
+  EXPECT_TRUE(legal(with(grouped(128, 512, 4, 1), {{"stay", 1}, {"ahead", 1}})));
+  EXPECT_FALSE(legal({{"threads", 512}, {"vector", 4}, {"stay", 1}})) << "no rows in turn";
+  EXPECT_FALSE(legal({{"threads", 512}, {"vector", 4}, {"ahead", 1}})) << "no rows in turn";
   EXPECT_FALSE(legal({{"group", 128}, {"cluster", 2}, {"threads", 512}, {"vector", 4}}));
   model.multiprocessors = 16;
   EXPECT_FALSE(legal(grouped(128, 512, 4, 1))) << "more blocks than are resident";

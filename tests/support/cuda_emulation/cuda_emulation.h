@@ -46,8 +46,10 @@ struct Fiber {
   ucontext_t context;
   char* stack = nullptr;  // stays for the next block
   bool done = false;
-  // While it waits for other blocks: whether it may go on.
+  // While it waits: whether it may go on.
   bool (*may_go_on)(const Fiber&) = nullptr;
+  int first = 0, last = 0, want = 0;  // it waits for `count` of these threads to reach `want`
+  int Fiber::* count = nullptr;
   const uint32_t* word = nullptr;  // it waits for this to reach `reached`
   uint32_t reached = 0;
   int waits = 0;           // barriers of the block passed or waited at
@@ -98,24 +100,28 @@ static bool together(int first, int last, int Fiber::* count, int want) {
   return true;
 }
 
-static inline void wait_for(int first, int last, int Fiber::* count) {
-  const int want = ++(KW_BLOCK.fibers[KW_BLOCK.current].*count);
-  while (!together(first, last, count, want) && KW_BLOCK.fault == nullptr) yield();
-}
-
-// Leaves the turn to other blocks until the thread may go on.
-static inline void wait_for_blocks(bool (*may_go_on)(const Fiber&)) {
+// Leaves the turn to others until the thread may go on, to other blocks when none of its own may.
+static inline void wait_until(bool (*may_go_on)(const Fiber&)) {
   Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
   self.may_go_on = may_go_on;
   while (!may_go_on(self) && KW_BLOCK.fault == nullptr) yield();
   self.may_go_on = nullptr;
 }
 
+static inline void wait_for(int first, int last, int Fiber::* count) {
+  Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
+  self.first = first;
+  self.last = last;
+  self.count = count;
+  self.want = ++(self.*count);
+  wait_until([](const Fiber& f) { return together(f.first, f.last, f.count, f.want); });
+}
+
 // Every thread of every block of the cluster. One that has ended never comes.
 static inline void wait_for_cluster() {
   ++KW_BLOCK.fibers[KW_BLOCK.current].cluster_waits;
   ++cluster_arrivals;
-  wait_for_blocks([](const Fiber& self) {
+  wait_until([](const Fiber& self) {
     return cluster_arrivals >= (long)self.cluster_waits * cluster_blocks * cluster[0].threads;
   });
 }
@@ -125,7 +131,7 @@ static inline void wait_for_word(const uint32_t* word, uint32_t reached) {
   Fiber& self = KW_BLOCK.fibers[KW_BLOCK.current];
   self.word = word;
   self.reached = reached;
-  wait_for_blocks([](const Fiber& f) { return (int32_t)(*f.word - f.reached) >= 0; });
+  wait_until([](const Fiber& f) { return (int32_t)(*f.word - f.reached) >= 0; });
 }
 
 }  // namespace kw_emulation
@@ -183,8 +189,9 @@ static void begin_block(int rank, kw_dim3 index, const unsigned* threads, void (
   }
 }
 
-// Until all threads have ended or wait for other blocks: static shared memory belongs to one block
-// at a time, so nothing in it may be needed across such a wait. Whether any thread had a turn.
+// Until all threads have ended or wait, some for other blocks: static shared memory belongs to one
+// block at a time, so nothing in it may be needed across such a wait. Whether any thread had a
+// turn.
 static bool run_block(int rank) {
   cluster_rank = rank;
   Block& block = cluster[rank];

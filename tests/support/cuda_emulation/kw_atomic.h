@@ -4,7 +4,39 @@
 #ifndef KW_EMULATED_ATOMIC_H
 #define KW_EMULATED_ATOMIC_H
 
+#include <initializer_list>
+
 #include "cuda_emulation.h"
+
+// Words are looked at one after the other; each wait gives up the turn.
+template <class T>
+static inline void kw_offer(uint64_t* place, int stride, uint32_t flag, T value) {
+  uint64_t bits = 0;
+  memcpy(&bits, &value, sizeof value);
+  for (int half = 0; half < 2; ++half) {
+    uint64_t& word = place[half * stride];
+    if ((uint32_t)(word >> 32) >= flag) KW_BLOCK.fault = "offered out of order";
+    word = (uint64_t)flag << 32 | (uint32_t)(bits >> (32 * half));
+  }
+}
+template <int kCount>
+static inline void kw_await(const uint64_t* place, int stride, uint32_t flag, uint64_t* values) {
+  for (int i = 0; i < kCount; ++i) {
+    const uint64_t *low = place + 2 * i * stride, *high = low + stride;
+    for (const uint64_t* word : {low, high})
+      kw_emulation::wait_for_word((const uint32_t*)word + 1, flag);
+    for (const uint64_t* word : {low, high}) {
+      if ((uint32_t)(*word >> 32) != flag) KW_BLOCK.fault = "overtaken";
+    }
+    values[i] = *high << 32 | (uint32_t)*low;
+  }
+}
+template <class T>
+static inline T kw_offered(uint64_t bits) {
+  T value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 struct kw_group_barrier {
   uint32_t* words;

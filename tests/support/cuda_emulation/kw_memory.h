@@ -42,4 +42,23 @@ static inline void kw_store_once(T* p, const kw_vec<T, N>& x) {
   kw_store(p, x);
 }
 
+// Nothing moves, but what is asked for must be there and aligned.
+static inline void kw_prefetch_l2(const void* p, uint32_t bytes) {
+  if ((uintptr_t)p % 16 != 0 || bytes % 16 != 0 || bytes == 0)
+    KW_BLOCK.fault = "misaligned prefetch";
+  (void)((const volatile unsigned char*)p)[0];
+  (void)((const volatile unsigned char*)p)[bytes - 1];
+}
+
+// Copies arrive at once: what has not been used by then is lost.
+template <int kBytes>
+static inline void kw_cp_async(void* shared, const void* global) {
+  if ((uintptr_t)shared % kBytes != 0 || (uintptr_t)global % kBytes != 0)
+    KW_BLOCK.fault = "misaligned copy";
+  memcpy(shared, global, kBytes);
+}
+static inline void kw_cp_async_commit() {}
+template <int kCount>
+static inline void kw_cp_async_wait() {}
+
 #endif

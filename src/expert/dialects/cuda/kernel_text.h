@@ -21,7 +21,7 @@ class KernelText : public KernelArguments {
   bool in_prepare = false;   // launched when weights change; writes packed buffers
   int64_t cluster = 1;       // blocks along y that form a cluster
   bool cooperative = false;  // all blocks run at the same time; brings the headers of barriers
-  // A buffer through which blocks of one launch talk to one another.
+  // A `sync` buffer through which blocks of one launch talk to one another.
   std::string exchange_buffer(const std::string& buffer);
   // Adds the source and a launch of so many blocks (x, y, z).
   void launch(const std::vector<int64_t>& grid);

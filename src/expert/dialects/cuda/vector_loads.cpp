@@ -75,9 +75,21 @@ Expr VectorLoads::walk(const Expr& expr) {
   return changed ? Expr(copy) : expr;
 }
 
+bool VectorLoads::empty() const {
+  return std::all_of(loads_.begin(), loads_.end(),
+                     [&](const Load& load) { return !place(load).empty(); });
+}
+
+std::vector<Expr> VectorLoads::expressions() const {
+  std::vector<Expr> found;
+  for (const Load& load : loads_) found.push_back(load.expr);
+  return found;
+}
+
 std::string VectorLoads::declare(int64_t count, int indent) const {
   std::string text;
   for (size_t i = 0; i < loads_.size(); ++i) {
+    if (!place(loads_[i]).empty()) continue;
     text +=
         fmt::format("{}kw_vec<{}, {}> l{}[{}];\n", pad(indent),
                     code::c_type(context_.type(loads_[i].expr->tensor).dtype), width_, i, count);
@@ -89,6 +101,7 @@ std::string VectorLoads::load(KernelArguments& kernel, code::ExprPrinter& printe
                               const std::string& slot, int indent) const {
   std::string text;
   for (size_t i = 0; i < loads_.size(); ++i) {
+    if (!place(loads_[i]).empty()) continue;
     const std::string at = printer.print(loads_[i].expr->operands[0]);
     const int tensor = loads_[i].expr->tensor;
     const bool once = std::find(once_.begin(), once_.end(), tensor) != once_.end();
@@ -103,7 +116,9 @@ std::string VectorLoads::elements(code::ExprPrinter& printer, code::Real real, i
   std::string text;
   for (size_t i = 0; i < loads_.size(); ++i) {
     const Expr& expr = loads_[i].expr;
-    const std::string element = fmt::format("l{}[{}].v[{}]", i, slot, width_ == 1 ? "0" : "e");
+    std::string vector = place(loads_[i]);
+    if (vector.empty()) vector = fmt::format("l{}[{}]", i, slot);
+    const std::string element = fmt::format("{}.v[{}]", vector, width_ == 1 ? "0" : "e");
     text += fmt::format(
         "{}const {} x{} = {};\n", pad(indent), code::value_type(expr->kind, real), i,
         code::from_stored(element, context_.type(expr->tensor).dtype, expr->kind, real));

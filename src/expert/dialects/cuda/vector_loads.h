@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,12 @@ class VectorLoads {
   graph::Expr replace(const graph::Expr& expr);
   // Tensors of which every element is loaded once: their loads leave the caches first.
   void read_once(std::vector<int> tensors) { once_ = std::move(tensors); }
-  bool empty() const { return loads_.empty(); }
+  // Vectors that the caller has already, each named by a text that `place` gives, empty for those
+  // that are to be loaded.
+  void found_in(std::function<std::string(const graph::Expr&)> place) { place_ = std::move(place); }
+  // Whether nothing is to be loaded.
+  bool empty() const;
+  std::vector<graph::Expr> expressions() const;  // of all loads taken
 
   // "kw_vec<float, 4> l0[2]; ...": room for `count` vectors per load.
   std::string declare(int64_t count, int indent) const;
@@ -45,12 +51,14 @@ class VectorLoads {
   };
   bool takes(const graph::Expr& load) const;
   graph::Expr walk(const graph::Expr& expr);
+  std::string place(const Load& load) const { return place_ ? place_(load.expr) : ""; }
 
   const OpContext& context_;
   std::vector<int64_t> extents_;
   int axis_;
   int64_t width_;
   std::vector<int> spare_, once_;
+  std::function<std::string(const graph::Expr&)> place_;
   std::vector<Load> loads_;
 };
 

@@ -9,6 +9,8 @@
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_emitter.h"
+#include "expert/families/cuda/row_exchange.h"
+#include "expert/families/cuda/row_stay.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -25,6 +27,9 @@ constexpr int64_t kMostUnrolled = 32;       // vectors in straight code
 constexpr int64_t kShortSlice = 2048;       // points of a row that are not worth a block
 constexpr double kLoneSpeed = 1.6;          // of a block's share of the bandwidth, others idle
 constexpr double kMeeting = 2e-6;           // seconds of a barrier over many blocks
+constexpr double kGuarded = 1.8;            // what guards of accesses cost where the row is held
+constexpr double kLeftToCopy = 0.5;         // of a row that was on its way to shared memory
+constexpr double kLeftToMove = 0.6;         // of a row that was asked for ahead
 constexpr int64_t kClusterRow = 16384;      // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
@@ -65,6 +70,21 @@ bool legal_shared(const OpContext& context, const Schedule& schedule, const RowL
   return !context.op.prepared && layout.slices == layout.group && layout.groups >= 1;
 }
 
+// What goes beyond one row needs a group that takes several.
+bool legal_beyond_rows(const OpContext& context, const Schedule& schedule,
+                       const RowLayout& layout) {
+  const bool stay = schedule.at("stay") != 0;
+  if (!stay && !layout.ahead) return true;
+  if (context.row_group()->rows() <= layout.groups) return false;
+  if (stay && layout.stay_registers + layout.stay_shared == 0) return false;
+  if (!layout.ahead) return true;
+  const Passes plan = plan_passes(context, keep_of(layout));
+  return layout.copy
+             ? layout.hold == 2 &&
+                   !copied_loads(context, layout, plan, computing_real(context, plan.group)).empty()
+             : !ahead_loads(context, plan, layout.vector).empty();
+}
+
 // Bytes that a pass over all rows loads, what rows share counted once per row.
 double loaded_bytes(const OpContext& context, const Passes& plan) {
   double bytes = 0;
@@ -92,19 +112,31 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
   double written = 0;
   for (int tensor : context.op.outputs)
     written += static_cast<double>(context.type(tensor).bytes());
-  const double again = std::max(0.0, loaded_bytes(context, plan) + written - once);
+  const double again = loaded_bytes(context, plan) + written - once;
+  // Of a row: what all rows share, and what of it every row loads.
+  double common = 0;
+  for (const auto& load : common_loads(context, plan, layout.vector))
+    common += static_cast<double>(graph::dtype_bytes(context.type(load->tensor).dtype)) *
+              static_cast<double>(plan.group.row_length());
+  const double loaded =
+      common * (1 - static_cast<double>(layout.stay_registers + layout.stay_shared) /
+                        static_cast<double>(layout.steps));
+  const double moved =
+      std::max(0.0, again - (common - loaded) * (rows - static_cast<double>(layout.groups)));
   // Blocks under way keep the memory busy only when enough of them are there.
   const double threads = static_cast<double>(layout.group * layout.groups * layout.block());
   const double sms = machine.multiprocessors();
   const double share = std::min(1.0, threads / (sms * 400.0)) *
                        std::min(1.0, 0.1 + static_cast<double>(layout.group * layout.groups) / sms);
-  // A row at work that is neither held nor small enough for the cache comes from memory again.
-  const double at_work = once / rows * static_cast<double>(layout.groups);
-  const bool cached =
-      layout.hold != 0 || at_work < 0.5 * static_cast<double>(machine.cache_bytes());
-  const double memory = (once / machine.bytes_per_s() +
-                         again / (cached ? machine.cached_bytes_per_s() : machine.bytes_per_s())) /
-                        share;
+  // What is loaded again, a row at work that is not held among it, comes from memory where it does
+  // not fit the half of the cache that is next to a multiprocessor.
+  const double at_work =
+      loaded + (layout.hold != 0 ? 0.0 : once / rows * static_cast<double>(layout.groups));
+  const bool cached = at_work < 0.5 * static_cast<double>(machine.cache_bytes());
+  double memory = (once / machine.bytes_per_s() +
+                   moved / (cached ? machine.cached_bytes_per_s() : machine.bytes_per_s())) /
+                  share;
+  if (!layout.even(plan.group.row_length())) memory *= kGuarded;
   int meetings = 0;
   for (int pass = 0; pass < plan.count; ++pass) {
     for (size_t j = 0; j < plan.pass.size(); ++j) {
@@ -114,7 +146,13 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
     }
   }
   // A group waits for its own row, meets, and goes on; other groups move data meanwhile.
-  const double own = memory / rows + compute / rows + kMeeting * meetings + 1e-6;
+  if (layout.once && find_moments(plan)) --meetings;
+  // The next row comes while it computes and meets.
+  const double moving = memory / rows *
+                        (layout.copy    ? kLeftToCopy
+                         : layout.ahead ? kLeftToMove
+                                        : 1.0);
+  const double own = moving + compute / rows + kMeeting * meetings + 1e-6;
   const double turns = std::ceil(rows / static_cast<double>(layout.groups));
   return std::max({memory, compute, turns * own}) + 0.1 * (memory + compute) + machine.launch_s();
 }
@@ -161,6 +199,15 @@ ScheduleSpace Row::space(const OpContext& context) const {
     if (shared && !known && group.row_length() / blocks >= kShortSlice) groups.push_back(blocks);
   }
   space.push_back({"group", groups, 0});
+  const Passes plan = plan_passes(context, Keep::kLoads);
+  const bool turns = groups.size() > 1 && group.rows() > 1;
+  const auto choice = [](bool there) {
+    return there ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0};
+  };
+  space.push_back({"stay", choice(turns && !common_loads(context, plan, 1).empty()), 0});
+  const bool asks =
+      turns && machine.clusters() && !ahead_loads(context, plan, widths.back()).empty();
+  space.push_back({"ahead", asks ? std::vector<int64_t>{0, 1, 2} : std::vector<int64_t>{0}, 0});
   return space;
 }
 
@@ -172,6 +219,8 @@ bool Row::legal(const OpContext& context, const Schedule& schedule) const {
     return false;
   if (!columns && threads > 1 && threads * schedule.at("vector") > 2 * length) return false;
   if (!columns && threads < 4) return false;
+  if (schedule.at("group") == 0 && (schedule.at("stay") != 0 || schedule.at("ahead") != 0))
+    return false;
   if (columns && threads > 1 && threads > length) return false;
   const RowLayout layout = row_layout(context, schedule);
   if (layout.shared()) {
@@ -179,6 +228,7 @@ bool Row::legal(const OpContext& context, const Schedule& schedule) const {
   } else if (schedule.at("slices") != layout.slices || layout.hold == 3) {
     return false;
   }
+  if (!legal_beyond_rows(context, schedule, layout)) return false;
   if (layout.slices > 1 && !layout.shared() && layout.steps < 2) return false;
   if (layout.hold == 0) return true;
   if (layout.hold == 3 && layout.registers == layout.steps) return false;

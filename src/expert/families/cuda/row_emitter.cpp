@@ -10,6 +10,9 @@
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_combine.h"
+#include "expert/families/cuda/row_exchange.h"
+#include "expert/families/cuda/row_parts.h"
+#include "expert/families/cuda/row_stay.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -26,12 +29,6 @@ namespace {
 
 constexpr int64_t kSyncWords = 32;  // counters of different groups lie in lines of their own
 
-// Vectors first .. first + count of a thread, `unroll` of them at a time.
-struct Part {
-  int64_t first = 0, count = 1, unroll = 1;
-  bool registers = false;  // what is held of them lies in registers
-};
-
 class RowEmitter {
  public:
   RowEmitter(const OpContext& context, const RowLayout& layout, ProgramBuilder& builder)
@@ -42,7 +39,9 @@ class RowEmitter {
         group_(plan_.group),
         kernel_(builder, "row_" + context.op.stages.front().origin),
         real_(computing_real(context, group_)),
-        places_(held_places(plan_, real_)) {
+        places_(held_places(plan_, real_)),
+        stays_(context, layout_, plan_),
+        copies_(copied_loads(context, layout_, plan_, real_)) {
     outer_ = static_cast<int>(group_.outer.size());
     extents_ = group_.outer;
     extents_.insert(extents_.end(), group_.row.begin(), group_.row.end());
@@ -59,12 +58,18 @@ class RowEmitter {
 
   void emit() {
     kernel_.block = layout_.block();
-    kernel_.shared_bytes = held_shared_bytes(context_, layout_, plan_);
+    const int64_t held = held_shared_bytes(context_, layout_, plan_);
+    kernel_.shared_bytes = held;
+    if (layout_.stay_shared > 0)
+      kernel_.shared_bytes += layout_.stay_shared * stay_bytes(context_, layout_, plan_);
     kernel_.cluster = layout_.cluster;
     kernel_.resident = static_cast<int>(layout_.resident);
     kernel_.cooperative = layout_.group > 0;
     if (layout_.group > 0) {
-      kernel_.body = begin_groups() + hold_declarations() + rows_in_turn();
+      kernel_.body = begin_groups();
+      kernel_.body += ask_for("group");
+      kernel_.body += hold_declarations() + load_stays(held) + copy_first() + rows_in_turn();
+      kernel_.body += ask_for(fmt::format("(row + {})", layout_.groups));
     } else {
       kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
       if (layout_.slices > 1) {
@@ -72,11 +77,19 @@ class RowEmitter {
                                     layout_.slice / layout_.vector);
       }
     }
-    for (int pass = 0; pass < plan_.count; ++pass) emit_pass(pass);
+    const auto moments = layout_.once ? find_moments(plan_) : std::nullopt;
+    for (int pass = 0; pass < plan_.count; ++pass) {
+      if (moments && plan_.pass[moments->mean] == pass)
+        emit_moments(*moments), ++pass;
+      else
+        emit_pass(pass);
+    }
     // Nobody's shared memory goes while others of the cluster read it.
     if (layout_.cluster > 1) kernel_.body += "  kw_cluster_sync();\n";
     if (layout_.group > 0) {
-      kernel_.body += "  }\n  meet.finish();\n";
+      kernel_.body += "  }\n  meet.wait();\n";
+      for (const Exchange& exchange : exchanges_) kernel_.body += clear_exchange(exchange, layout_);
+      kernel_.body += "  meet.finish();\n";
       kernel_.launch({layout_.group * layout_.groups});
       return;
     }
@@ -96,7 +109,7 @@ class RowEmitter {
     if (layout_.cluster > 1)
       text += combine_cluster(totals, layout_.cluster, kernel_.shared_bytes);
     else if (layout_.group > 0)
-      text += combine_group(totals);
+      text += exchange_totals(exchange_of(totals), layout_, type_);
     else if (layout_.slices > 1) {
       kernel_.body += "  {\n" + text + store_partials(reductions) + "  }\n";
       return;
@@ -118,29 +131,96 @@ class RowEmitter {
         layout_.group, type_, layout_.slice / layout_.vector, kernel_.exchange_buffer(sync),
         kSyncWords);
   }
+  std::string ask_for(const std::string& row) {
+    return !layout_.ahead ? "" : ask_ahead(context_, layout_, plan_, *spelling_, row, kernel_);
+  }
+  // What is the same for all rows, before the first of them.
+  std::string load_stays(int64_t offset) {
+    if (layout_.stay_registers + layout_.stay_shared == 0) return "";
+    std::string text = stays_.declare(offset);
+    for (const Part& part : row_parts(layout_, 0, true)) {
+      if (part.stays == Stays::kNowhere) continue;
+      part_ = part;
+      ExprPrinter where =
+          printer_for(kernel_, 0, false, fmt::format("c{}_", part.first), real_, true);
+      std::string issue;
+      for (const Expr& load : stays_.loads()) {
+        const std::string at = where.print(load->operands[0]);
+        issue +=
+            fmt::format("          {} = kw_load_const<{}>({} + {});\n", stays_.place(load, part),
+                        layout_.vector, kernel_.read(load->tensor), at);
+      }
+      text += where.take(kOnce, 2) + where.take(kRow, 2) + loop_over(part_, 2) +
+              vector_loop(where.take(kVector, 10) + issue) + "  }\n";
+    }
+    return text;
+  }
   std::string rows_in_turn() const {
-    return fmt::format("  for ({0} row = group, turn = 0; row < {1}; row += {2}, turn ^= 1) {{\n",
-                       type_, group_.rows(), layout_.groups) +
-           decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) + "  (void)turn;\n";
+    return fmt::format(
+               "  for ({0} row = group, turn = 0, flag = 1; row < {1}; row += {2}, turn ^= 1, "
+               "++flag) {{\n",
+               type_, group_.rows(), layout_.groups) +
+           decode_axes("row", group_.outer, 0, outer_, 2, "i", type_) +
+           "  (void)turn; (void)flag;\n" +
+           (copies_.empty() ? ""
+                            : next_row(group_, fmt::format("row + {}", layout_.groups), type_));
+  }
+  // The first row to its places, before anything is computed.
+  std::string copy_first() {
+    if (copies_.empty()) return "";
+    std::string text = "  {\n" + next_row(group_, "group", type_);
+    for (const Part& part : row_parts(layout_, 0, false)) {
+      part_ = part;
+      ExprPrinter where = copy_printer("y");
+      const std::string inside = copy_vectors(where);
+      text += where.take(kOnce, 2) + where.take(kRow, 2) + loop_over(part, 2) +
+              vector_loop(where.take(kVector, 10) + inside) + "  }\n";
+    }
+    return text + "  kw_cp_async_commit();\n  }\n";
+  }
+  ExprPrinter copy_printer(const std::string& prefix) {
+    ExprPrinter where =
+        printer_for(kernel_, 0, false, fmt::format("{}{}_", prefix, part_.first), real_, true);
+    for (int a = 0; a < outer_; ++a) where.bind_axis(a, fmt::format("m{}", a), kRow);
+    return where;
+  }
+  std::string copy_vectors(ExprPrinter& where) {
+    std::string text;
+    for (const CopiedLoad& copy : copies_) {
+      const std::string at = where.print(copy.load->operands[0]);
+      text += fmt::format("          if (more) kw_cp_async<16>(&{}, {} + {});\n",
+                          held_vector(copy.member), kernel_.read(copy.load->tensor), at);
+    }
+    return text;
   }
 
-  // The totals of a group's blocks, through memory, in one order for all. Two places take turns:
-  // who goes on to the next row may be ahead of who still reads.
-  std::string combine_group(const std::vector<Total>& totals) {
-    if (totals.empty()) return "";
-    std::string text, after;
-    for (const Total& one : totals) {
-      const std::string values = kernel_.exchange_buffer(
-          builder_.add_buffer(program::BufferRole::kScratch, partial_dtype(one.number),
-                              {2, layout_.groups, layout_.group}));
-      const std::string place =
-          fmt::format("((int)turn * {} + group) * {}", layout_.groups, layout_.group);
-      text += fmt::format("    if (threadIdx.x == 0) {}[{} + part] = total{};\n", values, place,
-                          one.number);
-      after += combine_parts(one, values, place + " + s", layout_.group, layout_.threads);
-    }
-    return text + "    meet.wait();\n    {\n" + after +
-           combine_lanes(totals, {false, layout_.threads, 1, type_}) + "    }\n";
+  Exchange exchange_of(const std::vector<Total>& totals) {
+    if (totals.empty()) return {};
+    const std::string words = builder_.add_buffer(program::BufferRole::kSync, graph::DType::kI64,
+                                                  {exchange_words(layout_, totals.size())});
+    exchanges_.push_back({kernel_.exchange_buffer(words), totals});
+    return exchanges_.back();
+  }
+
+  // A pass and the one after it, with one exchange for both.
+  void emit_moments(const Moments& moments) {
+    const int pass = plan_.pass[moments.mean];
+    const Lanes lanes = {layout_.columns, layout_.threads, layout_.across, type_};
+    const std::string type = value_type(moments.mean);
+    const int64_t length = group_.row_length();
+    std::vector<size_t> reductions, squares;
+    std::string text = one_pass(pass, reductions);
+    text += combine_lanes(totals_of(reductions), lanes);
+    text +=
+        fmt::format("    val{} = {};\n", moments.mean, own_centre(moments, layout_, length, type));
+    text += one_pass(pass + 1, squares);
+    text += combine_lanes(totals_of(squares), lanes);
+    reductions.insert(reductions.end(), squares.begin(), squares.end());
+    text +=
+        exchange_moments(moments, exchange_of(totals_of(reductions)), layout_, length, type, type_);
+    for (size_t j : reductions) text += finish_reduction(j, plan_.pass[j], kernel_);
+    kernel_.body += declare_values(reductions) + "  {\n" + text + "  }\n" +
+                    after_pass(pass, kernel_) + after_pass(pass + 1, kernel_);
   }
 
   std::vector<Total> totals_of(const std::vector<size_t>& reductions) const {
@@ -164,8 +244,7 @@ class RowEmitter {
   std::string value_type(size_t j) const {
     return code::value_type(value_kind(group_.members[j]), real_);
   }
-  // A mean must be right to its last bit: on rows of small variance a norm
-  // multiplies its rounding.
+  // A mean must be right to its last bit: on rows of small variance a norm multiplies its rounding.
   Real reduced_real(size_t j) const {
     const Combiner combiner = group_.members[j].nest.combiner;
     return combiner == Combiner::kSum || combiner == Combiner::kProd ? Real::kF64 : real_;
@@ -183,47 +262,8 @@ class RowEmitter {
     return group_.rows() / group_.outer.back() * ceil_div(group_.outer.back(), across);
   }
 
-  // Which row a thread works on (`lane` of `threads`), and whether it may store
-  // there. Threads beyond the last row redo that one, so that all take part in
-  // barriers and exchanges.
   std::string place(bool columns, int64_t threads, int64_t across) {
-    std::string text;
-    const int64_t rows = group_.rows();
-    if (columns) {
-      const int64_t extent = group_.outer.back();
-      text += fmt::format(
-          "  const int lane = (int)threadIdx.x / {0}, column = "
-          "(int)threadIdx.x % {0};\n"
-          "  {1} i{2} = ({1})blockIdx.x % {3} * {0} + column;\n",
-          across, type_, outer_ - 1, ceil_div(extent, across));
-      guarded_ = extent % across != 0;
-      if (guarded_)
-        text += fmt::format("  const bool live = i{0} < {1};\n  if (!live) i{0} = {2};\n",
-                            outer_ - 1, extent, extent - 1);
-      text += decode_axes(fmt::format("(({})blockIdx.x / {})", type_, ceil_div(extent, across)),
-                          group_.outer, 0, outer_ - 1, 2, "i", type_);
-      text += row_number();
-    } else {
-      text += fmt::format(
-          "  const int lane = (int)threadIdx.x % {0};\n  {1} "
-          "row = ({1})blockIdx.x * {2} + "
-          "(int)threadIdx.x / {0};\n",
-          threads, type_, across);
-      guarded_ = rows % across != 0;
-      if (guarded_)
-        text +=
-            fmt::format("  const bool live = row < {};\n  if (!live) row = {};\n", rows, rows - 1);
-      text += decode_axes("row", group_.outer, 0, outer_, 2, "i", type_);
-    }
-    return text + "  (void)lane; (void)row;\n";
-  }
-
-  std::string row_number() const {
-    std::string flat = "0";
-    for (int a = 0; a < outer_; ++a)
-      flat = a == 0 ? "i0"
-                    : fmt::format("({}) * {} + i{}", flat, group_.outer[static_cast<size_t>(a)], a);
-    return fmt::format("  const {} row = {};\n", type_, flat);
+    return row_place(group_, columns, threads, across, type_, guarded_);
   }
 
   // Who stores what there is one of per row.
@@ -262,12 +302,15 @@ class RowEmitter {
 
   std::string held_element(size_t j) const {
     if (part_.registers) return fmt::format("r{}[(k + u) * {} + e]", places_[j], layout_.vector);
-    return fmt::format("h{}[(k + u{}) * {} + lane].v[e]", places_[j],
-                       part_.first > 0 ? fmt::format(" - {}", part_.first) : "", layout_.threads);
+    return held_vector(j) + ".v[e]";
+  }
+  std::string held_vector(size_t j) const {
+    return fmt::format("h{}[(k + u{}) * {} + lane]", places_[j],
+                       layout_.registers > 0 ? fmt::format(" - {}", layout_.registers) : "",
+                       layout_.threads);
   }
 
-  // A printer for one pass (row axes at hand) or for what lies between passes
-  // (outer axes only).
+  // A printer for one pass (row axes at hand) or for what lies between passes (outer axes only).
   ExprPrinter printer_for(KernelText& kernel, int pass, bool between, const std::string& prefix,
                           Real real, bool base = false) {
     ExprPrinter printer(real, extents_, prefix, *spelling_);
@@ -307,26 +350,6 @@ class RowEmitter {
     bind_loads(context_, {expr}, kernel, printer, names);
   }
 
-  // The vectors of a thread, cut where what holds them changes.
-  std::vector<Part> parts(int pass) const {
-    const int64_t all = layout_.steps, registers = layout_.registers;
-    std::vector<Part> found;
-    if (registers > 0) {
-      // Register numbers must be known, so the loop is straight code; all loads of a row come
-      // first.
-      int64_t unroll = registers;
-      if (layout_.shared() && pass > 0) {
-        unroll = std::min(registers, RowLayout::kUnroll);
-        while (registers % unroll != 0) --unroll;
-      }
-      found.push_back({0, registers, unroll, true});
-    }
-    if (registers < all)
-      found.push_back(
-          {registers, all - registers, std::min(all - registers, RowLayout::kUnroll), false});
-    return found;
-  }
-
   std::string one_pass(int pass, std::vector<size_t>& reductions) {
     VectorLoads loads(context_, extents_, inner_, layout_.vector, own_tensors());
     if (layout_.shared()) loads.read_once(read_once());
@@ -343,8 +366,15 @@ class RowEmitter {
       if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
-    for (const Part& part : parts(pass)) {
+    if (pass == 0 && !copies_.empty()) text += "    kw_cp_async_wait<0>();\n";
+    for (const Part& part : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
       part_ = part;
+      loads.found_in([&](const Expr& load) {
+        for (const CopiedLoad& copy : copies_) {
+          if (pass == 0 && graph::same(copy.load, load)) return held_vector(copy.member);
+        }
+        return stays_.place(load, part);
+      });
       text += one_part(pass, work, loads);
     }
     return text;
@@ -387,7 +417,10 @@ class RowEmitter {
                   ExprPrinter& where, Work& done) {
     const auto& nest = group_.members[j].nest;
     printer.bind_value(nest.output, value, printer.level_of(value));
-    if (held(j)) done.updates += fmt::format("            {} = {};\n", held_element(j), value);
+    const bool there = std::any_of(copies_.begin(), copies_.end(),
+                                   [&](const CopiedLoad& copy) { return copy.member == j; });
+    if (held(j) && !there)
+      done.updates += fmt::format("            {} = {};\n", held_element(j), value);
     if (nest.output < 0 || !is_output(context_, nest.output)) return;
     const graph::DType dtype = context_.type(nest.output).dtype;
     const std::string out = kernel_.write(nest.output);
@@ -422,7 +455,8 @@ class RowEmitter {
 
   std::string one_part(int pass, const std::vector<std::pair<size_t, Expr>>& work,
                        VectorLoads& loads) {
-    const std::string number = fmt::format("{}{}_", pass, part_.first > 0 ? "s" : "");
+    const std::string number =
+        part_.first > 0 ? fmt::format("{}s{}_", pass, part_.first) : fmt::format("{}_", pass);
     ExprPrinter printer = printer_for(kernel_, pass, false, "p" + number, real_);
     ExprPrinter where = printer_for(kernel_, pass, false, "q" + number, real_, true);
     const std::string elements = loads.elements(printer, real_, kElement, "u", 12);
@@ -431,12 +465,7 @@ class RowEmitter {
     const std::string issue = loads.load(kernel_, from, kVector, "u", 10);
     std::string text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
                        printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4);
-    if (part_.unroll >= part_.count)
-      text += fmt::format("    {{ const int k = {};\n", part_.first);
-    else
-      text += fmt::format("{}    for (int k = {}; k < {}; k += {}) {{\n",
-                          part_.registers ? "#pragma unroll\n" : "", part_.first,
-                          part_.first + part_.count, part_.unroll);
+    text += loop_over(part_, 4);
     if (!loads.empty()) text += loads.declare(part_.unroll, 6) + vector_loop(issue);
     std::string compute = printer.take(kVector, 10) + done.before;
     compute += fmt::format(
@@ -444,41 +473,18 @@ class RowEmitter {
         "            const {} i = b + e; (void)i;\n",
         layout_.vector, type_);
     compute += elements + printer.take(kElement, 12) + done.updates + "          }\n";
-    return text + vector_loop(compute + where.take(kVector, 10) + done.after) + "    }\n";
+    compute += where.take(kVector, 10) + done.after;
+    if (pass + 1 < plan_.count || copies_.empty()) return text + vector_loop(compute) + "    }\n";
+    // What the last pass leaves is free for the next row.
+    ExprPrinter next = copy_printer("z");
+    const std::string inside = copy_vectors(next);
+    const std::string before = next.take(kOnce, 4) + next.take(kRow, 4);
+    return before + text + vector_loop(compute + next.take(kVector, 10) + inside) +
+           "    }\n    kw_cp_async_commit();\n";
   }
 
-  // The vectors k .. k + unroll of a thread; inside, `v` numbers the vector within the row, the row
-  // axes are known and `b` is the first of its neighbours along the innermost.
   std::string vector_loop(const std::string& inside) const {
-    std::vector<int64_t> vectors = group_.row;
-    vectors.back() /= layout_.vector;
-    const int64_t count = graph::element_count(vectors), per_slice = layout_.slice / layout_.vector;
-    std::string text = fmt::format(
-        "#pragma unroll\n      for (int u = 0; u < {}; ++u) {{\n"
-        "        const {} s = (k + u) * {} + lane, v = {}s; (void)s;\n",
-        part_.unroll, type_, layout_.threads, layout_.slices > 1 ? "slice + " : "");
-    std::vector<std::string> guards;
-    const int64_t turns = ceil_div(part_.count, part_.unroll) * part_.unroll;
-    if (turns != part_.count && part_.first + part_.count < layout_.steps)
-      guards.push_back(fmt::format("k + u < {}", part_.first + part_.count));
-    if ((part_.first + turns) * layout_.threads > per_slice)
-      guards.push_back(fmt::format("s < {}", per_slice));
-    if (layout_.slices > 1 && layout_.slices * per_slice != count)
-      guards.push_back(fmt::format("v < {}", count));
-    text += guards.empty() ? "        {\n"
-                           : fmt::format("        if ({}) {{\n", fmt::join(guards, " && "));
-    std::string rest = "v";
-    for (size_t j = vectors.size(); j-- > 0;) {
-      const int axis = outer_ + static_cast<int>(j);
-      const std::string part = j == 0 ? rest : fmt::format("({}) % {}", rest, vectors[j]);
-      if (axis == inner_)
-        text += fmt::format("          const {0} b = ({1}) * {2}; (void)b;\n", type_, part,
-                            layout_.vector);
-      else
-        text += fmt::format("          const {0} i{1} = {2}; (void)i{1};\n", type_, axis, part);
-      rest = fmt::format("({}) / {}", rest, vectors[j]);
-    }
-    return text + inside + "        }\n      }\n";
+    return expert::cuda::vector_loop(group_, layout_, part_, type_, inside);
   }
 
   std::string declare_values(const std::vector<size_t>& members) const {
@@ -514,8 +520,7 @@ class RowEmitter {
     return printer.take(kOnce, 4) + printer.take(kRow, 4) + store;
   }
 
-  // Pointwise members with one value per row whose operands are complete after
-  // this pass.
+  // Pointwise members with one value per row whose operands are complete after this pass.
   std::string after_pass(int pass, KernelText& kernel) {
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
@@ -573,12 +578,15 @@ class RowEmitter {
   KernelText kernel_;
   Real real_;
   std::vector<int> places_;  // of held members
+  StayPlaces stays_;
+  std::vector<CopiedLoad> copies_;
   int outer_ = 0, inner_ = 0;
   std::vector<int64_t> extents_;
   const code::Spelling* spelling_ = nullptr;
   std::string type_;
   bool guarded_ = false;
   std::map<size_t, std::string> partials_;
+  std::vector<Exchange> exchanges_;
   Part part_;  // the vectors that are being printed
 };
 

@@ -23,9 +23,18 @@ struct RowLayout {
   int64_t steps = 1;      // vectors of a thread
   int64_t registers = 0;  // of which so many are held in registers, the others in shared memory
   int64_t unroll = 1;     // vectors that are loaded before the first is used
+  // Of what is the same for all rows (row_stay.h), the first vectors stay in registers, the next in
+  // shared memory, for all rows of a group.
+  int64_t stay_registers = 0, stay_shared = 0;
+  bool once = false;  // one exchange for a mean and the squares around it (row_exchange.h)
+  // A block asks for its part of the next row before it works on this one, and copies it to shared
+  // memory as this one leaves its place.
+  bool ahead = false, copy = false;
 
   bool shared() const { return cluster > 1 || group > 0; }
 
+  // Whether all threads have as many vectors, so that no access needs a guard.
+  bool even(int64_t row_length) const { return steps * threads * vector * slices == row_length; }
   int block() const { return static_cast<int>(threads * across); }
 };
 

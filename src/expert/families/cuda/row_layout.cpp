@@ -4,6 +4,7 @@
 #include "expert/dialects/cuda/machine.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_emitter.h"
+#include "expert/families/cuda/row_stay.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -37,9 +38,7 @@ namespace {
 int64_t resident_blocks(const OpContext& context, const RowLayout& layout) {
   const Passes plan = plan_passes(context, keep_of(layout));
   // Loads that are not held need registers of their own, and so do guards.
-  const bool exact =
-      layout.hold != 0 &&
-      layout.steps * layout.threads * layout.vector * layout.slices == plan.group.row_length();
+  const bool exact = layout.hold != 0 && layout.even(plan.group.row_length());
   const int64_t registers =
       held_registers(context, layout, plan) + kOwnRegisters + (exact ? 0 : kGuardRegisters);
   const int64_t bytes = held_shared_bytes(context, layout, plan) + kOwnShared;
@@ -74,7 +73,13 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
                                         : 0;
   layout.unroll =
       layout.registers > 0 ? layout.registers : std::min(layout.steps, RowLayout::kUnroll);
-  if (layout.shared()) layout.resident = resident_blocks(context, layout);
+  if (layout.group > 0 && schedule.at("stay") != 0)
+    place_stays(context, plan_passes(context, keep_of(layout)), layout);
+  else if (layout.shared())
+    layout.resident = resident_blocks(context, layout);
+  layout.once = layout.group > 0 && layout.hold != 0;
+  layout.ahead = layout.group > 0 && schedule.at("ahead") != 0;
+  layout.copy = layout.group > 0 && schedule.at("ahead") == 2;
   if (layout.group > 0) {
     const int64_t at_once = layout.resident * Machine(context.model).multiprocessors();
     layout.groups = std::min(group.rows(), at_once / layout.group);

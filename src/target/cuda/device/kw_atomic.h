@@ -106,6 +106,38 @@ KW_DEVICE uint32_t kw_packed_value(uint64_t word) {
   return (uint32_t)word;
 }
 
+// A value of up to 8 bytes that one thread offers to others of any block: two words in global
+// memory, `stride` words apart, a flag and half of the value in each, so that what arrives needs no
+// other order. Words are zero at first; a flag is above zero and above those offered there before.
+template <class T>
+KW_DEVICE void kw_offer(uint64_t* place, int stride, uint32_t flag, T value) {
+  static_assert(sizeof(T) <= 8, "two words");
+  uint64_t bits = 0;
+  *(T*)&bits = value;
+  kw_store_relaxed_gpu(place, kw_pack(flag, (uint32_t)bits));
+  kw_store_relaxed_gpu(place + stride, kw_pack(flag, (uint32_t)(bits >> 32)));
+}
+// Waits for `kCount` values offered with this flag, their words all `stride` apart; their bits.
+// Neighbours in a warp should read neighbouring words: many poll the same lines.
+template <int kCount>
+KW_DEVICE void kw_await(const uint64_t* place, int stride, uint32_t flag, uint64_t* values) {
+  bool there = false;
+  while (!there) {
+    there = true;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const uint64_t low = kw_load_relaxed_gpu(place + 2 * i * stride);
+      const uint64_t high = kw_load_relaxed_gpu(place + (2 * i + 1) * stride);
+      there = there && kw_packed_flag(low) == flag && kw_packed_flag(high) == flag;
+      values[i] = (uint64_t)kw_packed_value(high) << 32 | kw_packed_value(low);
+    }
+  }
+}
+template <class T>
+KW_DEVICE T kw_offered(uint64_t bits) {
+  return *(const T*)&bits;
+}
+
 // Barrier over `blocks` blocks of a cooperative launch (groups may each have their own), on two
 // words of a `sync` buffer (zero at entry). All threads of each of these blocks call wait() equally
 // often, then finish() once, which leaves zeros.

@@ -141,6 +141,17 @@ KW_DEVICE unsigned char* kw_dynamic_shared() {
   return kw_dynamic_shared_bytes;
 }
 
+// Asks for `bytes` (a multiple of 16) from a 16-byte aligned address on to come to L2. Hopper has
+// an engine for that; before it, a request per line of 128 bytes.
+KW_DEVICE void kw_prefetch_l2(const void* p, uint32_t bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
+#else
+  for (uint32_t o = 0; o < bytes; o += 128)
+    asm volatile("prefetch.global.L2 [%0];" ::"l"((const char*)p + o));
+#endif
+}
+
 #if __CUDA_ARCH__ >= 800
 // Copies `kBytes` (4, 8, 16) from global to shared memory in the background; where `use` is false,
 // writes zeros and reads nothing. 16 bytes bypass L1.

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "expert/families/cuda/row_exchange.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "expert/emit_util.h"
+
+namespace kernelwright::expert::cuda {
+
+using graph::Combiner;
+using graph::Expr;
+using graph::ExprNode;
+using graph::ExprOp;
+using rewrite::RowGroup;
+
+namespace {
+
+bool is_constant(const Expr& expr, double value) {
+  return expr->op == ExprOp::kConst && expr->kind == graph::ScalarKind::kReal &&
+         std::abs(expr->real_value - value) <= 1e-12 * std::abs(value);
+}
+
+// sum / length, or sum * (1 / length).
+bool is_mean(const RowGroup::Member& member, int64_t length) {
+  if (!member.reduces || member.nest.combiner != Combiner::kSum || !member.nest.finish ||
+      member.nest.body->kind != graph::ScalarKind::kReal)
+    return false;
+  const Expr& finish = member.nest.finish;
+  if (finish->operands.size() != 2) return false;
+  const auto n = static_cast<double>(length);
+  const Expr &a = finish->operands[0], &b = finish->operands[1];
+  if (finish->op == ExprOp::kDiv) return a->op == ExprOp::kReduced && is_constant(b, n);
+  if (finish->op != ExprOp::kMul) return false;
+  return (a->op == ExprOp::kReduced && is_constant(b, 1 / n)) ||
+         (b->op == ExprOp::kReduced && is_constant(a, 1 / n));
+}
+
+// (x - mean)^2 or (mean - x)^2, of the x that the mean is of.
+bool is_squared_deviation(const Expr& body, const RowGroup::Member& mean) {
+  if (body->op != ExprOp::kMul || !graph::same(body->operands[0], body->operands[1])) return false;
+  const Expr& deviation = body->operands[0];
+  if (deviation->op != ExprOp::kSub) return false;
+  for (size_t i = 0; i < 2; ++i) {
+    const Expr &x = deviation->operands[i], &centre = deviation->operands[1 - i];
+    if (centre->op == ExprOp::kLoad && centre->tensor == mean.nest.output &&
+        graph::same(x, mean.nest.body))
+      return true;
+  }
+  return false;
+}
+
+// Points of part `part`, as a double.
+std::string points_of(const std::string& part, const RowLayout& layout, int64_t length) {
+  const int64_t last = length - (layout.slices - 1) * layout.slice;
+  if (last == layout.slice) return fmt::format("{}.0", layout.slice);
+  return fmt::format("({} == {} ? {}.0 : {}.0)", part, layout.slices - 1, last, layout.slice);
+}
+
+// Offers the block's totals and waits for those of the other blocks: got[t][j] are the bits of
+// total j of block lane + t * threads, for each t. What
+// is in shared memory is not needed until all have theirs.
+std::string offer_and_await(const Exchange& exchange, const RowLayout& layout) {
+  const size_t count = exchange.totals.size();
+  std::string text =
+      fmt::format("    uint64_t* const place = (uint64_t*){} + ((int)turn * {} + group) * {};\n",
+                  exchange.words, layout.groups, layout.group * 2 * static_cast<int64_t>(count));
+  for (size_t j = 0; j < count; ++j)
+    text += fmt::format(
+        "    if (threadIdx.x == 0) kw_offer(place + {} + part, {}, (uint32_t)flag, total{});\n",
+        2 * static_cast<int64_t>(j) * layout.group, layout.group, exchange.totals[j].number);
+  return text + fmt::format(
+                    "    uint64_t got[{0}][{1}];\n#pragma unroll\n"
+                    "    for (int t = 0; t < {0}; ++t) {{\n"
+                    "      const int s = lane + t * {2};\n"
+                    "      if (s < {3}) kw_await<{1}>(place + s, {3}, (uint32_t)flag, got[t]);\n"
+                    "    }}\n    __syncthreads();\n",
+                    ceil_div(layout.group, layout.threads), count, layout.threads, layout.group);
+}
+
+// Statements for every block that the thread has taken totals of; `s` is its number.
+std::string for_taken(const RowLayout& layout, const std::string& statements) {
+  return fmt::format(
+      "#pragma unroll\n    for (int t = 0; t < {}; ++t) {{\n      const int s = lane + t * {};\n"
+      "      if (s < {}) {{\n{}      }}\n    }}\n",
+      ceil_div(layout.group, layout.threads), layout.threads, layout.group, statements);
+}
+
+std::string taken(const Total& total, size_t at) {
+  return fmt::format("kw_offered<{}>(got[t][{}])", total.type, at);
+}
+
+std::string join(const Total& total, size_t at) {
+  return fmt::format("        total{} = {};\n", total.number,
+                     combined(total, fmt::format("total{}", total.number), taken(total, at)));
+}
+
+std::string over_lanes(const Exchange& exchange, const RowLayout& layout,
+                       const std::string& index) {
+  return combine_lanes(exchange.totals, {false, layout.threads, 1, index});
+}
+
+}  // namespace
+
+std::optional<Moments> find_moments(const Passes& plan) {
+  const auto& members = plan.group.members;
+  for (size_t v = 0; v < members.size(); ++v) {
+    if (!members[v].reduces || members[v].nest.combiner != Combiner::kSum) continue;
+    for (size_t m = 0; m < v; ++m) {
+      if (plan.pass[m] + 1 != plan.pass[v] || !is_mean(members[m], plan.group.row_length()) ||
+          !is_squared_deviation(members[v].nest.body, members[m]))
+        continue;
+      // What else the pass of the squares is about would need the mean before it is there, and so
+      // would a finish that reads what follows from the mean.
+      bool alone = true;
+      for (size_t j = 0; j < members.size(); ++j) {
+        const bool scalar = members[j].per_row && !members[j].reduces;
+        if (j != v && plan.pass[j] == plan.pass[v] && !scalar) alone = false;
+        if (j != m && scalar && reads(members[v], members[j].nest.output)) alone = false;
+      }
+      if (alone) return Moments{m, v};
+    }
+  }
+  return std::nullopt;
+}
+
+int64_t exchange_words(const RowLayout& layout, size_t totals) {
+  return 2 * layout.groups * layout.group * 2 * static_cast<int64_t>(totals);
+}
+
+std::string exchange_totals(const Exchange& exchange, const RowLayout& layout,
+                            const std::string& index) {
+  if (exchange.totals.empty()) return "";
+  std::string text = "    {\n" + offer_and_await(exchange, layout), statements;
+  for (size_t j = 0; j < exchange.totals.size(); ++j) {
+    const Total& total = exchange.totals[j];
+    text += fmt::format("    total{} = {};\n", total.number, total.identity);
+    statements += join(total, j);
+  }
+  return text + for_taken(layout, statements) + over_lanes(exchange, layout, index) + "    }\n";
+}
+
+std::string clear_exchange(const Exchange& exchange, const RowLayout& layout) {
+  const size_t words = 2 * exchange.totals.size();
+  return fmt::format(
+      "  for (int w = lane; w < {0}; w += {1})\n"
+      "    {2}[((w / {3} * {4} + group) * {3} + w % {3}) * {5} + part] = 0;\n",
+      2 * words, layout.threads, exchange.words, words, layout.groups, layout.group);
+}
+
+std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t length,
+                       const std::string& type) {
+  return fmt::format("({})(total{} / {})", type, moments.mean, points_of("part", layout, length));
+}
+
+std::string exchange_moments(const Moments& moments, const Exchange& exchange,
+                             const RowLayout& layout, int64_t length, const std::string& type,
+                             const std::string& index) {
+  std::string text = "    {\n" + offer_and_await(exchange, layout), statements, sum, squares;
+  for (size_t j = 0; j < exchange.totals.size(); ++j) {
+    const Total& total = exchange.totals[j];
+    if (total.number == moments.mean) sum = taken(total, j);
+    if (total.number != moments.squares)
+      statements += join(total, j);
+    else
+      squares = taken(total, j);
+    text += fmt::format("    total{} = {};\n", total.number, total.identity);
+  }
+  text += fmt::format(
+      "    __shared__ double first_sum;\n"
+      "    if (lane == 0) {{ const int t = 0; first_sum = {}; }}\n    __syncthreads();\n"
+      "    const double first = (double)({})(first_sum / {});\n",
+      sum, type, points_of("0", layout, length));
+  statements += fmt::format(
+      "        const double n = {1}, sum = {2}, centre = (double)({0})(sum / n) - first;\n"
+      "        total{3} += {4} + centre * (2 * (sum - n * first) - n * centre);\n",
+      type, points_of("s", layout, length), sum, moments.squares, squares);
+  text += for_taken(layout, statements) + over_lanes(exchange, layout, index);
+  // Rounding may leave a little less than nothing.
+  return text + fmt::format(
+                    "    const double off = total{0} / {2}.0 - first;\n"
+                    "    total{1} -= {2}.0 * off * off;\n"
+                    "    if (total{1} < 0) total{1} = 0;\n    }}\n",
+                    moments.mean, moments.squares, length);
+}
+
+}  // namespace kernelwright::expert::cuda
