@@ -16,11 +16,12 @@ extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* bias = static_cast<const float*>(a->buffers[2]);
   float* y = static_cast<float*>(a->buffers[3]);
   for (int64_t i = begin; i < end; ++i) {
-    float sum[32];
-    for (int64_t j = 0; j < 32; ++j) sum[j] = bias[j];
+    // Sums of 12 products, then of four sums: one running sum is at the limit where all rows are alike.
+    float sum[4][32] = {};
     for (int64_t k = 0; k < 48; ++k) {
-      for (int64_t j = 0; j < 32; ++j) sum[j] += x[i * 48 + k] * p[k * 32 + j];
+      for (int64_t j = 0; j < 32; ++j) sum[k % 4][j] += x[i * 48 + k] * p[k * 32 + j];
     }
-    for (int64_t j = 0; j < 32; ++j) y[i * 32 + j] = sum[j];
+    for (int64_t j = 0; j < 32; ++j)
+      y[i * 32 + j] = (sum[0][j] + sum[1][j]) + (sum[2][j] + sum[3][j]) + bias[j];
   }
 }

@@ -136,6 +136,9 @@ static inline void wait_for_word(const uint32_t* word, uint32_t reached) {
 
 }  // namespace kw_emulation
 
+static inline double __fma_rn(double a, double b, double c) {
+  return __builtin_fma(a, b, c);
+}
 static inline void __syncthreads() {
   kw_emulation::wait_for(0, KW_BLOCK.threads, &kw_emulation::Fiber::waits);
 }

@@ -28,9 +28,8 @@ constexpr int64_t kShortSlice = 2048;       // points of a row that are not wort
 constexpr double kLoneSpeed = 1.6;          // of a block's share of the bandwidth, others idle
 constexpr double kMeeting = 2e-6;           // seconds of a barrier over many blocks
 constexpr double kGuarded = 1.8;            // what guards of accesses cost where the row is held
-constexpr double kLeftToCopy = 0.5;         // of a row that was on its way to shared memory
-constexpr double kLeftToMove = 0.6;         // of a row that was asked for ahead
-constexpr int64_t kClusterRow = 16384;      // points of a row that are worth several blocks
+constexpr double kLeftToCopy = 0.85;    // of a row's time whose loads began during the one before
+constexpr int64_t kClusterRow = 16384;  // points of a row that are worth several blocks
 
 // Neighbours along the row per access: no wider than what lies side by side.
 int64_t widest(const OpContext& context) {
@@ -79,10 +78,8 @@ bool legal_beyond_rows(const OpContext& context, const Schedule& schedule,
   if (stay && layout.stay_registers + layout.stay_shared == 0) return false;
   if (!layout.ahead) return true;
   const Passes plan = plan_passes(context, keep_of(layout));
-  return layout.copy
-             ? layout.hold == 2 &&
-                   !copied_loads(context, layout, plan, computing_real(context, plan.group)).empty()
-             : !ahead_loads(context, plan, layout.vector).empty();
+  return layout.hold == 2 &&
+         !copied_loads(context, layout, plan, computing_real(context, plan.group)).empty();
 }
 
 // Bytes that a pass over all rows loads, what rows share counted once per row.
@@ -146,12 +143,9 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
     }
   }
   // A group waits for its own row, meets, and goes on; other groups move data meanwhile.
-  if (layout.once && find_moments(plan)) --meetings;
+  if (layout.once && find_moments(plan, layout)) --meetings;
   // The next row comes while it computes and meets.
-  const double moving = memory / rows *
-                        (layout.copy    ? kLeftToCopy
-                         : layout.ahead ? kLeftToMove
-                                        : 1.0);
+  const double moving = memory / rows * (layout.ahead ? kLeftToCopy : 1.0);
   const double own = moving + compute / rows + kMeeting * meetings + 1e-6;
   const double turns = std::ceil(rows / static_cast<double>(layout.groups));
   return std::max({memory, compute, turns * own}) + 0.1 * (memory + compute) + machine.launch_s();
@@ -205,9 +199,10 @@ ScheduleSpace Row::space(const OpContext& context) const {
     return there ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0};
   };
   space.push_back({"stay", choice(turns && !common_loads(context, plan, 1).empty()), 0});
-  const bool asks =
-      turns && machine.clusters() && !ahead_loads(context, plan, widths.back()).empty();
-  space.push_back({"ahead", asks ? std::vector<int64_t>{0, 1, 2} : std::vector<int64_t>{0}, 0});
+  space.push_back(
+      {"ahead",
+       choice(turns && machine.clusters() && !ahead_loads(context, plan, widths.back()).empty()),
+       0});
   return space;
 }
 

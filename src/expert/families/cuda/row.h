@@ -14,9 +14,9 @@ namespace kernelwright::expert::cuda {
 // launch combines them); `cluster` (blocks of a cluster that share a row); `group` (blocks of a
 // cooperative launch that share a row; groups take rows in turn, as many as are resident for sure);
 // `stay` (of a group: 1 keeps what is the same for all rows on the chip, as far as it fits beside
-// the row of the only block of a multiprocessor); `ahead` (of a group: 1 asks for the next row to
-// come to L2 while this one is at work, 2 copies it on to shared memory as this one leaves). A
-// group that holds its row makes one exchange of a mean and the squares around it.
+// the row of the only block of a multiprocessor); `ahead` (of a group: 1 copies the next row to
+// shared memory as this one leaves it, half of it by way of L2 during the exchange before). A group
+// that holds its row makes one pass and one exchange of a mean and the squares around it.
 class Row : public Family {
  public:
   std::string name() const override { return "row"; }

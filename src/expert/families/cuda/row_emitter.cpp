@@ -67,9 +67,7 @@ class RowEmitter {
     kernel_.cooperative = layout_.group > 0;
     if (layout_.group > 0) {
       kernel_.body = begin_groups();
-      kernel_.body += ask_for("group");
       kernel_.body += hold_declarations() + load_stays(held) + copy_first() + rows_in_turn();
-      kernel_.body += ask_for(fmt::format("(row + {})", layout_.groups));
     } else {
       kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
       if (layout_.slices > 1) {
@@ -77,7 +75,7 @@ class RowEmitter {
                                     layout_.slice / layout_.vector);
       }
     }
-    const auto moments = layout_.once ? find_moments(plan_) : std::nullopt;
+    const auto moments = layout_.once ? find_moments(plan_, layout_) : std::nullopt;
     for (int pass = 0; pass < plan_.count; ++pass) {
       if (moments && plan_.pass[moments->mean] == pass)
         emit_moments(*moments), ++pass;
@@ -131,9 +129,6 @@ class RowEmitter {
         layout_.group, type_, layout_.slice / layout_.vector, kernel_.exchange_buffer(sync),
         kSyncWords);
   }
-  std::string ask_for(const std::string& row) {
-    return !layout_.ahead ? "" : ask_ahead(context_, layout_, plan_, *spelling_, row, kernel_);
-  }
   // What is the same for all rows, before the first of them.
   std::string load_stays(int64_t offset) {
     if (layout_.stay_registers + layout_.stay_shared == 0) return "";
@@ -169,14 +164,18 @@ class RowEmitter {
   std::string copy_first() {
     if (copies_.empty()) return "";
     std::string text = "  {\n" + next_row(group_, "group", type_);
-    for (const Part& part : row_parts(layout_, 0, false)) {
+    for (const Part& part : copied_parts()) {
       part_ = part;
       ExprPrinter where = copy_printer("y");
       const std::string inside = copy_vectors(where);
       text += where.take(kOnce, 2) + where.take(kRow, 2) + loop_over(part, 2) +
-              vector_loop(where.take(kVector, 10) + inside) + "  }\n";
+              vector_loop(where.take(kVector, 10) + inside) + "  kw_cp_async_commit();\n  }\n";
     }
-    return text + "  kw_cp_async_commit();\n  }\n";
+    return text + "  }\n";
+  }
+  // The last pass's, which leaves the places that are copied to.
+  std::vector<Part> copied_parts() const {
+    return row_parts(layout_, plan_.count - 1, layout_.stay_registers + layout_.stay_shared > 0);
   }
   ExprPrinter copy_printer(const std::string& prefix) {
     ExprPrinter where =
@@ -208,14 +207,15 @@ class RowEmitter {
     const Lanes lanes = {layout_.columns, layout_.threads, layout_.across, type_};
     const std::string type = value_type(moments.mean);
     const int64_t length = group_.row_length();
-    std::vector<size_t> reductions, squares;
-    std::string text = one_pass(pass, reductions);
-    text += combine_lanes(totals_of(reductions), lanes);
+    std::vector<size_t> reductions;
+    moments_ = moments;
+    std::string text = begin_moments(moments, type) + one_pass(pass, reductions);
+    moments_.reset();
+    text += thread_moments(moments) + combine_lanes(totals_of(reductions), lanes);
     text +=
         fmt::format("    val{} = {};\n", moments.mean, own_centre(moments, layout_, length, type));
-    text += one_pass(pass + 1, squares);
-    text += combine_lanes(totals_of(squares), lanes);
-    reductions.insert(reductions.end(), squares.begin(), squares.end());
+    text += block_squares(moments) + combine_lanes(totals_of({moments.squares}), lanes);
+    reductions.push_back(moments.squares);
     text +=
         exchange_moments(moments, exchange_of(totals_of(reductions)), layout_, length, type, type_);
     for (size_t j : reductions) text += finish_reduction(j, plan_.pass[j], kernel_);
@@ -352,7 +352,7 @@ class RowEmitter {
 
   std::string one_pass(int pass, std::vector<size_t>& reductions) {
     VectorLoads loads(context_, extents_, inner_, layout_.vector, own_tensors());
-    if (layout_.shared()) loads.read_once(read_once());
+    if (layout_.shared()) loads.read_once(read_once(context_, layout_, group_));
     std::vector<std::pair<size_t, Expr>> work;
     std::string text;
     for (size_t j = 0; j < group_.members.size(); ++j) {
@@ -366,8 +366,9 @@ class RowEmitter {
       if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
-    if (pass == 0 && !copies_.empty()) text += "    kw_cp_async_wait<0>();\n";
-    for (const Part& part : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
+    const bool copies = !copies_.empty() && pass + 1 == plan_.count;
+    for (const Part& part :
+         copies ? copied_parts() : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
       part_ = part;
       loads.found_in([&](const Expr& load) {
         for (const CopiedLoad& copy : copies_) {
@@ -377,6 +378,8 @@ class RowEmitter {
       });
       text += one_part(pass, work, loads);
     }
+    if (pass == 0 && !copies_.empty())
+      text += ask_half(context_, layout_, plan_, copies_, *spelling_, kernel_);
     return text;
   }
 
@@ -401,6 +404,7 @@ class RowEmitter {
   }
 
   std::string update_total(size_t j, const Expr& body, const std::string& value) const {
+    if (moments_ && moments_->mean == j) return add_to_moments(*moments_, value);
     const std::string total = fmt::format("total{}", j);
     if (arg(j)) {
       return fmt::format(
@@ -442,17 +446,6 @@ class RowEmitter {
   // Whether a later pass reads a value along the row out of memory.
   bool read_again(size_t j) const { return layout_.hold == 0 && plan_.kept[j]; }
 
-  // Inputs of which every element belongs to one row and is loaded in one pass.
-  std::vector<int> read_once() const {
-    std::vector<int> once;
-    if (layout_.hold == 0) return once;
-    for (int tensor : context_.op.inputs) {
-      if (context_.type(tensor).elements() >= group_.rows() * group_.row_length())
-        once.push_back(tensor);
-    }
-    return once;
-  }
-
   std::string one_part(int pass, const std::vector<std::pair<size_t, Expr>>& work,
                        VectorLoads& loads) {
     const std::string number =
@@ -466,6 +459,7 @@ class RowEmitter {
     std::string text = printer.take(kOnce, 4) + where.take(kOnce, 4) + from.take(kOnce, 4) +
                        printer.take(kRow, 4) + where.take(kRow, 4) + from.take(kRow, 4);
     text += loop_over(part_, 4);
+    if (pass == 0 && !copies_.empty()) text += wait_for_copies(copied_parts(), part_);
     if (!loads.empty()) text += loads.declare(part_.unroll, 6) + vector_loop(issue);
     std::string compute = printer.take(kVector, 10) + done.before;
     compute += fmt::format(
@@ -480,7 +474,7 @@ class RowEmitter {
     const std::string inside = copy_vectors(next);
     const std::string before = next.take(kOnce, 4) + next.take(kRow, 4);
     return before + text + vector_loop(compute + next.take(kVector, 10) + inside) +
-           "    }\n    kw_cp_async_commit();\n";
+           "      kw_cp_async_commit();\n    }\n";
   }
 
   std::string vector_loop(const std::string& inside) const {
@@ -587,7 +581,8 @@ class RowEmitter {
   bool guarded_ = false;
   std::map<size_t, std::string> partials_;
   std::vector<Exchange> exchanges_;
-  Part part_;  // the vectors that are being printed
+  Part part_;                       // the vectors that are being printed
+  std::optional<Moments> moments_;  // whose pass is being printed
 };
 
 }  // namespace

@@ -27,9 +27,8 @@ struct RowLayout {
   // shared memory, for all rows of a group.
   int64_t stay_registers = 0, stay_shared = 0;
   bool once = false;  // one exchange for a mean and the squares around it (row_exchange.h)
-  // A block asks for its part of the next row before it works on this one, and copies it to shared
-  // memory as this one leaves its place.
-  bool ahead = false, copy = false;
+  // A block copies its part of the next row to shared memory as this one leaves its place.
+  bool ahead = false;
 
   bool shared() const { return cluster > 1 || group > 0; }
 

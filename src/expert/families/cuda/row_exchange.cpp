@@ -104,12 +104,13 @@ std::string over_lanes(const Exchange& exchange, const RowLayout& layout,
 
 }  // namespace
 
-std::optional<Moments> find_moments(const Passes& plan) {
+std::optional<Moments> find_moments(const Passes& plan, const RowLayout& layout) {
+  const int64_t length = plan.group.row_length();
   const auto& members = plan.group.members;
   for (size_t v = 0; v < members.size(); ++v) {
     if (!members[v].reduces || members[v].nest.combiner != Combiner::kSum) continue;
     for (size_t m = 0; m < v; ++m) {
-      if (plan.pass[m] + 1 != plan.pass[v] || !is_mean(members[m], plan.group.row_length()) ||
+      if (plan.pass[m] + 1 != plan.pass[v] || !is_mean(members[m], length) ||
           !is_squared_deviation(members[v].nest.body, members[m]))
         continue;
       // What else the pass of the squares is about would need the mean before it is there, and so
@@ -120,7 +121,7 @@ std::optional<Moments> find_moments(const Passes& plan) {
         if (j != v && plan.pass[j] == plan.pass[v] && !scalar) alone = false;
         if (j != m && scalar && reads(members[v], members[j].nest.output)) alone = false;
       }
-      if (alone) return Moments{m, v};
+      if (alone) return Moments{m, v, layout.even(length) ? layout.steps * layout.vector : 0};
     }
   }
   return std::nullopt;
@@ -148,6 +149,37 @@ std::string clear_exchange(const Exchange& exchange, const RowLayout& layout) {
       "  for (int w = lane; w < {0}; w += {1})\n"
       "    {2}[((w / {3} * {4} + group) * {3} + w % {3}) * {5} + part] = 0;\n",
       2 * words, layout.threads, exchange.words, words, layout.groups, layout.group);
+}
+
+std::string begin_moments(const Moments& moments, const std::string& type) {
+  return fmt::format("    double total{} = 0;\n    {} centre = 0;\n", moments.squares, type) +
+         (moments.points > 0 ? fmt::format("    constexpr int points = {};\n", moments.points)
+                             : "    int points = 0;\n");
+}
+
+std::string add_to_moments(const Moments& moments, const std::string& value) {
+  return fmt::format(
+             "            if (k + u + e == 0) centre = {0} - {0} == 0 ? {0} : 0;\n"
+             "            const double off = (double)({0} - centre);\n"
+             "            total{1} += off;\n            total{2} = __fma_rn(off, off, total{2});\n",
+             value, moments.mean, moments.squares) +
+         (moments.points > 0 ? "" : "            ++points;\n");
+}
+
+std::string thread_moments(const Moments& moments) {
+  return fmt::format(
+      "    const double own_mean = points > 0 ? total{0} / points : 0;\n"
+      "    total{1} -= own_mean * total{0};\n    if (total{1} < 0) total{1} = 0;\n"
+      "    total{0} += points * (double)centre;\n",
+      moments.mean, moments.squares);
+}
+
+std::string block_squares(const Moments& moments) {
+  return fmt::format(
+      "    if (points > 0) {{\n"
+      "      const double off = (double)centre + own_mean - (double)val{0};\n"
+      "      total{1} += points * off * off;\n    }}\n",
+      moments.mean, moments.squares);
 }
 
 std::string own_centre(const Moments& moments, const RowLayout& layout, int64_t length,

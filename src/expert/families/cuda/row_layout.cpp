@@ -79,7 +79,6 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
     layout.resident = resident_blocks(context, layout);
   layout.once = layout.group > 0 && layout.hold != 0;
   layout.ahead = layout.group > 0 && schedule.at("ahead") != 0;
-  layout.copy = layout.group > 0 && schedule.at("ahead") == 2;
   if (layout.group > 0) {
     const int64_t at_once = layout.resident * Machine(context.model).multiprocessors();
     layout.groups = std::min(group.rows(), at_once / layout.group);

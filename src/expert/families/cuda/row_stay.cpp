@@ -143,6 +143,17 @@ std::vector<Expr> ahead_loads(const OpContext& context, const Passes& plan, int6
   return found;
 }
 
+std::vector<int> read_once(const OpContext& context, const RowLayout& layout,
+                           const RowGroup& group) {
+  std::vector<int> once;
+  if (layout.hold == 0) return once;
+  for (int tensor : context.op.inputs) {
+    if (context.type(tensor).elements() >= group.rows() * group.row_length())
+      once.push_back(tensor);
+  }
+  return once;
+}
+
 std::string next_row(const RowGroup& group, const std::string& row, const std::string& type) {
   return fmt::format("  const bool more = {0} < {1};\n  const {2} next = more ? {0} : group;\n",
                      row, group.rows(), type) +
@@ -153,7 +164,7 @@ std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& 
                                      const Passes& plan, code::Real real) {
   std::vector<CopiedLoad> found;
   // Only whole copies of 16 bytes, and only where every vector has a place.
-  if (!layout.copy || layout.registers > 0) return found;
+  if (!layout.ahead || layout.registers > 0) return found;
   const std::vector<Expr> ahead = ahead_loads(context, plan, layout.vector);
   for (size_t j : first_of_places(plan, real)) {
     const auto& member = plan.group.members[j];
@@ -167,34 +178,51 @@ std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& 
   return found;
 }
 
-std::string ask_ahead(const OpContext& context, const RowLayout& layout, const Passes& plan,
-                      const code::Spelling& spelling, const std::string& next,
-                      KernelArguments& kernel) {
-  const RowGroup& group = plan.group;
-  const int outer = static_cast<int>(group.outer.size());
-  const std::vector<int64_t> extents = all_extents(group);
-  std::string text = fmt::format("  if ({} < {}) {{\n", next, group.rows()) +
-                     decode_axes(next, group.outer, 0, outer, 4, "n", spelling.index);
-  const int64_t length = group.row_length();
-  for (const Expr& load : ahead_loads(context, plan, layout.vector)) {
+std::string ask_half(const OpContext& context, const RowLayout& layout, const Passes& plan,
+                     const std::vector<CopiedLoad>& copies, const code::Spelling& spelling,
+                     KernelArguments& kernel) {
+  const int outer = static_cast<int>(plan.group.outer.size());
+  const std::vector<int64_t> extents = all_extents(plan.group);
+  std::string text = "    if (more) {\n";
+  for (const CopiedLoad& copy : copies) {
     code::ExprPrinter printer(code::Real::kF32, extents, "n_", spelling);
     for (int a = 0; a < static_cast<int>(extents.size()); ++a)
-      printer.bind_axis(a, a < outer ? fmt::format("n{}", a) : "0", 0);
-    const std::string at = printer.print(load->operands[0]);
-    const auto each = static_cast<int64_t>(graph::dtype_bytes(context.type(load->tensor).dtype));
-    std::string bytes = fmt::format("{}", layout.slice * each);
-    if (layout.slices * layout.slice != length)
-      bytes = fmt::format("(part == {} ? {} : {})", layout.slices - 1,
-                          (length - (layout.slices - 1) * layout.slice) * each, bytes);
+      printer.bind_axis(a, a < outer ? fmt::format("m{}", a) : "0", 0);
+    const std::string at = printer.print(copy.load->operands[0]);
+    const auto half = [&](int64_t points) {
+      return points *
+             static_cast<int64_t>(graph::dtype_bytes(context.type(copy.load->tensor).dtype)) / 32 *
+             16;
+    };
+    const int64_t last = plan.group.row_length() - (layout.slices - 1) * layout.slice;
+    std::string bytes = fmt::format("{}", half(layout.slice));
+    if (last != layout.slice)
+      bytes = fmt::format("(part == {} ? {} : {})", layout.slices - 1, half(last), bytes);
     text += fmt::format(
         "    {{\n{0}      const char* from = (const char*)({1} + {2} + slice * {3});\n"
         "      const int bytes = {4};\n"
         "#pragma unroll 1\n      for (int o = lane * {5}; o < bytes; o += {6})\n"
         "        kw_prefetch_l2(from + o, bytes - o < {5} ? bytes - o : {5});\n    }}\n",
-        printer.take(0, 6), kernel.read(load->tensor), at, layout.vector, bytes, kAskedAtOnce,
+        printer.take(0, 6), kernel.read(copy.load->tensor), at, layout.vector, bytes, kAskedAtOnce,
         kAskedAtOnce * layout.threads);
   }
-  return text + "  }\n";
+  return text + "    }\n";
+}
+
+std::string wait_for_copies(const std::vector<Part>& parts, const Part& part) {
+  std::vector<int64_t> ends;  // vectors that are there when a group of copies is
+  for (const Part& copied : parts) {
+    for (int64_t k = 0; k < copied.count; k += copied.unroll)
+      ends.push_back(copied.first + std::min(k + copied.unroll, copied.count));
+  }
+  std::string text;
+  for (int64_t k = 0; k < part.count; k += part.unroll) {
+    const int64_t needed = part.first + std::min(k + part.unroll, part.count);
+    const auto enough = std::lower_bound(ends.begin(), ends.end(), needed);
+    text += fmt::format("      if (k == {}) kw_cp_async_wait<{}>();\n", part.first + k,
+                        ends.end() - enough - 1);
+  }
+  return text;
 }
 
 }  // namespace kernelwright::expert::cuda

@@ -45,14 +45,13 @@ class StayPlaces {
   std::vector<graph::Expr> loads_;
 };
 
-// The next row on its way into L2 while this one is at work: which loads that can be, those whose
+// Inputs of which every element belongs to one row and is loaded in one pass.
+std::vector<int> read_once(const OpContext& context, const RowLayout& layout,
+                           const rewrite::RowGroup& group);
+
+// What of the next row can be on its way while this one is at work: loads of the first pass whose
 // part of a row lies in one piece.
 std::vector<graph::Expr> ahead_loads(const OpContext& context, const Passes& plan, int64_t vector);
-// Statements that ask for the block's part of row `next`, a variable that may be past the last row;
-// the first threads share the work.
-std::string ask_ahead(const OpContext& context, const RowLayout& layout, const Passes& plan,
-                      const code::Spelling& spelling, const std::string& next,
-                      KernelArguments& kernel);
 
 // Loads of the first pass that are held in shared memory as they are, a member each: the next row's
 // elements can be copied there in the background, without a register, as the last pass over this
@@ -66,5 +65,14 @@ std::string next_row(const rewrite::RowGroup& group, const std::string& row,
                      const std::string& type);
 std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& layout,
                                      const Passes& plan, code::Real real);
+// Statements that ask for the first half of the block's part of that row to come to L2, the first
+// threads sharing the work: memory reads on while the group meets. The whole part would push out
+// what is in use.
+std::string ask_half(const OpContext& context, const RowLayout& layout, const Passes& plan,
+                     const std::vector<CopiedLoad>& copies, const code::Spelling& spelling,
+                     KernelArguments& kernel);
+// Copies are committed after each round of the loops over `parts`. What stands first in the loop
+// over `part` of a later pass: each round waits for the vectors that it reads.
+std::string wait_for_copies(const std::vector<Part>& parts, const Part& part);
 
 }  // namespace kernelwright::expert::cuda
