@@ -16,7 +16,7 @@ extern "C" void f(const kw_args* a, int64_t begin, int64_t end) {
   const float* bias = static_cast<const float*>(a->buffers[2]);
   float* y = static_cast<float*>(a->buffers[3]);
   for (int64_t i = begin; i < end; ++i) {
-    // Sums of 12 products, then of four sums: one running sum is at the limit where all rows are alike.
+    // Sums of 12 products, then of four sums: a running sum is at the limit where rows are alike.
     float sum[4][32] = {};
     for (int64_t k = 0; k < 48; ++k) {
       for (int64_t j = 0; j < 32; ++j) sum[k % 4][j] += x[i * 48 + k] * p[k * 32 + j];
