@@ -4,6 +4,8 @@
 #ifndef KW_EMULATED_MEMORY_H
 #define KW_EMULATED_MEMORY_H
 
+#include <vector>
+
 #include "cuda_emulation.h"
 
 template <class T, int N>
@@ -50,15 +52,44 @@ static inline void kw_prefetch_l2(const void* p, uint32_t bytes) {
   (void)((const volatile unsigned char*)p)[bytes - 1];
 }
 
-// Copies arrive at once: what has not been used by then is lost.
+// A copy takes its place at once, filled with NaN, and arrives when it is waited for: neither what
+// lay there nor what is to come may be used in between.
+struct kw_pending_copy {
+  void* to;
+  unsigned char bytes[16];
+  int count, group;
+};
+struct kw_pending_copies {
+  std::vector<kw_pending_copy> copies;  // in order
+  int committed = 0;                    // groups
+};
+static kw_pending_copies kw_pending[kw_emulation::kMostBlocks][kw_emulation::kMostThreads];
+static inline kw_pending_copies& kw_own_copies() {
+  return kw_pending[kw_emulation::cluster_rank][KW_BLOCK.current];
+}
+
 template <int kBytes>
 static inline void kw_cp_async(void* shared, const void* global) {
   if ((uintptr_t)shared % kBytes != 0 || (uintptr_t)global % kBytes != 0)
     KW_BLOCK.fault = "misaligned copy";
-  memcpy(shared, global, kBytes);
+  kw_pending_copies& own = kw_own_copies();
+  kw_pending_copy copy = {shared, {}, kBytes, own.committed};
+  memcpy(copy.bytes, global, kBytes);
+  memset(shared, 0xff, kBytes);
+  own.copies.push_back(copy);
 }
-static inline void kw_cp_async_commit() {}
+static inline void kw_cp_async_commit() {
+  ++kw_own_copies().committed;
+}
 template <int kCount>
-static inline void kw_cp_async_wait() {}
+static inline void kw_cp_async_wait() {
+  kw_pending_copies& own = kw_own_copies();
+  size_t arrived = 0;
+  while (arrived < own.copies.size() && own.copies[arrived].group < own.committed - kCount) {
+    memcpy(own.copies[arrived].to, own.copies[arrived].bytes, own.copies[arrived].count);
+    ++arrived;
+  }
+  own.copies.erase(own.copies.begin(), own.copies.begin() + (long)arrived);
+}
 
 #endif
