@@ -235,7 +235,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--only", help="numbers of the proposals to run: 0,3")
-    parser.add_argument("--with", dest="terms", help='of the proposals those with these: "stay 1,once 1"')
+    parser.add_argument("--with", dest="terms", help='of the proposals those with these: "stay 1,ahead 1"')
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--build")
     options = parser.parse_args()
