@@ -16,7 +16,8 @@ CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
 .PHONY: demo test test-cuda test-full lint format build driven release portable asan tsan setup clean
 
-demo: release
+demo: setup
+	@$(STAGE) "build (release)" scripts/build release kernelwright kernelwright_runtime
 	build/release/bin/kernelwright optimize $(DEMO) --target cpu --budget 60s
 
 setup:
