@@ -14,7 +14,7 @@ TEST_ENV := KERNELWRIGHT_CACHE_DIR=$(CURDIR)/build/test-cache KERNELWRIGHT_DATA_
 PYTEST := env $(TEST_ENV) PYTHONPATH=python $(PYTHON) -m pytest -q -rs
 CTEST := env $(TEST_ENV) ctest --output-on-failure --no-tests=error --test-dir
 
-.PHONY: demo test test-cuda test-full lint format build driven release portable asan tsan setup clean
+.PHONY: demo test test-cuda test-full fuzz lint format build driven release portable asan tsan setup clean
 
 demo: setup
 	@$(STAGE) "build (release)" scripts/build release kernelwright kernelwright_runtime
@@ -43,6 +43,12 @@ asan: setup
 tsan: setup
 	@$(STAGE) "build (TSan)" scripts/build tsan
 
+# libFuzzer over every reader of what comes from outside, FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 20
+fuzz: setup
+	@$(STAGE) "build (libFuzzer)" scripts/build fuzz kw_fuzz
+	@$(STAGE) "fuzz" env $(TEST_ENV) scripts/fuzz $(FUZZ_SECONDS)
+
 # Referee tests time things and hold processes of their own: one at a time.
 test: driven asan
 	@$(STAGE) "unit, cases under ASan+UBSan" $(CTEST) build/asan -j$(JOBS) -L '^(unit|cases)$$'
@@ -56,7 +62,7 @@ test-cuda: portable
 
 # Adds what takes long: unit and cases as optimized and under the thread sanitizer, the portable release, and the tests
 # marked `full`.
-test-full: test build tsan portable
+test-full: test build tsan portable fuzz
 	@$(STAGE) "unit, cases" $(CTEST) build/dev -j$(JOBS) -L '^(unit|cases)$$'
 	@$(STAGE) "unit under TSan" $(CTEST) build/tsan -j$(JOBS) -L '^unit$$'
 	@$(STAGE) "python, full" env KERNELWRIGHT_TEST_FULL=1 $(PYTEST) -m full tests/python

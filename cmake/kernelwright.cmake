@@ -258,6 +258,19 @@ function(kw_tests)
   target_compile_options(kw_stub_cuda PRIVATE -fvisibility=hidden)
   target_include_directories(kw_stub_cuda PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(kw_stub_cuda PRIVATE fmt::fmt)
+  # Readers of what comes from outside: unit tests mutate what they take, and under libFuzzer (preset fuzz) kw_fuzz
+  # searches for new paths in them.
+  file(GLOB fuzz CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*targets.cpp)
+  add_library(kw_fuzz_targets STATIC ${fuzz})
+  kw_options(kw_fuzz_targets)
+  target_include_directories(kw_fuzz_targets PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(kw_fuzz_targets PUBLIC kw_test_support kw_mcp kw_agent kw_referee kw_target kw_program kw_graph kw_base)
+  if(KW_SANITIZE MATCHES "fuzzer")
+    add_executable(kw_fuzz ${PROJECT_SOURCE_DIR}/tests/fuzz/libfuzzer.cpp)
+    kw_options(kw_fuzz)
+    target_link_options(kw_fuzz PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(kw_fuzz PRIVATE kw_fuzz_targets)
+  endif()
   # Runs a graph through the interpreter; tests/python compares it with PyTorch.
   add_executable(kw_interpret ${PROJECT_SOURCE_DIR}/tests/tools/kw_interpret.cpp)
   kw_options(kw_interpret)
@@ -289,7 +302,7 @@ function(kw_tests)
       target_compile_definitions(kw_${label}_tests PRIVATE
         KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" KW_BINARY_DIR="${CMAKE_BINARY_DIR}")
       target_include_directories(kw_${label}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-      target_link_libraries(kw_${label}_tests PRIVATE kw_test_support kw_mcp kw_search kw_report kw_agent kw_archive kw_expert kw_referee kw_torch
+      target_link_libraries(kw_${label}_tests PRIVATE $<$<STREQUAL:${label},unit>:kw_fuzz_targets> kw_test_support kw_mcp kw_search kw_report kw_agent kw_archive kw_expert kw_referee kw_torch
         kw_target kw_rewrite kw_runtime_parts kw_program kw_graph kw_base GTest::gtest GTest::gmock GTest::gtest_main
         rapidcheck)
       add_dependencies(kw_${label}_tests kw_stub_cuda)

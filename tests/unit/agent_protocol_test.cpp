@@ -13,11 +13,13 @@
 #include "agent/providers/dialect.h"
 #include "agent/providers/http.h"
 #include "agent/providers/sse.h"
+#include "support/reply_samples.h"
 
 namespace kernelwright::agent {
 namespace {
 
 using nlohmann::json;
+using testing::reply_sample;
 using Events = std::vector<std::pair<std::string, std::string>>;
 
 Events split(const std::vector<std::string>& pieces) {
@@ -68,44 +70,6 @@ TEST(SseSplitter, BoundsAnEvent) {
   EXPECT_NE(status.error().message.find("larger than 1 MiB"), std::string::npos);
 }
 
-// The events of a reply with words and two calls, as each protocol says them.
-std::vector<std::string> sample(Protocol protocol) {
-  if (protocol == Protocol::kAnthropicMessages)
-    return {
-        R"({"type":"message_start","message":{"model":"m","usage":{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":4,"cache_creation_input_tokens":5}}})",
-        R"({"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}})",
-        R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}})",
-        R"({"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}})",
-        R"({"type":"content_block_stop","index":0})",
-        R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}})",
-        R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hello"}})",
-        R"({"type":"content_block_stop","index":1})",
-        R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}})",
-        R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"x\""}})",
-        R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":":1}"}})",
-        R"({"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"b","name":"g","input":{}}})",
-        R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":7}})",
-        R"({"type":"message_stop"})"};
-  if (protocol == Protocol::kOpenAiChat)
-    return {
-        R"({"model":"m","choices":[{"delta":{"role":"assistant","content":"Hel"},"finish_reason":null}]})",
-        R"({"model":"m","choices":[{"delta":{"content":"lo"}}]})",
-        R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]})",
-        R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]})",
-        R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":""}}]}}]})",
-        R"({"choices":[{"delta":{},"finish_reason":"tool_calls"}]})",
-        R"({"choices":[],"usage":{"prompt_tokens":14,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":4}}})",
-        "[DONE]"};
-  return {
-      R"({"type":"response.created","response":{"model":"m"}})",
-      R"({"type":"response.output_item.done","output_index":0,"item":{"type":"reasoning","id":"r","encrypted_content":"e"}})",
-      R"({"type":"response.output_text.delta","delta":"Hello"})",
-      R"({"type":"response.output_item.done","output_index":1,"item":{"type":"message","content":[{"type":"output_text","text":"Hello"}]}})",
-      R"({"type":"response.output_item.done","output_index":2,"item":{"type":"function_call","call_id":"a","name":"f","arguments":"{\"x\":1}"}})",
-      R"({"type":"response.output_item.done","output_index":3,"item":{"type":"function_call","call_id":"b","name":"g","arguments":""}})",
-      R"({"type":"response.completed","response":{"model":"m","status":"completed","usage":{"input_tokens":14,"output_tokens":7,"input_tokens_details":{"cached_tokens":4}}}})"};
-}
-
 Result<Reply> read(Protocol protocol, const std::vector<std::string>& events,
                    const ReplyLimits& limits = {}) {
   const EventSink none;
@@ -121,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Protocols, Reader,
                          [](const auto& test) { return protocol_name(test.param); });
 
 TEST_P(Reader, ReadsWordsCallsAndCounts) {
-  const auto reply = read(GetParam(), sample(GetParam()));
+  const auto reply = read(GetParam(), reply_sample(GetParam()));
   ASSERT_TRUE(reply) << reply.error().text();
   EXPECT_EQ(reply->message.text(), "Hello");
   const auto calls = reply->message.tool_calls();
@@ -138,7 +102,7 @@ TEST_P(Reader, ReadsWordsCallsAndCounts) {
 }
 
 TEST_P(Reader, WhatWantsToComeBackGoesBackUnchanged) {
-  const auto reply = read(GetParam(), sample(GetParam()));
+  const auto reply = read(GetParam(), reply_sample(GetParam()));
   ASSERT_TRUE(reply);
   Request request;
   request.messages = {Message::user("hi"), reply->message};
@@ -159,7 +123,7 @@ TEST_P(Reader, WhatWantsToComeBackGoesBackUnchanged) {
 }
 
 TEST_P(Reader, EveryCutIsAnError) {
-  auto events = sample(GetParam());
+  auto events = reply_sample(GetParam());
   // Chat's last two lines carry only the count and a word of goodbye.
   const size_t needed = GetParam() == Protocol::kOpenAiChat ? events.size() - 2 : events.size();
   for (size_t n = 0; n < needed; ++n)
@@ -169,14 +133,14 @@ TEST_P(Reader, EveryCutIsAnError) {
 TEST_P(Reader, KeepsItsBounds) {
   ReplyLimits limits;
   limits.tool_calls = 1;
-  EXPECT_FALSE(read(GetParam(), sample(GetParam()), limits));
+  EXPECT_FALSE(read(GetParam(), reply_sample(GetParam()), limits));
   limits = {};
   limits.content_bytes = 100;
-  EXPECT_FALSE(read(GetParam(), sample(GetParam()), limits));
+  EXPECT_FALSE(read(GetParam(), reply_sample(GetParam()), limits));
   // What a model nests too deep is a call that it may mend.
   limits = {};
   limits.nesting = 8;
-  auto events = sample(GetParam());
+  auto events = reply_sample(GetParam());
   std::string deep = std::string(9, '[') + std::string(9, ']');
   for (std::string& event : events)
     if (const size_t at = event.find(":1}"); at != std::string::npos)
@@ -197,7 +161,7 @@ TEST_P(Reader, SurvivesNoise) {
       "atn";
   int accepted = 0;
   for (int round = 0; round < 1000; ++round) {
-    auto events = sample(GetParam());
+    auto events = reply_sample(GetParam());
     for (size_t change = 1 + pick(4); change > 0; --change) {
       std::string& event = events[pick(events.size())];
       switch (pick(5)) {

@@ -292,36 +292,6 @@ bool survives(const std::string& text) {
   return true;
 }
 
-TEST(ProgramFuzz, MutatedTextNeverCrashes) {
-  std::mt19937 random(7);
-  const std::string base = kBaseProgram;
-  const std::string tokens[] = {"{",  "}",    "[",     "]",       ",",   ":",
-                                "\"", "null", "1e400", "\\u0000", "\xff"};
-  auto pick = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
-  for (int round = 0; round < 600; ++round) {
-    std::string text = base;
-    for (size_t edits = 1 + pick(4); edits-- > 0;) {
-      size_t at = pick(text.size());
-      switch (pick(4)) {
-        case 0:
-          text[at] = static_cast<char>(pick(256));
-          break;
-        case 1:
-          text.erase(at, 1 + pick(20));
-          break;
-        case 2:
-          text.insert(at, tokens[pick(std::size(tokens))]);
-          break;
-        default:
-          text.insert(at, text.substr(pick(text.size()), 1 + pick(60)));
-          break;
-      }
-      if (text.empty()) text = "{";
-    }
-    survives(text);
-  }
-}
-
 TEST(ProgramFuzz, MutatedValuesNeverCrash) {
   using nlohmann::ordered_json;
   std::mt19937 random(11);
