@@ -79,6 +79,16 @@ KW_EXPORT kw_status kw_run_on(kw_program* program, const void* const* inputs, vo
 KW_EXPORT kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                            void* const* states, const double* scalars);
 
+// For the referee: where a call's time goes. kw_profile_on is kw_run_on step by step, without a
+// graph and with nothing side by side, so that the whole takes longer. kw_step_times waits for it
+// and writes the ms of each launch, fill and copy of `run` (kw_step_count of them, in the order
+// written, iterations of a repeat added up).
+KW_EXPORT int kw_step_count(const kw_program* program);
+KW_EXPORT kw_status kw_profile_on(kw_program* program, const void* const* inputs,
+                                  void* const* outputs, void* const* states, const double* scalars,
+                                  void* stream);
+KW_EXPORT kw_status kw_step_times(kw_program* program, double* ms);
+
 // For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync
 // buffer is zero again (1) or not (0); that one waits for the stream. -1: it could not be read,
 // see kw_last_error().

@@ -285,6 +285,12 @@ json profile_answer(const Profile& profile, const RegionFacts& region,
   out.erase("best");
   if (!profile.judged.verdict.correct()) return out;
   const double ms = profile.judged.verdict.timing ? profile.judged.verdict.timing->ms : 0;
+  double whole = 0;
+  for (const auto& step : profile.judged.verdict.steps) whole += step.ms;
+  for (const auto& step : profile.judged.verdict.steps)
+    out["steps"].push_back({{"step", step.step},
+                            {"ms", rounded(step.ms)},
+                            {"share", rounded(whole > 0 ? step.ms / whole : 0)}});
   out["roofline"] = {{"bound", region.light.bound},
                      {"memory_gb_per_s", rounded(model.memory_bytes_per_s() / 1e9)},
                      {"least_ms", rounded(region.light.seconds * 1e3)}};

@@ -183,6 +183,11 @@ std::string profile_text(const Profile& profile, const RegionFacts& region) {
         "move, {:.3g} GFLOP/s\n",
         ms, 100 * region.light.seconds * 1e3 / ms, region.work.bytes / ms / 1e6,
         (region.work.contraction_flops + region.work.other_flops) / ms / 1e6);
+  double sum = 0;
+  for (const auto& step : verdict.steps) sum += step.ms;
+  for (const auto& step : verdict.steps)
+    out += fmt::format("- {}: {:.4g} ms, {:.0f} % of the steps\n", step.step, step.ms,
+                       sum > 0 ? 100 * step.ms / sum : 0);
   if (!verdict.kernels.empty()) out += target::resources_text(verdict.kernels) + "\n";
   if (!profile.compiler_log.empty()) out += fenced("compiler", profile.compiler_log, 2 << 10);
   return out;

@@ -349,10 +349,10 @@ const std::vector<Tool>& tool_table() {
        "}," KW_CLOSED "}",
        false, true, true, &check_program},
       {"profile_program", "Where a program's time goes",
-       "Times a right program on its own and sets it beside the roofline: bytes and FLOP per "
-       "second "
-       "reached, times the least that the machine needs, registers and spills of its kernels on a "
-       "GPU, compiler warnings. Give parent alone to profile a known program.",
+       "Times a right program on its own, step by step as well, and sets it beside the roofline: "
+       "bytes and FLOP per second reached, times the least that the machine needs, registers and "
+       "spills of its kernels on a GPU, compiler warnings. Give parent alone to profile a known "
+       "program.",
        R"({"type":"object","properties":{)" KW_WORKLOAD "," KW_REGION "," KW_PROGRAM "," KW_IDEA
        "}," KW_CLOSED "}",
        false, true, true, &profile_program},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program/program.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace kernelwright::program {
@@ -54,6 +56,25 @@ std::vector<std::string> launched_kernels(const std::vector<Step>& steps) {
       for (std::string& name : launched_kernels(repeat->body)) kernels.push_back(std::move(name));
   }
   return kernels;
+}
+
+std::vector<std::string> step_names(const std::vector<Step>& steps, const std::string& place) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const std::string here = fmt::format("{}[{}]", place, i);
+    const auto& action = steps[i].action;
+    if (const auto* repeat = std::get_if<Repeat>(&action)) {
+      for (std::string& name : step_names(repeat->body, here + ".body"))
+        names.push_back(std::move(name));
+    } else if (const auto* launch = std::get_if<Launch>(&action)) {
+      names.push_back(here + " " + launch->kernel);
+    } else {
+      names.push_back(here + (std::holds_alternative<Fill>(action)   ? " fill"
+                              : std::holds_alternative<Copy>(action) ? " copy"
+                                                                     : " library"));
+    }
+  }
+  return names;
 }
 
 int64_t count_actions(const std::vector<Step>& steps,

@@ -159,6 +159,9 @@ struct Program {
 
 // Kernels that the steps launch, in order, bodies of `repeat` once.
 std::vector<std::string> launched_kernels(const std::vector<Step>& steps);
+// Where each launch, fill and copy stands and what it is, in order, bodies of `repeat` once:
+// "run[2].body[0] softmax". `place` is the list that the steps are in.
+std::vector<std::string> step_names(const std::vector<Step>& steps, const std::string& place);
 // Launches, fills, copies and library calls when the steps are carried out once.
 int64_t count_actions(const std::vector<Step>& steps, const std::map<std::string, int64_t>& params);
 

@@ -257,6 +257,10 @@ Reply<bench::Repeated> BenchClient::repeat(const bench::Repeat& request) {
   return reply;
 }
 
+Reply<bench::Profiled> BenchClient::profile(const bench::Profile& request) {
+  return decoded<bench::Profiled>(ask(bench::encode(request)));
+}
+
 Result<BenchClient> BenchPool::take() {
   const auto deadline = BenchClient::Clock::now() + std::chrono::seconds(30);
   for (BenchClient& spare : spare_) spare.greet(deadline);

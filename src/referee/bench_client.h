@@ -62,6 +62,7 @@ class BenchClient {
   Reply<bench::Ran> run(const bench::Run& request);
   Reply<bench::Timed> time(const bench::Time& request);
   Reply<bench::Repeated> repeat(const bench::Repeat& request);
+  Reply<bench::Profiled> profile(const bench::Profile& request);
   // Waits until the process has said that it is ready (or is dead: the next request tells).
   void greet(Clock::time_point deadline);
   // Lets the process end by itself; false when it had to be killed.

@@ -205,4 +205,20 @@ Status decode(const json& value, Repeated& message) {
   return guarded([&] { message.ms = milliseconds(value.at("ms")); });
 }
 
+json encode(const Profile& message) {
+  return {{"op", "profile"}, {"binding", message.binding}};
+}
+Status decode(const json& value, Profile& message) {
+  return guarded([&] { message.binding = value.at("binding").get<int>(); });
+}
+
+json encode(const Profiled& message) {
+  return {{"ok", true}, {"ms", message.ms}};
+}
+Status decode(const json& value, Profiled& message) {
+  return guarded([&] {
+    for (const json& ms : value.at("ms")) message.ms.push_back(milliseconds(ms));
+  });
+}
+
 }  // namespace kernelwright::referee::bench

@@ -92,6 +92,14 @@ struct Repeated {
   double ms = 0;  // of all calls
 };
 
+// A cold call step by step, for where its time goes: a claim that no verdict hangs on.
+struct Profile {
+  int binding = 0;
+};
+struct Profiled {
+  std::vector<double> ms;  // program::step_names' order
+};
+
 nlohmann::json encode(const Load& message);
 nlohmann::json encode(const Map& message);
 nlohmann::json encode(const Unmap& message);
@@ -103,6 +111,8 @@ nlohmann::json encode(const Loaded& message);
 nlohmann::json encode(const Ran& message);
 nlohmann::json encode(const Timed& message);
 nlohmann::json encode(const Repeated& message);
+nlohmann::json encode(const Profile& message);
+nlohmann::json encode(const Profiled& message);
 
 // The judged process may send anything: shapes and numbers are checked, kInput otherwise.
 Status decode(const nlohmann::json& json, Load& message);
@@ -116,5 +126,7 @@ Status decode(const nlohmann::json& json, Loaded& message);
 Status decode(const nlohmann::json& json, Ran& message);
 Status decode(const nlohmann::json& json, Timed& message);
 Status decode(const nlohmann::json& json, Repeated& message);
+Status decode(const nlohmann::json& json, Profile& message);
+Status decode(const nlohmann::json& json, Profiled& message);
 
 }  // namespace kernelwright::referee::bench

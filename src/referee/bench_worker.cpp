@@ -81,6 +81,7 @@ class BenchWorker {
     if (op == "run") return run(message.body);
     if (op == "time") return time(message.body);
     if (op == "repeat") return repeat(message.body);
+    if (op == "profile") return profile(message.body);
     if (op == "ping") return json{{"ok", true}};
     return fail(ErrorKind::kInput, "unknown request");
   }
@@ -322,6 +323,29 @@ class BenchWorker {
                            return one();
                          },
                          request.calls));
+    device_->rest();
+    return bench::encode(reply);
+  }
+
+  Result<json> profile(const json& body) {
+    bench::Profile request;
+    KW_CHECK_OK(bench::decode(body, request));
+    KW_TRY(Bound * bound, find(request.binding));
+    KW_CHECK_OK(ready(*bound));
+    KW_CHECK_OK(make_fresh(*bound, 0));
+    const auto by_step = [&]() -> Status {
+      const kw_status status = kw_profile_on(
+          program_of(*bound), bound->inputs.data(), bound->outputs.data(), bound->states.data(),
+          bound->scalars.empty() ? nullptr : bound->scalars.data(), device_->stream());
+      if (status != 0) return fail(runtime_error("profile"));
+      return {};
+    };
+    KW_TRY(const double whole, device_->cold_call(by_step));
+    (void)whole;
+    bench::Profiled reply;
+    reply.ms.resize(static_cast<size_t>(kw_step_count(program_of(*bound))));
+    if (kw_step_times(program_of(*bound), reply.ms.data()) != 0)
+      return fail(runtime_error("profile"));
     device_->rest();
     return bench::encode(reply);
   }

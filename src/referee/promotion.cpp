@@ -97,6 +97,9 @@ Result<Verdict> judge_for_promotion(Judging& judging, const Prepared& rebuilt) {
   for (const Timing& timing : *timings) {
     if (timing.reference == kept.best_name) verdict.timing = timing;
   }
+  auto steps = time_steps(session, judged, rebuilt.candidate.program, *timed[0]);
+  if (!steps) return finish(steps.error());
+  verdict.steps = std::move(*steps);
   judging.workers.refill();
   return decided(finish, *verdict.timing);
 }

@@ -17,6 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kAuditAttempts = 8;
+constexpr int kStepCalls = 5;
+constexpr size_t kMostSteps = 256;
 
 // Claimed times are inside the worker, so their sum can never exceed what we saw from outside.
 std::optional<Trouble> claims_too_much(double claimed_ms, double wall_ms) {
@@ -193,6 +195,22 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   KW_CHECK_OK(audit(session, candidate, *draws[static_cast<size_t>(start) % draws.size()],
                     timing.ms, options.launch_allowance_ms));
   return timing;
+}
+
+Reply<std::vector<StepTime>> time_steps(Session& session, JudgedProgram& candidate,
+                                        const program::Program& program, const BankDraw& draw) {
+  const std::vector<std::string> names = program::step_names(program.run, "run");
+  std::vector<StepTime> steps;
+  if (names.size() < 2 || names.size() > kMostSteps) return steps;
+  KW_TRY(const int binding, candidate.binding(draw));
+  std::vector<std::vector<double>> samples(names.size());
+  for (int call = 0; call < kStepCalls; ++call) {
+    KW_TRY(const bench::Profiled profiled, session.client().profile({binding}));
+    if (profiled.ms.size() != names.size()) return steps;
+    for (size_t i = 0; i < names.size(); ++i) samples[i].push_back(profiled.ms[i]);
+  }
+  for (size_t i = 0; i < names.size(); ++i) steps.push_back({names[i], median(samples[i])});
+  return steps;
 }
 
 Result<Reply<std::vector<Timing>>> time_against_baselines(

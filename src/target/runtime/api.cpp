@@ -159,6 +159,24 @@ kw_status kw_run_on(kw_program* program, const void* const* inputs, void* const*
     return program->loaded->run(inputs, outputs, states, scalars, stream);
   });
 }
+int kw_step_count(const kw_program* program) {
+  return program ? program->loaded->step_count() : -1;
+}
+kw_status kw_profile_on(kw_program* program, const void* const* inputs, void* const* outputs,
+                        void* const* states, const double* scalars, void* stream) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_profile_on"));
+    return program->loaded->profile(inputs, outputs, states, scalars, stream);
+  });
+}
+kw_status kw_step_times(kw_program* program, double* ms) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_step_times"));
+    KW_TRY(const auto times, program->loaded->step_times());
+    std::copy(times.begin(), times.end(), ms);
+    return {};
+  });
+}
 kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                  void* const* states, const double* scalars) {
   return guarded([&]() -> kernelwright::Status {

@@ -40,6 +40,15 @@ class LoadedProgram {
                      const double* scalars, void* stream) = 0;
   virtual Status wait(void* stream) = 0;
 
+  // run(), step by step with nothing side by side; step_times() waits for it: ms of each launch,
+  // fill and copy of `run`, in program::step_names' order.
+  virtual Status profile(const void* const* inputs, void* const* outputs, void* const* states,
+                         const double* scalars, void* stream) = 0;
+  virtual Result<std::vector<double>> step_times() = 0;
+  int step_count() const {
+    return static_cast<int>(program::step_names(program_.run, "run").size());
+  }
+
   virtual Status poison_scratch(int byte, void* stream) = 0;
   virtual Result<bool> sync_is_zero(void* stream) = 0;
   // One JSON object about the kernels and how the plan is executed; for reports.

@@ -44,13 +44,20 @@ class CpuProgram final : public LoadedProgram {
 
   Status prepare(const void* const* weights, void* stream) override;
   Status run(const void* const* inputs, void* const* outputs, void* const* states,
-             const double* scalars, void* stream) override;
+             const double* scalars, void* stream) override {
+    return call(inputs, outputs, states, scalars, stream, nullptr);
+  }
+  Status profile(const void* const* inputs, void* const* outputs, void* const* states,
+                 const double* scalars, void* stream) override;
+  Result<std::vector<double>> step_times() override { return step_ms_; }
   Status wait(void* stream) override { return no_stream(stream); }
   Status poison_scratch(int byte, void* stream) override;
   Result<bool> sync_is_zero(void* stream) override;
   Result<std::string> describe() override { return std::string(R"({"target":"cpu"})"); }
 
  private:
+  Status call(const void* const* inputs, void* const* outputs, void* const* states,
+              const double* scalars, void* stream, double* ms);
   Status reserve_worker_scratch(int threads);
   Status bind(const std::vector<Port>& ports, const void* const* pointers, const char* role);
   Status bind_weights(const void* const* weights);
@@ -63,6 +70,7 @@ class CpuProgram final : public LoadedProgram {
   std::vector<Arena>
       aligned_weights_;            // copies of weights whose own address is not 64-byte aligned
   std::vector<std::byte*> slots_;  // by buffer index
+  std::vector<double> step_ms_;    // of the last profile()
 };
 
 Status CpuProgram::load(const std::string& object_path) {
@@ -144,8 +152,22 @@ Status CpuProgram::prepare(const void* const* weights, void* stream) {
   return {};
 }
 
-Status CpuProgram::run(const void* const* inputs, void* const* outputs, void* const* states,
-                       const double* scalars, void* stream) {
+Status CpuProgram::profile(const void* const* inputs, void* const* outputs, void* const* states,
+                           const double* scalars, void* stream) {
+  std::vector<double> ms(run_plan_.ops.size(), 0);
+  KW_CHECK_OK(call(inputs, outputs, states, scalars, stream, ms.data()));
+  std::vector<double> steps;
+  for (size_t i = 0; i < ms.size(); ++i) {
+    const Op& op = run_plan_.ops[i];
+    if (std::holds_alternative<LaunchOp>(op) || std::holds_alternative<MoveOp>(op))
+      steps.push_back(ms[i]);
+  }
+  step_ms_ = std::move(steps);
+  return {};
+}
+
+Status CpuProgram::call(const void* const* inputs, void* const* outputs, void* const* states,
+                        const double* scalars, void* stream, double* ms) {
   KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   if (needs_prepare_) return fail(ErrorKind::kInput, "kw_prepare comes before the first kw_run");
@@ -158,7 +180,7 @@ Status CpuProgram::run(const void* const* inputs, void* const* outputs, void* co
   Pool& pool = process_pool();
   auto held = pool.lock();
   KW_CHECK_OK(reserve_worker_scratch(pool.threads()));
-  execute(run_plan_, {pool, slots_, scalars, worker_scratch_.data(), worker_stride_});
+  execute(run_plan_, {pool, slots_, scalars, worker_scratch_.data(), worker_stride_, ms});
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include "target/cpu/runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "program/limits.h"
@@ -121,6 +122,24 @@ void move(const MoveOp& op, const Execution& execution) {
                               std::max<int64_t>(1, kBytesPerRange / op.run_bytes));
 }
 
+// Adds the time until its end to an op's, where the execution asks for times.
+class StepClock {
+ public:
+  StepClock(const Execution& execution, size_t op)
+      : ms_(execution.ms ? execution.ms + op : nullptr) {
+    if (ms_) begin_ = Clock::now();
+  }
+  StepClock(const StepClock&) = delete;
+  ~StepClock() {
+    if (ms_) *ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* ms_;
+  Clock::time_point begin_;
+};
+
 }  // namespace
 
 void execute(Plan& plan, const Execution& execution) {
@@ -129,8 +148,10 @@ void execute(Plan& plan, const Execution& execution) {
   for (size_t at = 0; at < plan.ops.size(); ++at) {
     Op& op = plan.ops[at];
     if (auto* kernel = std::get_if<LaunchOp>(&op)) {
+      const StepClock clock(execution, at);
       launch(*kernel, execution, counters);
     } else if (auto* box = std::get_if<MoveOp>(&op)) {
+      const StepClock clock(execution, at);
       move(*box, execution);
     } else if (auto* begin = std::get_if<RepeatBegin>(&op)) {
       counters[begin->depth] = 0;

@@ -17,6 +17,7 @@ struct Execution {
   const double* scalars;
   std::byte* scratch;  // scratch_stride bytes per worker
   int64_t scratch_stride;
+  double* ms = nullptr;  // takes the time of each op of the plan, by index, added up; null: none
 };
 void execute(Plan& plan, const Execution& execution);
 

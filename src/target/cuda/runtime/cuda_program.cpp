@@ -12,6 +12,7 @@
 #include "target/cuda/runtime/device_memory.h"
 #include "target/cuda/runtime/graph.h"
 #include "target/cuda/runtime/move_ptx.h"
+#include "target/cuda/runtime/step_events.h"
 
 namespace kernelwright::runtime {
 namespace {
@@ -65,13 +66,22 @@ class CudaProgram final : public LoadedProgram {
 
   Status prepare(const void* const* weights, void* stream) override;
   Status run(const void* const* inputs, void* const* outputs, void* const* states,
-             const double* scalars, void* stream) override;
+             const double* scalars, void* stream) override {
+    return call(inputs, outputs, states, scalars, stream, false);
+  }
+  Status profile(const void* const* inputs, void* const* outputs, void* const* states,
+                 const double* scalars, void* stream) override {
+    return call(inputs, outputs, states, scalars, stream, true);
+  }
+  Result<std::vector<double>> step_times() override;
   Status wait(void* stream) override;
   Status poison_scratch(int byte, void* stream) override;
   Result<bool> sync_is_zero(void* stream) override;
   Result<std::string> describe() override;
 
  private:
+  Status call(const void* const* inputs, void* const* outputs, void* const* states,
+              const double* scalars, void* stream, bool by_step);
   Status find_context();
   Status allocate();
   Status bind(const std::vector<Port>& ports, const void* const* pointers, const char* role);
@@ -102,7 +112,8 @@ class CudaProgram final : public LoadedProgram {
   Stream last_stream_ = nullptr;
   bool ran_ = false;
 
-  std::string no_graph_;  // why the plan is not run as a graph; empty: it is
+  std::unique_ptr<StepEvents> events_;  // of profile(), from the first on
+  std::string no_graph_;                // why the plan is not run as a graph; empty: it is
   std::unique_ptr<PlanGraph> graph_;
   std::vector<Ptr> graph_slots_;       // what the graph's nodes hold
   std::vector<double> graph_scalars_;  // likewise
@@ -192,6 +203,7 @@ CudaProgram::~CudaProgram() {
     RelaxedCapture relaxed(driver_);
     if (ran_) (void)driver_.event_synchronize.raw(done_);
     graph_.reset();
+    events_.reset();
     if (done_) (void)driver_.event_destroy.raw(done_);
     if (own_stream_) (void)driver_.stream_destroy.raw(own_stream_);
     weight_copies_.clear();
@@ -270,8 +282,8 @@ Status CudaProgram::prepare(const void* const* weights, void* stream) {
   return {};
 }
 
-Status CudaProgram::run(const void* const* inputs, void* const* outputs, void* const* states,
-                        const double* scalars, void* stream) {
+Status CudaProgram::call(const void* const* inputs, void* const* outputs, void* const* states,
+                         const double* scalars, void* stream, bool by_step) {
   std::lock_guard guard(mutex_);
   if (needs_prepare_) return fail(ErrorKind::kInput, "kw_prepare comes before the first kw_run");
   if (run_plan_.scalar_count > 0 && !scalars)
@@ -283,7 +295,14 @@ Status CudaProgram::run(const void* const* inputs, void* const* outputs, void* c
   KW_TRY(ContextScope scope, ContextScope::enter(driver_, context_));
   bool capturing = false;
   KW_CHECK_OK(begin_call(as_stream(stream), capturing));
-  KW_CHECK_OK(run_plan(as_stream(stream), scalars, capturing));
+  if (by_step) {
+    if (!events_) events_ = std::make_unique<StepEvents>(driver_, run_plan_);
+    ProfileSink sink(driver_, as_stream(stream), move_function(), *events_);
+    KW_CHECK_OK(events_->begin(as_stream(stream)));
+    KW_CHECK_OK(walk(driver_, run_plan_, slots_, scalars, sink));
+  } else {
+    KW_CHECK_OK(run_plan(as_stream(stream), scalars, capturing));
+  }
   return end_call(as_stream(stream), capturing);
 }
 
@@ -329,6 +348,13 @@ Status CudaProgram::run_graph(Stream stream, const double* scalars) {
     }
   }
   return graph_->launch(stream);
+}
+
+Result<std::vector<double>> CudaProgram::step_times() {
+  std::lock_guard guard(mutex_);
+  if (!events_) return fail(ErrorKind::kUsage, "kw_profile_on comes before kw_step_times");
+  KW_TRY(ContextScope scope, ContextScope::enter(driver_, context_));
+  return events_->times();
 }
 
 Status CudaProgram::wait(void* stream) {
