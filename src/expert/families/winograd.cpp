@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kWinogradScratch = 24 << 20;  // bytes per worker
 
-std::string term(double coefficient, const std::string& of, const std::string& suffix) {
+std::string scaled(double coefficient, const std::string& of, const std::string& suffix) {
   if (coefficient == 1) return of;
   return fmt::format("{}{} * {}", fmt::format("{:#.17g}", coefficient), suffix, of);
 }
@@ -36,9 +36,9 @@ std::string combination(const std::vector<double>& coefficients, ValueAt value,
     const double c = coefficients[i];
     if (c == 0) continue;
     if (text.empty())
-      text = c == -1 ? "-" + value(i) : term(c, value(i), suffix);
+      text = c == -1 ? "-" + value(i) : scaled(c, value(i), suffix);
     else
-      text += (c < 0 ? " - " : " + ") + term(std::abs(c), value(i), suffix);
+      text += (c < 0 ? " - " : " + ") + scaled(std::abs(c), value(i), suffix);
   }
   return text;
 }
