@@ -16,7 +16,9 @@ namespace kernelwright::expert {
 namespace {
 
 constexpr size_t kEnumerated = 60000;  // schedules ranked per family and op
-constexpr size_t kKept = 256;          // options kept per op
+constexpr size_t kKept = 256;          // of them kept
+// A family whose best prediction is within this factor of the op's best gets a try of its own.
+constexpr double kWorthATry = 3;
 
 // One way to make one op.
 struct Option {
@@ -97,6 +99,12 @@ class Expert : public program::Proposer {
  private:
   using Choice = std::vector<int>;  // option index per op
 
+  static void sort_by_prediction(std::vector<Option>& options) {
+    std::stable_sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
+      return a.predicted_s < b.predicted_s;
+    });
+  }
+
   void rank(const rewrite::FusedOp& op) {
     const OpContext context(graph_, op, model_, options_.threads);
     std::vector<Option> all;
@@ -110,12 +118,12 @@ class Expert : public program::Proposer {
       }
       // `general` is the fallback, not an idea.
       if (family == families_.back() && !all.empty()) continue;
+      // Per family: one that predicts too well must not leave the others out.
+      sort_by_prediction(own);
+      if (own.size() > kKept) own.resize(kKept);
       all.insert(all.end(), own.begin(), own.end());
     }
-    std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) {
-      return a.predicted_s < b.predicted_s;
-    });
-    if (all.size() > kKept) all.resize(kKept);
+    sort_by_prediction(all);
     ranked_.push_back(std::move(all));
   }
 
@@ -145,12 +153,14 @@ class Expert : public program::Proposer {
     return std::nullopt;
   }
 
-  // Half of the time a neighbour of the incumbent's schedule; else the best-ranked one that is no
-  // neighbour of any tried before, since close predictions belong to schedules much alike.
+  // Half of the time a neighbour of the incumbent's schedule; else the best-ranked one of a family
+  // not tried before, or one that is no neighbour of any tried before, since close predictions
+  // belong to schedules much alike.
   std::optional<int> next_option(size_t op) {
     const auto& options = ranked_[op];
     const int current = best_choice_[op];
     const bool near = std::uniform_int_distribution<int>(0, 1)(random_) == 0;
+    if (const auto other = near ? std::nullopt : untried_family(op)) return other;
     const auto gap = [&](int a, int b) {
       return distance(options[static_cast<size_t>(a)], options[static_cast<size_t>(b)]);
     };
@@ -166,6 +176,21 @@ class Expert : public program::Proposer {
       if (wanted) return i;
     }
     return fallback;
+  }
+
+  std::optional<int> untried_family(size_t op) const {
+    const auto& options = ranked_[op];
+    for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+      const Option& option = options[static_cast<size_t>(i)];
+      if (option.predicted_s > kWorthATry * options[0].predicted_s) break;
+      const bool tried = std::any_of(tried_[op].begin(), tried_[op].end(), [&](int other) {
+        return options[static_cast<size_t>(other)].family == option.family;
+      });
+      Choice choice = best_choice_;
+      choice[op] = i;
+      if (!tried && !seen_.count(choice)) return i;
+    }
+    return std::nullopt;
   }
 
   static int distance(const Option& a, const Option& b) {

@@ -93,7 +93,6 @@ void substitute(Nest& nest, const std::vector<Expr>& axes) {
   nest.store = rewrite_all(nest.store, axes, nest.extents);
 }
 
-// Calls `use` on every largest affine integer expression.
 void each_affine(const Expr& expr, int rank, const std::function<void(const Affine&)>& use,
                  std::unordered_set<const ExprNode*>& seen) {
   if (!expr || !seen.insert(expr.get()).second) return;
@@ -129,6 +128,11 @@ std::optional<std::pair<int, int64_t>> wanted_split(const Nest& nest, const Expr
 }
 
 }  // namespace
+
+void visit_affine(const Expr& expr, int rank, const std::function<void(const Affine&)>& use) {
+  std::unordered_set<const ExprNode*> seen;
+  each_affine(expr, rank, use, seen);
+}
 
 void split_axis(Nest& nest, int axis, int64_t inner) {
   std::vector<Expr> axes;
@@ -166,14 +170,13 @@ bool can_merge(const Nest& nest, int a) {
   const int64_t inner_extent = nest.extents[static_cast<size_t>(a) + 1];
   if (nest.extents[static_cast<size_t>(a)] == 1 || inner_extent == 1) return true;
   bool fits = true;
-  std::unordered_set<const ExprNode*> seen;
   auto check = [&](const Affine& affine) {
     const int64_t high = affine.coefficients[static_cast<size_t>(a)];
     const int64_t low = affine.coefficients[static_cast<size_t>(a) + 1];
     fits = fits && high == low * inner_extent;
   };
   for (const Expr& expr : {nest.body, nest.finish, nest.store})
-    each_affine(expr, nest.rank(), check, seen);
+    visit_affine(expr, nest.rank(), check);
   return fits;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ void permute_axes(Nest& nest, const std::vector<int>& order);
 
 // Affine form of an index over the nest's axes, when it has one.
 std::optional<graph::Affine> affine_of(const Nest& nest, const graph::Expr& index);
+// Calls `use` on every largest affine integer expression within an expression.
+void visit_affine(const graph::Expr& expr, int rank,
+                  const std::function<void(const graph::Affine&)>& use);
 // Which axes an expression depends on.
 std::vector<bool> axes_used(const graph::Expr& expr, int rank);
 // Element strides of a stored tensor.

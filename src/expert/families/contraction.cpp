@@ -9,6 +9,7 @@
 #include "expert/dialects/cpp/kernel_text.h"
 #include "expert/emit_util.h"
 #include "expert/families/contraction_plan.h"
+#include "expert/families/register_tile.h"
 
 namespace kernelwright::expert {
 
@@ -59,74 +60,18 @@ class Emitter {
  private:
   std::string axis_name(int axis) const { return fmt::format("i{}", axis); }
 
-  // "const int64_t iX = ..." for some axes out of a flat number, last one fastest.
   std::string decode(const std::string& variable, const std::vector<int>& axes, int indent) const {
-    std::string text, rest = variable;
-    for (size_t j = axes.size(); j-- > 0;) {
-      const int axis = axes[j];
-      const int64_t extent = extents_[static_cast<size_t>(axis)];
-      text += fmt::format("{0}const int64_t {1} = {2}; (void){1};\n", pad(indent), axis_name(axis),
-                          j == 0 ? rest : fmt::format("({}) % {}", rest, extent));
-      rest = fmt::format("({}) / {}", rest, extent);
-    }
-    return text;
+    return decode_some(variable, extents_, axes, indent, "int64_t");
   }
 
   std::string micro_kernel(const std::string& name) const {
-    const std::string v = name + "_v";
-    int64_t row_a = 1, step_a = p_.mr, step_b = p_.nr;
+    RegisterTile tile{real_, p_.lanes, p_.mr, p_.nv, 1, p_.mr, p_.nr, p_.block_n * p_.nr};
     if (p_.direct_a) {
-      const DirectOperand& direct = *p_.facts->direct_a;
-      row_a = direct.row_stride;
-      step_a = direct.k_stride;
+      tile.row_a = p_.facts->direct_a->row_stride;
+      tile.step_a = p_.facts->direct_a->k_stride;
     }
-    if (p_.direct_b) step_b = p_.facts->direct_b->k_stride;
-    // Without KW_KEEP the compiler loads a vector of B again for each of its products.
-    std::string text = R"(#ifndef KW_KEEP
-#if defined(__AVX512F__)
-#define KW_KEEP(x) __asm__("" : "+v"(x))
-#elif defined(__AVX__)
-#define KW_KEEP(x) __asm__("" : "+x"(x))
-#else
-#define KW_KEEP(x)
-#endif
-#endif
-)";
-    text +=
-        fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n",
-                    type_, v, p_.lanes * p_.element_bytes(), p_.element_bytes());
-    text += fmt::format(
-        "static __attribute__((noinline)) void {}(const {t}* __restrict a, const {t}* __restrict "
-        "b, {t}* __restrict c, int64_t depth, int first) {{\n",
-        name, fmt::arg("t", type_));
-    for (int64_t r = 0; r < p_.mr; ++r) {
-      text += fmt::format("  {} ", v);
-      for (int64_t j = 0; j < p_.nv; ++j)
-        text += fmt::format("{}c{}_{} = {{}}", j ? ", " : "", r, j);
-      text += ";\n";
-    }
-    text += "  for (int64_t k = 0; k < depth; ++k) {\n";
-    for (int64_t j = 0; j < p_.nv; ++j) {
-      text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * p_.lanes,
-                          p_.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
-    }
-    for (int64_t r = 0; r < p_.mr; ++r) {
-      text += fmt::format("    {{ const {} x = a[{}];", type_, r * row_a);
-      for (int64_t j = 0; j < p_.nv; ++j) text += fmt::format(" c{0}_{1} += x * b{1};", r, j);
-      text += " }\n";
-    }
-    text += fmt::format("    a += {};\n    b += {};\n  }}\n", step_a, step_b);
-    const int64_t row_c = p_.block_n * p_.nr;
-    for (const bool first : {true, false}) {
-      text += first ? "  if (first) {\n" : "  } else {\n";
-      for (int64_t r = 0; r < p_.mr; ++r) {
-        for (int64_t j = 0; j < p_.nv; ++j) {
-          text += fmt::format("    *({0}*)(c + {1}) {2} c{3}_{4};\n", v, r * row_c + j * p_.lanes,
-                              first ? "=" : "+=", r, j);
-        }
-      }
-    }
-    return text + "  }\n}\n";
+    if (p_.direct_b) tile.step_b = p_.facts->direct_b->k_stride;
+    return register_tile_source(name, tile);
   }
 
   // Loops over the k axes round `inside`, which is given the indentation. Levels of the axes start
@@ -482,8 +427,7 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
 
 bool ContractionFamily::legal(const OpContext& context, const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
-  const int64_t registers = context.vector_bytes() >= 64 ? 32 : 16;
-  if (p.mr * p.nv + p.nv + 1 > registers) return false;
+  if (!fits_registers(context, p.mr, p.nv)) return false;
   if (p.direct_a && p.m % p.mr != 0) return false;
   if (p.direct_b && (p.n % p.nr != 0 || p.n != p.inner)) return false;
   // One block in its usual order is enough of a choice.
@@ -495,16 +439,8 @@ double ContractionFamily::predict_seconds(const OpContext& context,
                                           const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
   const double threads = std::max(1, context.threads);
-  double peak = context.model.peak(p.wide ? graph::DType::kF64 : graph::DType::kF32) /
-                std::max(1, context.model.threads);
-  if (peak <= 0) peak = 5e10;
-  const double vector_rate =
-      peak / (2.0 * static_cast<double>(p.lanes));  // multiply-add vectors per second and worker
-  // Register tile: loads and latency beside the multiply-adds.
-  const double products = static_cast<double>(p.mr * p.nv);
-  const double loads = 0.5 * static_cast<double>(p.mr) + static_cast<double>(p.nv);
-  const double cycles = std::max({products, loads, 8.0}) + 1.5;
-  double step = cycles / vector_rate;
+  const double rate = vector_rate(context, p.wide, p.lanes);
+  double step = tile_step_seconds(p.mr, p.nv, rate);
   // Panels that do not fit the nearest caches.
   const double b_bytes = static_cast<double>(p.kc * p.nr * p.element_bytes());
   if (b_bytes > 40e3) step *= 1.03;
@@ -519,7 +455,7 @@ double ContractionFamily::predict_seconds(const OpContext& context,
   const double tiles = static_cast<double>(p.block_m * p.block_n);
   const double slices = static_cast<double>(ceil_div(p.k, p.kc));
   double block =
-      tiles * (static_cast<double>(p.k) * step + slices * (products * 1.5 / vector_rate + 5e-9));
+      tiles * (static_cast<double>(p.k) * step + slices * tile_store_seconds(p.mr, p.nv, rate));
   // Packing: contiguous runs move a vector at a time, others an element.
   const double element = 0.45e-9;
   const double repeat_a = p.n_fastest && p.m_blocks > 1 ? 1.0 / static_cast<double>(p.n_blocks)

@@ -12,6 +12,7 @@
 #include "expert/families/row.h"
 #include "expert/families/scan.h"
 #include "expert/families/window.h"
+#include "expert/families/winograd.h"
 
 namespace kernelwright::expert {
 
@@ -23,9 +24,10 @@ const std::vector<const Family*>& cpu_families() {
   static const RowFamily row;
   static const ScanFamily scan;
   static const WindowFamily window;
+  static const WinogradFamily winograd;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &row,
-                                                 &scan,        &window,    &general};
+  static const std::vector<const Family*> all = {&contraction, &winograd, &pointwise, &row,
+                                                 &scan,        &window,   &general};
   return all;
 }
 
