@@ -31,16 +31,16 @@ F* stub(const char* name) {
   return reinterpret_cast<F*>(library ? dlsym(library, name) : nullptr);
 }
 
-// Floats at a 256-byte aligned address.
-class Floats {
+// DeviceFloats at a 256-byte aligned address.
+class DeviceFloats {
  public:
-  explicit Floats(size_t count, float value = 0)
+  explicit DeviceFloats(size_t count, float value = 0)
       : count_(count),
         data_(static_cast<float*>(std::aligned_alloc(256, (count * 4 + 255) / 256 * 256))) {
     std::fill(data_, data_ + count, value);
   }
-  Floats(const Floats&) = delete;
-  ~Floats() { std::free(data_); }
+  DeviceFloats(const DeviceFloats&) = delete;
+  ~DeviceFloats() { std::free(data_); }
   float* data() { return data_; }
   float& operator[](size_t i) { return data_[i]; }
   std::vector<float> copy() const { return {data_, data_ + count_}; }
@@ -107,7 +107,7 @@ class RuntimeCuda : public ::testing::Test {
   std::string object_;
 };
 
-const char* const kXY = R"("x": {"role": "input", "index": 0, "dtype": "f32", "shape": [8]},
+const char* const kDeviceXY = R"("x": {"role": "input", "index": 0, "dtype": "f32", "shape": [8]},
    "y": {"role": "output", "index": 0, "dtype": "f32", "shape": [8]})";
 const char* const kScratch = R"(, "h": {"role": "scratch", "dtype": "f32", "shape": [8]},
    "g": {"role": "scratch", "dtype": "f32", "shape": [8]})";
@@ -123,11 +123,11 @@ std::string add(const std::string& from, const std::string& to, int value) {
 }
 
 TEST_F(RuntimeCuda, ALaunchGetsItsArgumentsInOrder) {
-  open(kXY,
+  open(kDeviceXY,
        R"({"kernel": "wide", "grid": [2, 3, 4], "block": [32, 2], "shared_bytes": 100,
            "args": ["x", {"out": "y"}, {"i64": -5}, {"f64": 0.5}, {"i32": 8}]})");
   EXPECT_STREQ(kw_target(program_), "cuda");
-  Floats x(8, 10), y(8);
+  DeviceFloats x(8, 10), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y.copy(), std::vector<float>(8, 5.5f));
   EXPECT_THAT(log(), HasSubstr("cuLaunchKernelEx wide grid 2 3 4 block 32 2 1 shared 100\n"));
@@ -135,8 +135,8 @@ TEST_F(RuntimeCuda, ALaunchGetsItsArgumentsInOrder) {
 }
 
 TEST_F(RuntimeCuda, ScalarInputsReachTheKernelAsTheirType) {
-  open(kXY, add("\"x\"", R"({"out": "y"})", R"({"scalar_input": 1, "dtype": "f32"})"));
-  Floats x(8, 1), y(8);
+  open(kDeviceXY, add("\"x\"", R"({"out": "y"})", R"({"scalar_input": 1, "dtype": "f32"})"));
+  DeviceFloats x(8, 1), y(8);
   double scalars[] = {100, 0.25};
   run({x.data()}, {y.data()}, nullptr, scalars);
   EXPECT_EQ(y[7], 1.25f);
@@ -145,13 +145,13 @@ TEST_F(RuntimeCuda, ScalarInputsReachTheKernelAsTheirType) {
 }
 
 TEST_F(RuntimeCuda, LaunchAttributesFollowTheKeys) {
-  open(std::string(kXY) + kScratch,
+  open(std::string(kDeviceXY) + kScratch,
        R"({"kernel": "add_value", "grid": [16], "block": [64], "cluster": [8], "cooperative": true,
            "shared_bytes": 100000, "args": ["x", {"out": "h"}, {"f32": 1}, {"i32": 8}]},
           {"kernel": "add_value", "grid": {"resident_per_sm": 2}, "block": [64], "pdl": true,
            "args": ["h", {"out": "y"}, {"f32": 1}, {"i32": 8}]})");
   EXPECT_THAT(log(), HasSubstr("cuFuncSetAttribute add_value 8 100000"));
-  Floats x(8, 1), y(8);
+  DeviceFloats x(8, 1), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 3);
   EXPECT_THAT(log(),
@@ -160,18 +160,18 @@ TEST_F(RuntimeCuda, LaunchAttributesFollowTheKeys) {
 }
 
 TEST_F(RuntimeCuda, AResidentGridOfClustersHasWhatFitsTheDevice) {
-  open(kXY,
+  open(kDeviceXY,
        R"({"kernel": "add_value", "grid": {"resident_per_sm": 1}, "block": [64], "cluster": [2],
                 "args": ["x", {"out": "y"}, {"f32": 1}, {"i32": 8}]})");
-  Floats x(8, 1), y(8);
+  DeviceFloats x(8, 1), y(8);
   run({x.data()}, {y.data()});
   EXPECT_THAT(log(), HasSubstr("grid 128 1 1")) << "132 multiprocessors, 64 clusters of two";
 }
 
 TEST_F(RuntimeCuda, TheFirstLaunchOfACallIsNeverProgrammaticallyDependent) {
-  open(kXY, R"({"kernel": "add_value", "grid": [1], "block": [64], "pdl": true,
+  open(kDeviceXY, R"({"kernel": "add_value", "grid": [1], "block": [64], "pdl": true,
                 "args": ["x", {"out": "y"}, {"f32": 1}, {"i32": 8}]})");
-  Floats x(8, 1), y(8);
+  DeviceFloats x(8, 1), y(8);
   run({x.data()}, {y.data()});
   EXPECT_THAT(log(), Not(HasSubstr("pdl")));
 }
@@ -181,46 +181,50 @@ TEST_F(RuntimeCuda, WhatTheDeviceCannotLaunchIsRefusedByName) {
     return R"({"kernel": "add_value", "args": ["x", {"out": "y"}, {"f32": 1}, {"i32": 8}], )" +
            keys + "}";
   };
-  EXPECT_THAT(open_error(kXY, launch(R"("grid": [1], "block": [64], "shared_bytes": 240000)")),
-              HasSubstr("run[0]: kernel 'add_value' wants 240000 bytes of shared memory"));
-  EXPECT_THAT(open_error(kXY, launch(R"("grid": [5], "block": [64], "cluster": [2])")),
+  EXPECT_THAT(
+      open_error(kDeviceXY, launch(R"("grid": [1], "block": [64], "shared_bytes": 240000)")),
+      HasSubstr("run[0]: kernel 'add_value' wants 240000 bytes of shared memory"));
+  EXPECT_THAT(open_error(kDeviceXY, launch(R"("grid": [5], "block": [64], "cluster": [2])")),
               HasSubstr("clusters of 2 x 1 x 1 do not divide"));
-  EXPECT_THAT(open_error(kXY, launch(R"("grid": [5000], "block": [1024], "cooperative": true)")),
-              HasSubstr("cooperative launch of 5000 blocks, 264 are resident"));
-  EXPECT_THAT(open_error(kXY, launch(R"("grid": {"resident_per_sm": 3}, "block": [1024])")),
+  EXPECT_THAT(
+      open_error(kDeviceXY, launch(R"("grid": [5000], "block": [1024], "cooperative": true)")),
+      HasSubstr("cooperative launch of 5000 blocks, 264 are resident"));
+  EXPECT_THAT(open_error(kDeviceXY, launch(R"("grid": {"resident_per_sm": 3}, "block": [1024])")),
               HasSubstr("fits 2 times on a multiprocessor"));
   EXPECT_THAT(
-      open_error(kXY, R"({"kernel": "absent", "grid": [1], "block": [1], "args": [{"out": "y"}]})"),
+      open_error(kDeviceXY,
+                 R"({"kernel": "absent", "grid": [1], "block": [1], "args": [{"out": "y"}]})"),
       HasSubstr("no kernel 'absent'"));
   EXPECT_THAT(
-      open_error(kXY,
+      open_error(kDeviceXY,
                  R"({"kernel": "add_value", "grid": [1], "block": [1], "args": [{"out": "y"}]})"),
       HasSubstr("takes 4 parameters, \"args\" has 1"));
-  EXPECT_THAT(open_error(kXY, add("\"x\"", R"({"out": "y"})", R"({"f64": 1})")),
+  EXPECT_THAT(open_error(kDeviceXY, add("\"x\"", R"({"out": "y"})", R"({"f64": 1})")),
               HasSubstr("takes 4 bytes as parameter 2, args[2] has 8"));
-  EXPECT_THAT(open_error(kXY, add("x", "y", 1), R"("requires": ["tcgen05"], )"),
+  EXPECT_THAT(open_error(kDeviceXY, add("x", "y", 1), R"("requires": ["tcgen05"], )"),
               HasSubstr("has no 'tcgen05'"));
-  EXPECT_EQ(
-      open_error(kXY, add("x", "y", 1), R"("requires": ["wgmma", "tma", "sm_80", "sm_90a"], )"),
-      "opened");
+  EXPECT_EQ(open_error(kDeviceXY, add("x", "y", 1),
+                       R"("requires": ["wgmma", "tma", "sm_80", "sm_90a"], )"),
+            "opened");
 }
 
 TEST_F(RuntimeCuda, AFailingCallIsOneLineThatNamesIt) {
   fail_at("cuMemAlloc", 2);
-  EXPECT_EQ(open_error(std::string(kXY) + kScratch, add("x", "h", 1) + ", " + add("h", "y", 1)),
-            "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (out of memory)");
+  EXPECT_EQ(
+      open_error(std::string(kDeviceXY) + kScratch, add("x", "h", 1) + ", " + add("h", "y", 1)),
+      "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (out of memory)");
   reset();
   fail_at("cuModuleLoadData", 209);
-  EXPECT_THAT(open_error(kXY, add("x", "y", 1)),
+  EXPECT_THAT(open_error(kDeviceXY, add("x", "y", 1)),
               ContainsRegex("cuModuleLoadData: CUDA error 209 \\(loading: .*kw_stub.*cubin\\)"));
   reset();
-  open(kXY, add("x", "y", 1));
-  Floats x(8), y(8);
+  open(kDeviceXY, add("x", "y", 1));
+  DeviceFloats x(8), y(8);
   fail_at("cuLaunchKernelEx", 719);
   EXPECT_NE(run_status({x.data()}, {y.data()}), 0);
   EXPECT_STREQ(kw_last_error(),
                "cuLaunchKernelEx: CUDA_ERROR_LAUNCH_FAILED (kernel: add_value, step: run[0])");
-  Floats moved(9);
+  DeviceFloats moved(9);
   EXPECT_NE(run_status({moved.data() + 1}, {y.data()}), 0);
   EXPECT_STREQ(kw_last_error(), "input x is not 64-byte aligned");
   EXPECT_NE(run_status({nullptr}, {y.data()}), 0);
@@ -232,8 +236,8 @@ const std::string kDiamond = add("x", "h", 1) + ", " + add("x", "g", 2) + R"(,
    {"kernel": "mix", "grid": [1], "block": [32], "args": ["h", "g", {"out": "y"}, {"i32": 8}]})";
 
 TEST_F(RuntimeCuda, APlanOfSeveralStepsBecomesAGraph) {
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8, 5), y(8), x2(8, 7), y2(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8, 5), y(8), x2(8, 7), y2(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 6 + 10 * 7);
   EXPECT_EQ(count("cuGraphInstantiate"), 1u);
@@ -257,8 +261,8 @@ TEST_F(RuntimeCuda, APlanOfSeveralStepsBecomesAGraph) {
 TEST_F(RuntimeCuda, APlanWithDependentLaunchesIsAChain) {
   std::string dependent = kDiamond;
   dependent.insert(dependent.rfind("\"grid\""), "\"pdl\": true, ");
-  open(std::string(kXY) + kScratch, dependent);
-  Floats x(8, 5), y(8);
+  open(std::string(kDeviceXY) + kScratch, dependent);
+  DeviceFloats x(8, 5), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 76);
   EXPECT_THAT(log(), HasSubstr("cuLaunchKernelEx mix grid 1 1 1 block 32 1 1 shared 0 pdl"));
@@ -268,13 +272,13 @@ TEST_F(RuntimeCuda, APlanWithDependentLaunchesIsAChain) {
 
 TEST_F(RuntimeCuda, NothingRunsBesideALaunchThatExpectsItsBlocksResident) {
   open(
-      std::string(kXY) + kScratch +
+      std::string(kDeviceXY) + kScratch +
           R"(, "lock": {"role": "sync", "dtype": "u32", "shape": [1]},
                "z": {"role": "output", "index": 1, "dtype": "f32", "shape": [8]})",
       add("x", "h", 1) + ", " + add("x", "g", 1) +
           R"(, {"kernel": "leave_dirty", "grid": [1], "block": [1], "args": [{"inout": "lock"}, {"out": "z"}]}, )" +
           add("h", "y", 1));
-  Floats x(8, 5), y(8), z(8);
+  DeviceFloats x(8, 5), y(8), z(8);
   run({x.data()}, {y.data(), z.data()});
   EXPECT_EQ(y[0], 7);
   // Two before it, one behind it, though none touches what it touches.
@@ -283,12 +287,12 @@ TEST_F(RuntimeCuda, NothingRunsBesideALaunchThatExpectsItsBlocksResident) {
 
 TEST_F(RuntimeCuda, ANewWeightReachesTheGraph) {
   open(
-      std::string(kXY) + kScratch +
+      std::string(kDeviceXY) + kScratch +
           R"(, "w": {"role": "weight", "name": "w", "dtype": "f32", "shape": [8]})",
       add("x", "h", 1) + ", " + add("w", "g", 2) +
           R"(, {"kernel": "mix", "grid": [1], "block": [32], "args": ["h", "g", {"out": "y"}, {"i32": 8}]})");
-  Floats x(8, 5), y(8), w(8, 1), other(8, 2);
-  for (Floats* weight : {&w, &other}) {
+  DeviceFloats x(8, 5), y(8), w(8, 1), other(8, 2);
+  for (DeviceFloats* weight : {&w, &other}) {
     const void* address = weight->data();
     ASSERT_EQ(kw_prepare_on(program_, &address, nullptr), 0) << kw_last_error();
     run({x.data()}, {y.data()});
@@ -298,10 +302,10 @@ TEST_F(RuntimeCuda, ANewWeightReachesTheGraph) {
 }
 
 TEST_F(RuntimeCuda, LongPlansAreLaunchedStepByStep) {
-  open(std::string(kXY) + kScratch, add("x", "h", 0) + R"(, {"repeat": 9000, "body": [)" +
-                                        add("h", "g", 1) + R"(], "swap": [["h", "g"]]}, )" +
-                                        add("h", "y", 0));
-  Floats x(8, 5), y(8);
+  open(std::string(kDeviceXY) + kScratch, add("x", "h", 0) + R"(, {"repeat": 9000, "body": [)" +
+                                              add("h", "g", 1) + R"(], "swap": [["h", "g"]]}, )" +
+                                              add("h", "y", 0));
+  DeviceFloats x(8, 5), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 9005);
   EXPECT_EQ(count("cuLaunchKernelEx"), 9002u);
@@ -310,8 +314,8 @@ TEST_F(RuntimeCuda, LongPlansAreLaunchedStepByStep) {
 
 TEST_F(RuntimeCuda, GraphsCanBeTurnedOff) {
   setenv("KERNELWRIGHT_CUDA_GRAPHS", "never", 1);
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8, 5), y(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8, 5), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 76);
   EXPECT_EQ(count("cuLaunchKernelEx"), 3u);
@@ -320,9 +324,9 @@ TEST_F(RuntimeCuda, GraphsCanBeTurnedOff) {
 }
 
 TEST_F(RuntimeCuda, APlanThatGivesNoGraphStillRuns) {
-  open(std::string(kXY) + kScratch, kDiamond);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
   fail_at("cuGraphInstantiate", 1);
-  Floats x(8, 5), y(8);
+  DeviceFloats x(8, 5), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[0], 76);
   EXPECT_THAT(kw_describe(program_), HasSubstr("cuGraphInstantiate: CUDA_ERROR_INVALID_VALUE"));
@@ -331,8 +335,8 @@ TEST_F(RuntimeCuda, APlanThatGivesNoGraphStillRuns) {
 }
 
 TEST_F(RuntimeCuda, AGraphThatCannotBeChangedIsBuiltAgain) {
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8, 5), y(8), y2(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8, 5), y(8), y2(8);
   run({x.data()}, {y.data()});
   fail_at("cuGraphExecKernelNodeSetParams", 1);
   run({x.data()}, {y2.data()});
@@ -341,10 +345,10 @@ TEST_F(RuntimeCuda, AGraphThatCannotBeChangedIsBuiltAgain) {
 }
 
 TEST_F(RuntimeCuda, AChangedScalarIsWrittenIntoTheGraph) {
-  open(std::string(kXY) + kScratch,
+  open(std::string(kDeviceXY) + kScratch,
        add("\"x\"", R"({"out": "h"})", R"({"scalar_input": 0, "dtype": "f32"})") + ", " +
            add("h", "g", 1) + ", " + add("g", "y", 1));
-  Floats x(8, 1), y(8);
+  DeviceFloats x(8, 1), y(8);
   for (double scalar : {1.0, 4.0, 4.0}) {
     reset();
     run({x.data()}, {y.data()}, nullptr, &scalar);
@@ -363,8 +367,8 @@ TEST_F(RuntimeCuda, RepeatsSwapsAndStepCounters) {
   for (const char* graphs : {"", "never"}) {
     setenv("KERNELWRIGHT_CUDA_GRAPHS", graphs, 1);
     kw_close(program_);
-    open(std::string(kXY) + kScratch, run_steps);
-    Floats x(8, 3), y(8), y2(8);
+    open(std::string(kDeviceXY) + kScratch, run_steps);
+    DeviceFloats x(8, 3), y(8), y2(8);
     run({x.data()}, {y.data()});
     EXPECT_EQ(y.copy(), std::vector<float>(8, expected));
     run({x.data()}, {y2.data()});
@@ -389,7 +393,7 @@ TEST_F(RuntimeCuda, FillsAndCopiesOfEveryKind) {
     open(buffers, steps);
     // The second round has new addresses: nodes of all three kinds are changed in place.
     for (int round = 0; round < 2; ++round) {
-      Floats x(24), y(24), t(24), z(6);
+      DeviceFloats x(24), y(24), t(24), z(6);
       for (size_t i = 0; i < 24; ++i) x[i] = static_cast<float>(i);
       run({x.data()}, {y.data(), t.data(), z.data()});
       for (size_t r = 0; r < 4; ++r)
@@ -415,7 +419,7 @@ TEST_F(RuntimeCuda, TensorMapsAreEncodedOncePerAddress) {
        R"({"kernel": "through_map", "grid": [1], "block": [32], "args": [
             {"tensor_map": {"buffer": "x", "shape": [64, 32], "strides_bytes": [128], "box": [64, 16],
              "swizzle": "128B", "l2_promotion": "256B"}}, {"out": "y"}, {"i32": 8}]})");
-  Floats x(1024, 4), x2(1024, 6), y(8);
+  DeviceFloats x(1024, 4), x2(1024, 6), y(8);
   run({x.data()}, {y.data()});
   EXPECT_EQ(y[7], 5);
   EXPECT_STREQ(stub<const char*()>("kw_stub_tensor_map")(),
@@ -430,7 +434,7 @@ TEST_F(RuntimeCuda, TensorMapsAreEncodedOncePerAddress) {
   EXPECT_EQ(y[7], 7);
   EXPECT_EQ(count("cuTensorMapEncodeTiled"), 0u) << "both addresses are known";
   fail_at("cuTensorMapEncodeTiled", 1);
-  Floats x3(1024);
+  DeviceFloats x3(1024);
   EXPECT_NE(run_status({x3.data()}, {y.data()}), 0);
   EXPECT_THAT(kw_last_error(),
               HasSubstr("cuTensorMapEncodeTiled: CUDA_ERROR_INVALID_VALUE (map: f16 "
@@ -444,7 +448,7 @@ TEST_F(RuntimeCuda, Im2colMapsAreEncodedAsSuch) {
             {"tensor_map": {"buffer": "x", "shape": [64, 8, 8, 2], "im2col_lower": [-1, -1],
              "im2col_upper": [-1, -1], "channels_per_pixel": 64, "pixels_per_column": 128,
              "swizzle": "128B"}}, {"out": "y"}, {"i32": 8}]})");
-  Floats x(4096, 4), y(8);
+  DeviceFloats x(4096, 4), y(8);
   run({x.data()}, {y.data()});
   EXPECT_STREQ(stub<const char*()>("kw_stub_tensor_map")(),
                "im2col type 6 rank 4 shape [64, 8, 8, 2] strides [128, 1024, 8192] lower [-1, -1] "
@@ -453,7 +457,7 @@ TEST_F(RuntimeCuda, Im2colMapsAreEncodedAsSuch) {
 
 TEST_F(RuntimeCuda, PrepareReadsWeightsAndCopiesUnalignedOnes) {
   open(
-      std::string(kXY) +
+      std::string(kDeviceXY) +
           R"(, "w": {"role": "weight", "name": "w", "dtype": "f32", "shape": [8]},
                "t": {"role": "table", "dtype": "f32", "values": [1, 2, 3, 4, 5, 6, 7, 8]},
                "wp": {"role": "packed", "dtype": "f32", "shape": [8]},
@@ -461,7 +465,7 @@ TEST_F(RuntimeCuda, PrepareReadsWeightsAndCopiesUnalignedOnes) {
       R"({"kernel": "mix", "grid": [1], "block": [32], "args": ["x", "wt", {"out": "y"}, {"i32": 8}]})",
       R"("prepare": [)" + add("w", "wp", 1) +
           R"(, {"kernel": "mix", "grid": [1], "block": [32], "args": ["wp", "t", {"out": "wt"}, {"i32": 8}]}], )");
-  Floats x(8, 1), y(8), w(9, 3);
+  DeviceFloats x(8, 1), y(8), w(9, 3);
   EXPECT_NE(run_status({x.data()}, {y.data()}), 0);
   EXPECT_THAT(kw_last_error(), HasSubstr("kw_prepare comes before"));
   for (const void* address : {w.data(), w.data() + 1}) {
@@ -472,8 +476,8 @@ TEST_F(RuntimeCuda, PrepareReadsWeightsAndCopiesUnalignedOnes) {
 }
 
 TEST_F(RuntimeCuda, NothingIsAllocatedOrAwaitedPerCall) {
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8), y(8), x2(8), y2(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8), y(8), x2(8), y2(8);
   run({x.data()}, {y.data()});
   reset();
   for (int i = 0; i < 10; ++i) run({i % 2 ? x.data() : x2.data()}, {i % 3 ? y.data() : y2.data()});
@@ -483,10 +487,10 @@ TEST_F(RuntimeCuda, NothingIsAllocatedOrAwaitedPerCall) {
 }
 
 TEST_F(RuntimeCuda, OneArenaHoldsTheWorkspaceAndCloseGivesEverythingBack) {
-  open(std::string(kXY) + kScratch, kDiamond);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
   EXPECT_EQ(count("cuMemAlloc"), 1u);
   EXPECT_EQ(kw_workspace_bytes(program_), 512);
-  Floats x(8), y(8);
+  DeviceFloats x(8), y(8);
   run({x.data()}, {y.data()});
   kw_close(program_);
   program_ = nullptr;
@@ -504,8 +508,8 @@ using kernelwright::cuda::GraphExec;
 using kernelwright::cuda::Stream;
 
 TEST_F(RuntimeCuda, ACallersCaptureGetsPlainLaunches) {
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8, 5), y(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8, 5), y(8);
   run({x.data()}, {y.data()});  // its own graph exists already
   y[0] = -1;
   Stream stream = nullptr;
@@ -530,8 +534,8 @@ TEST_F(RuntimeCuda, ACallersCaptureGetsPlainLaunches) {
 }
 
 TEST_F(RuntimeCuda, CallsOnDifferentStreamsAreOrdered) {
-  open(std::string(kXY) + kScratch, kDiamond);
-  Floats x(8), y(8);
+  open(std::string(kDeviceXY) + kScratch, kDiamond);
+  DeviceFloats x(8), y(8);
   Stream stream = nullptr;
   stub<Code(Stream*, unsigned)>("cuStreamCreate")(&stream, 0);
   run({x.data()}, {y.data()});
@@ -553,7 +557,7 @@ TEST_F(RuntimeCuda, SyncStartsAtZeroAndPoisonReachesScratchOnly) {
   EXPECT_EQ(kw_sync_is_zero(program_), 1);
   EXPECT_EQ(kw_poison_scratch_on(program_, 0x7f, nullptr), 0);
   EXPECT_EQ(kw_sync_is_zero_on(program_, nullptr), 1);
-  Floats y(8);
+  DeviceFloats y(8);
   run({}, {y.data()});
   EXPECT_EQ(y[0], 1);
   float poison = 0;
