@@ -36,6 +36,15 @@ bool loads_f64(const OpContext& context, const Expr& expr) {
   return found;
 }
 
+// Whether an index runs along an axis, from any constant; an axis of one point is a constant.
+bool is_axis(const graph::Affine& index, size_t axis, int64_t extent) {
+  for (size_t a = 0; a < index.coefficients.size(); ++a) {
+    const int64_t c = index.coefficients[a];
+    if (a == axis ? c != 1 && !(c == 0 && extent == 1) : c != 0) return false;
+  }
+  return true;
+}
+
 class RecurrencePlanner {
  public:
   explicit RecurrencePlanner(const OpContext& context) : context_(context) {
@@ -110,9 +119,9 @@ class RecurrencePlanner {
       const auto batch = graph::as_affine(load.operands[1], 3);
       const auto unit = graph::as_affine(load.operands[2], 3);
       fits &= own->second >= 0 && (cell < 0 || cell == own->second) && batch && unit &&
-              batch->coefficients == std::vector<int64_t>{0, 1, 0} && batch->constant == 0 &&
-              unit->coefficients == std::vector<int64_t>{0, 0, 1} &&
-              unit->constant % plan_.units == 0 && unit->constant >= 0;
+              is_axis(*batch, 1, plan_.batch) && batch->constant == 0 &&
+              is_axis(*unit, 2, plan_.units) && unit->constant % plan_.units == 0 &&
+              unit->constant >= 0;
       if (!fits) return nullptr;
       cell = own->second;
       const auto& points = plan_.cells[static_cast<size_t>(cell)].points;
