@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "graph/analysis.h"
 #include "graph/interpreter.h"
 #include "graph/loop.h"
@@ -67,8 +69,13 @@ TEST(Loop, WhatOnlyTheNextStepReadsIsAlive) {
   Halving h;
   h.s.graph.tensors[static_cast<size_t>(h.state)].role = TensorRole::kTemporary;
   h.s.define(h.s.output({2}), at_index(h.half, {integer(3), axis(0)}));
+  const int fed = h.s.temporary({4, 2});
+  h.s.define(fed, at(h.x, {0, 1}) * constant(2));
+  std::rotate(h.s.graph.stages.begin(), h.s.graph.stages.end() - 1, h.s.graph.stages.end());
+  h.s.graph.stages[2].body = at(h.half, {0, 1}) + at(fed, {0, 1});
   const auto live = live_tensors(h.s.graph.stages, h.s.graph.tensors);
   EXPECT_TRUE(live[static_cast<size_t>(h.state)]);
+  EXPECT_TRUE(live[static_cast<size_t>(fed)]);
 }
 
 TEST(Loop, FusesWithinAStepAlone) {
