@@ -56,7 +56,7 @@ class Family {
   virtual ~Family() = default;
   virtual std::string name() const = 0;
   virtual bool accepts(const OpContext& context) const = 0;
-  // Whether accept() may be asked about recurrences (rewrite::Anchor::kLoop), which are carried out
+  // Whether accepts() may be asked about recurrences (rewrite::Anchor::kLoop), which are carried out
   // step by step.
   virtual bool takes_loops() const { return false; }
   virtual ScheduleSpace space(const OpContext& context) const = 0;

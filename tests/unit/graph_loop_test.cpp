@@ -46,9 +46,9 @@ TEST(Loop, IsInterpretedStepByStep) {
 
 TEST(Loop, ReadingWhatIsNotMadeYetIsAnError) {
   // A guard is missing: step -1.
-  Halving ungarded;
-  ungarded.s.graph.stages[0].body = at_index(ungarded.state, {axis(0) - integer(1), axis(1)});
-  const auto outside = interpret(ungarded.s.graph, ungarded.bindings());
+  Halving unguarded;
+  unguarded.s.graph.stages[0].body = at_index(unguarded.state, {axis(0) - integer(1), axis(1)});
+  const auto outside = interpret(unguarded.s.graph, unguarded.bindings());
   ASSERT_FALSE(outside.has_value());
   EXPECT_NE(outside.error().text().find("out of range"), std::string::npos);
   // The step at hand of what a later stage makes, a step ahead, and a loop torn apart.

@@ -26,9 +26,8 @@ const std::vector<const Family*>& cpu_families() {
   static const ScanFamily scan;
   static const WindowFamily window;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &pointwise, &recurrence,
-                                                 &row,         &scan,      &window,
-                                                 &general};
+  static const std::vector<const Family*> all = {&contraction, &pointwise, &recurrence, &row,
+                                                 &scan,        &window,    &general};
   return all;
 }
 
