@@ -109,6 +109,7 @@ class Expert : public program::Proposer {
     const OpContext context(graph_, op, model_, options_.threads);
     std::vector<Option> all;
     for (const Family* family : families_) {
+      if (op.steps > 0 && !family->takes_loops()) continue;
       if (!family->accepts(context)) continue;
       std::vector<Option> own;
       for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {

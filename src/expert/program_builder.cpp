@@ -125,7 +125,24 @@ void ProgramBuilder::add_source(const std::string& text) {
   source_ += text;
 }
 void ProgramBuilder::add_run(program::Launch launch) {
-  (preparing_ ? program_.prepare : program_.run).push_back({std::move(launch)});
+  auto& steps = preparing_ ? program_.prepare : repeat_ ? repeat_->body : program_.run;
+  steps.push_back({std::move(launch)});
+}
+void ProgramBuilder::begin_repeat(int64_t count) {
+  repeat_.emplace();
+  repeat_->count = program::size(count);
+}
+void ProgramBuilder::end_repeat() {
+  program_.run.push_back({std::move(*repeat_)});
+  repeat_.reset();
+}
+void ProgramBuilder::add_clear(int index, int64_t elements) {
+  program::Fill fill;
+  fill.buffer = buffer(index);
+  fill.view.emplace();
+  fill.view->offset = program::size(0);
+  fill.view->shape = {program::size(elements)};
+  program_.run.push_back({std::move(fill)});
 }
 void ProgramBuilder::add_prepare(program::Launch launch) {
   program_.prepare.push_back({std::move(launch)});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,6 +35,11 @@ class ProgramBuilder {
   void add_source(const std::string& text);
   void add_run(program::Launch launch);
   void add_prepare(program::Launch launch);
+  // Launches between these two are repeated.
+  void begin_repeat(int64_t count);
+  void end_repeat();
+  // Sets the first elements of a tensor to zero: what a loop reads a step back begins as something.
+  void add_clear(int tensor, int64_t elements);
   void require_flag(const std::string& flag);
   // What the device must have ("cluster"), and a device header beside the usual ones.
   void require_feature(const std::string& feature);
@@ -44,7 +50,8 @@ class ProgramBuilder {
   const std::vector<graph::StageTensor>& tensors_;
   program::Program program_;
   bool preparing_ = false;
-  std::set<int> packed_;  // tensors that prepared ops make
+  std::optional<program::Repeat> repeat_;  // under construction
+  std::set<int> packed_;                   // tensors that prepared ops make
   std::string source_;
   std::set<std::string> headers_;
   std::map<int, std::string> names_;

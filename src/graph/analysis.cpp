@@ -135,8 +135,8 @@ double arithmetic(const Expr& expr, const std::vector<int64_t>& extents) {
   return walk(expr);
 }
 
-// Factors of a product of loads, through selects with 0 (padding) and casts; false for any other
-// body.
+// Factors of a product of loads, through selects with 0 (padding) or between loads, and casts;
+// false for any other body.
 bool product_factors(const Expr& expr, const std::vector<int64_t>& extents, int& factors,
                      double& share) {
   switch (expr->op) {
@@ -149,7 +149,12 @@ bool product_factors(const Expr& expr, const std::vector<int64_t>& extents, int&
       return product_factors(expr->operands[0], extents, factors, share) &&
              product_factors(expr->operands[1], extents, factors, share);
     case ExprOp::kSelect: {
-      const Expr& other = expr->operands[2];
+      const Expr &chosen = expr->operands[1], &other = expr->operands[2];
+      // Whichever element it is, it is one.
+      if (chosen->op == ExprOp::kLoad && other->op == ExprOp::kLoad) {
+        ++factors;
+        return true;
+      }
       if (other->op != ExprOp::kConst || other->real_value != 0 || other->int_value != 0)
         return false;
       share *= share_of_points(expr->operands[0], extents);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/loop.h"
 #include "graph/scalar_ops.h"
 
 namespace kernelwright::graph {
@@ -13,18 +14,21 @@ namespace {
 
 class StageEvaluator {
  public:
+  // `made`: how many slices of a tensor of a loop under way there are.
   StageEvaluator(const StageGraph& graph, std::vector<HostTensor>& tensors, const Stage& stage,
-                 bool round)
-      : graph_(graph), tensors_(tensors), stage_(stage), round_(round) {
+                 const std::map<int, int64_t>& made, bool round)
+      : graph_(graph), tensors_(tensors), stage_(stage), made_(made), round_(round) {
     extents_ = axis_extents(graph, stage);
     rank_ = extents_.size() - stage.reduce.size();
     axes_.assign(extents_.size(), 0);
   }
 
-  Result<std::vector<double>> run() {
+  // Fills the next `count` elements of the output.
+  Status run(size_t count) {
     const TensorType& type = graph_.tensors[static_cast<size_t>(stage_.output)].type;
-    std::vector<double> out(static_cast<size_t>(type.elements()));
-    for (size_t i = 0; i < out.size(); ++i) {
+    std::vector<double>& out = tensors_[static_cast<size_t>(stage_.output)].data;
+    out.resize(static_cast<size_t>(type.elements()));
+    for (const size_t end = next_ + count; next_ < end; ++next_) {
       double value = stage_.combiner == Combiner::kNone ? number(*stage_.body) : reduce();
       if (stage_.finish) {
         accumulator_ = value;
@@ -32,10 +36,10 @@ class StageEvaluator {
       }
       if (!error_.empty())
         return fail(ErrorKind::kInput, fmt::format("{}: {}", stage_.origin, error_));
-      out[i] = round_ ? round_to(type.dtype, value) : value;
+      out[next_] = round_ ? round_to(type.dtype, value) : value;
       advance(0, rank_);
     }
-    return out;
+    return {};
   }
 
  private:
@@ -175,6 +179,11 @@ class StageEvaluator {
                                tensor.name, shape_text(shape));
         return 0;
       }
+      const auto made = i == 0 ? made_.find(e.tensor) : made_.end();
+      if (made != made_.end() && index >= made->second) {
+        error_ = fmt::format("step {} of {} is read before it is made", index, tensor.name);
+        return 0;
+      }
       offset = offset * shape[i] + index;
     }
     return tensors_[static_cast<size_t>(e.tensor)].data[static_cast<size_t>(offset)];
@@ -183,9 +192,10 @@ class StageEvaluator {
   const StageGraph& graph_;
   std::vector<HostTensor>& tensors_;
   const Stage& stage_;
+  const std::map<int, int64_t>& made_;
   bool round_;
   std::vector<int64_t> extents_, axes_;
-  size_t rank_ = 0;
+  size_t rank_ = 0, next_ = 0;
   double accumulator_ = 0;
   std::string error_;
 };
@@ -210,19 +220,47 @@ Result<std::vector<HostTensor>> interpret(const StageGraph& graph,
     tensors[t].data = std::move(found->second.data);
     known[t] = true;
   }
-  for (const auto& stage : graph.stages) {
-    std::string unknown;
-    auto check = [&](const ExprNode& e) {
-      if (e.op == ExprOp::kLoad && !known.at(static_cast<size_t>(e.tensor)))
-        unknown = graph.tensors[static_cast<size_t>(e.tensor)].name;
-    };
-    visit(stage.body, check);
-    if (stage.finish) visit(stage.finish, check);
-    if (!unknown.empty())
-      return fail(ErrorKind::kInternal, fmt::format("{} is read before it is defined", unknown));
-    KW_TRY(tensors[static_cast<size_t>(stage.output)].data,
-           StageEvaluator(graph, tensors, stage, round_to_dtype).run());
-    known[static_cast<size_t>(stage.output)] = true;
+  KW_CHECK_OK(check_loops(graph.stages, graph.tensors));
+  // A stage outside of loops counts as a loop of one step.
+  for (size_t first = 0; first < graph.stages.size();) {
+    size_t last = first + 1;
+    int64_t steps = 1;
+    std::map<int, int64_t> made;
+    for (const Loop& loop : loops_of(graph.stages, graph.tensors)) {
+      if (loop.first != first) continue;
+      last = loop.last;
+      steps = loop.steps;
+    }
+    std::vector<StageEvaluator> evaluators;
+    for (size_t s = first; s < last; ++s) {
+      const int output = graph.stages[s].output;
+      if (graph.stages[s].loop >= 0) {
+        made[output] = 0;
+        known[static_cast<size_t>(output)] = true;
+      }
+      evaluators.emplace_back(graph, tensors, graph.stages[s], made, round_to_dtype);
+    }
+    for (size_t s = first; s < last; ++s) {
+      std::string unknown;
+      auto check = [&](const ExprNode& e) {
+        if (e.op == ExprOp::kLoad && !known.at(static_cast<size_t>(e.tensor)))
+          unknown = graph.tensors[static_cast<size_t>(e.tensor)].name;
+      };
+      visit(graph.stages[s].body, check);
+      if (graph.stages[s].finish) visit(graph.stages[s].finish, check);
+      if (!unknown.empty())
+        return fail(ErrorKind::kInternal, fmt::format("{} is read before it is defined", unknown));
+    }
+    for (int64_t t = 0; t < steps; ++t) {
+      for (size_t s = first; s < last; ++s) {
+        const int output = graph.stages[s].output;
+        const int64_t elements = graph.tensors[static_cast<size_t>(output)].type.elements();
+        KW_CHECK_OK(evaluators[s - first].run(static_cast<size_t>(elements / steps)));
+        if (graph.stages[s].loop >= 0) made[output] = t + 1;
+        known[static_cast<size_t>(output)] = true;
+      }
+    }
+    first = last;
   }
   return tensors;
 }

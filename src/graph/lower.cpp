@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/check.h"
+#include "graph/loop.h"
 #include "graph/op_support.h"
 #include "graph/stage.h"
 
@@ -30,6 +31,7 @@ class RegionLowering final : public Lowering {
     KW_CHECK_OK(bind_outputs());
     KW_CHECK_OK(bind_states());
     drop_dead();
+    KW_CHECK_OK(check_loops(out_.stages, out_.tensors));
     return std::move(out_);
   }
 
@@ -66,6 +68,16 @@ class RegionLowering final : public Lowering {
                        contiguous_type(std::move(type)), TensorRole::kTemporary, -1, ""};
     return append(std::move(tensor), std::move(stage));
   }
+
+  int declare_temporary(TensorType type) override {
+    return out_.add_tensor({fmt::format("{}.{}", node_->name, temporaries_++),
+                            contiguous_type(std::move(type)), TensorRole::kTemporary, -1, ""});
+  }
+  void define_declared(int tensor, Stage stage) override {
+    stage.output = tensor;
+    append(std::move(stage));
+  }
+  int new_loop() override { return loops_++; }
 
   Expr broadcast_load(int tensor, const Shape& output_shape) override {
     const Shape& shape = type(tensor).shape;
@@ -153,9 +165,13 @@ class RegionLowering final : public Lowering {
   }
 
   int append(StageTensor tensor, Stage stage) {
-    const ScalarKind wanted = scalar_kind(tensor.type.dtype);
-    const DType dtype = tensor.type.dtype;
     stage.output = out_.add_tensor(std::move(tensor));
+    return append(std::move(stage));
+  }
+
+  int append(Stage stage) {
+    const DType dtype = type(stage.output).dtype;
+    const ScalarKind wanted = scalar_kind(dtype);
     stage.origin = node_ ? node_->name : stage.origin;
     const std::vector<int64_t> extents = axis_extents(out_, stage);
     auto check_load = [&](const ExprNode& e) {
@@ -232,20 +248,10 @@ class RegionLowering final : public Lowering {
   // Drops stages that reach neither an output nor a state, and the temporaries that nothing
   // mentions.
   void drop_dead() {
-    std::vector<bool> live(out_.tensors.size());
-    for (size_t t = 0; t < live.size(); ++t)
-      live[t] = out_.tensors[t].role != TensorRole::kTemporary;
+    const std::vector<bool> live = live_tensors(out_.stages, out_.tensors);
     std::vector<Stage> kept;
-    for (auto stage = out_.stages.rbegin(); stage != out_.stages.rend(); ++stage) {
-      if (!live[static_cast<size_t>(stage->output)]) continue;
-      auto mark = [&](const ExprNode& e) {
-        if (e.op == ExprOp::kLoad) live[static_cast<size_t>(e.tensor)] = true;
-      };
-      visit(stage->body, mark);
-      if (stage->finish) visit(stage->finish, mark);
-      kept.push_back(std::move(*stage));
-    }
-    std::reverse(kept.begin(), kept.end());
+    for (Stage& stage : out_.stages)
+      if (live[static_cast<size_t>(stage.output)]) kept.push_back(std::move(stage));
     std::vector<int> renamed(live.size(), -1);
     StageGraph compact;
     for (size_t t = 0; t < live.size(); ++t)
@@ -268,7 +274,7 @@ class RegionLowering final : public Lowering {
   std::unordered_map<int, int> tensors_;  // value -> tensor
   const Node* node_ = nullptr;
   std::vector<TensorType> types_;
-  int temporaries_ = 0;
+  int temporaries_ = 0, loops_ = 0;
 };
 
 }  // namespace

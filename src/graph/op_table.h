@@ -38,6 +38,11 @@ class Lowering {
   virtual void define(int index, Stage stage) = 0;
   // Defines an intermediate tensor and returns it.
   virtual int define_temporary(TensorType type, Stage stage) = 0;
+  // An intermediate tensor of a loop, which earlier stages of the loop may load; to be defined.
+  virtual int declare_temporary(TensorType type) = 0;
+  virtual void define_declared(int tensor, Stage stage) = 0;
+  // A value of Stage::loop that no other stage has.
+  virtual int new_loop() = 0;
   // A load of `tensor` at the axes of a tensor of `rank` dimensions, broadcast by PyTorch's rule.
   virtual Expr broadcast_load(int tensor, const Shape& output_shape) = 0;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RNN, LSTM and GRU, step by step: every step is stages of its own, so long sequences stay in
-// eager.
+// RNN, LSTM and GRU: a loop over the steps of each layer (loop.h); what the input gives to all
+// steps is a contraction in front of it.
 #include <fmt/format.h>
 
 #include "graph/op_support.h"
@@ -10,7 +10,7 @@ namespace {
 
 using Types = std::vector<TensorType>;
 
-constexpr int64_t kMostSteps = 32;  // of all layers and directions together
+constexpr int64_t kMostKept = int64_t{1} << 32;  // elements kept of all steps of one layer
 
 enum class Cell : uint8_t { kTanh, kRelu, kLstm, kGru };
 
@@ -49,9 +49,15 @@ struct Recurrence {
     r.steps = input[r.batch_first ? 1 : 0];
     r.batch = input[r.batch_first ? 0 : 1];
     r.hidden = state[2];
-    if (r.steps * r.layers * r.directions > kMostSteps)
-      return op_error(node, fmt::format("takes {} steps, more than {}",
-                                        r.steps * r.layers * r.directions, kMostSteps));
+    // Gates, what enters them, and the states.
+    const double kept = static_cast<double>(r.steps) * static_cast<double>(r.batch) *
+                        static_cast<double>(r.directions) * static_cast<double>(r.hidden) *
+                        static_cast<double>(2 * gates_of(cell) + 2);
+    if (kept > static_cast<double>(kMostKept))
+      return op_error(node,
+                      fmt::format("{} steps of {} x {} states keep {:.3g} elements, more "
+                                  "than {}",
+                                  r.steps, r.batch, r.directions * r.hidden, kept, kMostKept));
     const Shape recurrent = {gates_of(cell) * r.hidden, r.hidden};
     for (size_t i = 0; i < weights.size(); i += each) {
       const bool first = i / each < static_cast<size_t>(r.directions);
@@ -70,18 +76,10 @@ struct Recurrence {
   Shape state() const { return {layers * directions, batch, hidden}; }
 };
 
-// A choice among values by an integer, as a tree so that it stays shallow.
-Expr choose(const Expr& which, const std::vector<Expr>& values, size_t first, size_t last) {
-  if (last - first == 1) return values[first];
-  const size_t middle = (first + last) / 2;
-  return select(binary(ExprOp::kLt, which, integer(static_cast<int64_t>(middle))),
-                choose(which, values, first, middle), choose(which, values, middle, last));
-}
-
-class Unrolled {
+class LayerStack {
  public:
-  Unrolled(Lowering& lowering, const Recurrence& recurrence, std::vector<int> weights, int hidden,
-           int cell)
+  LayerStack(Lowering& lowering, const Recurrence& recurrence, std::vector<int> weights, int hidden,
+             int cell)
       : lowering_(lowering),
         r_(recurrence),
         weights_(std::move(weights)),
@@ -90,37 +88,46 @@ class Unrolled {
         dtype_(accumulate_dtype(lowering.output_type().dtype)) {}
 
   void define(int input) {
-    // At axes (step, batch, feature) of a layer's input.
-    bool swapped = r_.batch_first;
-    std::vector<int> last_hidden, last_cell;
+    bool swapped = r_.batch_first;  // how the input of the layer lies
+    std::vector<Direction> all;
     for (int64_t layer = 0; layer < r_.layers; ++layer) {
-      std::vector<std::vector<int>> made;  // per direction, by step
+      std::vector<Direction> directions;
       for (int64_t d = 0; d < r_.directions; ++d) {
         const int64_t number = layer * r_.directions + d;
-        made.push_back(run(input, swapped, number, d == 1));
-        last_hidden.push_back(made.back()[d == 1 ? 0 : static_cast<size_t>(r_.steps) - 1]);
-        last_cell.push_back(last_cell_);
+        directions.push_back({number, d == 1, entering(input, swapped, number)});
       }
+      run(directions);
+      all.insert(all.end(), directions.begin(), directions.end());
       const bool last = layer + 1 == r_.layers;
-      const bool batch_outside = last && r_.batch_first;
-      Stage joined =
-          plain_stage(join(made, axis(batch_outside ? 1 : 0), axis(batch_outside ? 0 : 1)));
       swapped = false;
-      if (last)
-        lowering_.define(0, std::move(joined));
-      else
+      if (last) {
+        const bool batch_outside = r_.batch_first;
+        lowering_.define(0, plain_stage(join(directions, axis(batch_outside ? 1 : 0),
+                                             axis(batch_outside ? 0 : 1))));
+      } else if (directions.size() == 1) {
+        input = directions[0].hidden;
+      } else {
         input = lowering_.define_temporary(
-            {dtype_, {r_.steps, r_.batch, r_.directions * r_.hidden}, {}}, std::move(joined));
+            {dtype_, {r_.steps, r_.batch, r_.directions * r_.hidden}, {}},
+            plain_stage(join(directions, axis(0), axis(1))));
+      }
     }
-    lowering_.define(1, plain_stage(stacked(last_hidden)));
-    if (r_.cell == Cell::kLstm) lowering_.define(2, plain_stage(stacked(last_cell)));
+    lowering_.define(1, plain_stage(final_states(all, &Direction::hidden, 0, all.size())));
+    if (r_.cell == Cell::kLstm)
+      lowering_.define(2, plain_stage(final_states(all, &Direction::cell, 0, all.size())));
   }
 
  private:
+  // One direction of one layer. States lie in the order in which steps are taken.
+  struct Direction {
+    int64_t number = 0;
+    bool backward = false;
+    int entering = -1, hidden = -1, cell = -1;
+  };
+
   int weight(int64_t number, size_t which) const {
     return weights_[static_cast<size_t>(number) * (r_.bias ? 4 : 2) + which];
   }
-  Expr load_step(int tensor) const { return load_of(lowering_, tensor, {axis(0), axis(1)}); }
 
   // What the input gives to every gate at every step: [steps, batch, gates].
   int entering(int input, bool swapped, int64_t number) {
@@ -139,83 +146,86 @@ class Unrolled {
         reduce_stage(Combiner::kSum, {features}, body, finish));
   }
 
-  // What the state gives to every gate: [batch, gates].
-  int recurrent(const std::function<Expr(const Expr& unit)>& state, int64_t number,
-                const std::function<Expr(const Expr& acc)>& finish) {
-    const Expr body = state(axis(2)) * load_of(lowering_, weight(number, 1), {axis(1), axis(2)});
-    return lowering_.define_temporary(
-        {dtype_, {r_.batch, gates_of(r_.cell) * r_.hidden}, {}},
-        reduce_stage(Combiner::kSum, {r_.hidden}, body, finish(reduced(ScalarKind::kReal))));
+  Expr at_end(const Expr& step) const { return integer(r_.steps - 1) - step; }
+
+  // A state before the step at hand; axis(1) is the batch.
+  Expr before(int tensor, int initial, int64_t number, const Expr& unit) const {
+    const Expr first = load_of(lowering_, initial, {integer(number), axis(1), unit});
+    if (r_.steps == 1) return first;
+    return select(binary(ExprOp::kGt, axis(0), integer(0)),
+                  load_of(lowering_, tensor, {axis(0) - integer(1), axis(1), unit}), first);
   }
 
-  int step_tensor(const Expr& body) {
-    return lowering_.define_temporary({dtype_, {r_.batch, r_.hidden}, {}}, plain_stage(body));
-  }
-
-  // The hidden states of one direction of one layer, by step.
-  std::vector<int> run(int input, bool swapped, int64_t number, bool backward) {
-    const int from_input = entering(input, swapped, number);
-    std::vector<int> out(static_cast<size_t>(r_.steps), -1);
-    int before = -1, cell = -1;
-    for (int64_t s = 0; s < r_.steps; ++s) {
-      const int64_t step = backward ? r_.steps - 1 - s : s;
-      auto state = [&](int tensor, int initial, const Expr& unit) {
-        return tensor < 0 ? load_of(lowering_, initial, {integer(number), axis(0), unit})
-                          : load_of(lowering_, tensor, {axis(0), unit});
+  // All steps of a layer; its directions take theirs side by side.
+  void run(std::vector<Direction>& directions) {
+    const TensorType state{dtype_, {r_.steps, r_.batch, r_.hidden}, {}};
+    const int loop = r_.steps > 1 ? lowering_.new_loop() : -1;
+    const auto define_in_loop = [&](int tensor, Stage stage) {
+      stage.loop = loop;
+      lowering_.define_declared(tensor, std::move(stage));
+    };
+    for (Direction& d : directions) {
+      d.hidden = lowering_.declare_temporary(state);
+      if (r_.cell == Cell::kLstm) d.cell = lowering_.declare_temporary(state);
+    }
+    for (const Direction& d : directions) {
+      const auto arriving = [&](const Expr& gate) {
+        return load_of(lowering_, d.entering,
+                       {d.backward ? at_end(axis(0)) : axis(0), axis(1), gate});
       };
-      auto arriving = [&](const Expr& gate) {
-        return load_of(lowering_, from_input, {integer(step), axis(0), gate});
+      Expr finish = reduced(ScalarKind::kReal);
+      if (r_.cell != Cell::kGru)
+        finish = finish + arriving(axis(2));
+      else if (r_.bias)
+        finish = finish + load_of(lowering_, weight(d.number, 3), {axis(2)});
+      const int gates = lowering_.declare_temporary(
+          {dtype_, {r_.steps, r_.batch, gates_of(r_.cell) * r_.hidden}, {}});
+      define_in_loop(gates,
+                     reduce_stage(Combiner::kSum, {r_.hidden},
+                                  before(d.hidden, hidden_, d.number, axis(3)) *
+                                      load_of(lowering_, weight(d.number, 1), {axis(2), axis(3)}),
+                                  finish));
+      const auto unit = [&](int64_t which) { return axis(2) + integer(which * r_.hidden); };
+      const auto gate = [&](int64_t which) {
+        return load_of(lowering_, gates, {axis(0), axis(1), unit(which)});
       };
-      auto gate = [&](int tensor, int64_t which) {
-        return load_of(lowering_, tensor, {axis(0), axis(1) + integer(which * r_.hidden)});
-      };
-      const int gates =
-          recurrent([&](const Expr& unit) { return state(before, hidden_, unit); }, number,
-                    [&](const Expr& acc) -> Expr {
-                      if (r_.cell != Cell::kGru) return acc + arriving(axis(1));
-                      return r_.bias ? acc + load_of(lowering_, weight(number, 3), {axis(1)}) : acc;
-                    });
-      int& made = out[static_cast<size_t>(step)];
+      Expr hidden;
       if (r_.cell == Cell::kLstm) {
-        cell = step_tensor(sigmoid(gate(gates, 1)) * state(cell, cell_, axis(1)) +
-                           sigmoid(gate(gates, 0)) * unary(ExprOp::kTanh, gate(gates, 2)));
-        made = step_tensor(sigmoid(gate(gates, 3)) * unary(ExprOp::kTanh, load_step(cell)));
+        define_in_loop(d.cell,
+                       plain_stage(sigmoid(gate(1)) * before(d.cell, cell_, d.number, axis(2)) +
+                                   sigmoid(gate(0)) * unary(ExprOp::kTanh, gate(2))));
+        const Expr cell = load_of(lowering_, d.cell, {axis(0), axis(1), axis(2)});
+        hidden = sigmoid(gate(3)) * unary(ExprOp::kTanh, cell);
       } else if (r_.cell == Cell::kGru) {
-        auto total = [&](int64_t which) {
-          return arriving(axis(1) + integer(which * r_.hidden)) + gate(gates, which);
-        };
-        const Expr fresh = unary(ExprOp::kTanh, arriving(axis(1) + integer(2 * r_.hidden)) +
-                                                    sigmoid(total(0)) * gate(gates, 2));
-        const Expr old = state(before, hidden_, axis(1));
-        made = step_tensor(fresh + sigmoid(total(1)) * (old - fresh));
+        const Expr fresh = unary(
+            ExprOp::kTanh, arriving(unit(2)) + sigmoid(arriving(unit(0)) + gate(0)) * gate(2));
+        const Expr old = before(d.hidden, hidden_, d.number, axis(2));
+        hidden = fresh + sigmoid(arriving(unit(1)) + gate(1)) * (old - fresh);
       } else {
-        made = step_tensor(r_.cell == Cell::kTanh
-                               ? unary(ExprOp::kTanh, load_step(gates))
-                               : binary(ExprOp::kMax, load_step(gates), constant(0)));
+        hidden = r_.cell == Cell::kTanh ? unary(ExprOp::kTanh, gate(0))
+                                        : binary(ExprOp::kMax, gate(0), constant(0));
       }
-      before = made;
+      define_in_loop(d.hidden, plain_stage(hidden));
     }
-    last_cell_ = cell;
-    return out;
   }
 
-  // All steps of all directions side by side, at (step, batch) and axis 2.
-  Expr join(const std::vector<std::vector<int>>& made, const Expr& step, const Expr& batch) const {
-    std::vector<Expr> sides;
-    for (size_t d = 0; d < made.size(); ++d) {
-      std::vector<Expr> values;
-      const Expr unit = axis(2) - integer(static_cast<int64_t>(d) * r_.hidden);
-      for (int tensor : made[d]) values.push_back(load_of(lowering_, tensor, {batch, unit}));
-      sides.push_back(choose(step, values, 0, values.size()));
-    }
-    if (sides.size() == 1) return sides[0];
-    return select(binary(ExprOp::kLt, axis(2), integer(r_.hidden)), sides[0], sides[1]);
+  // Both directions side by side, at (step, batch) and axis 2.
+  Expr join(const std::vector<Direction>& directions, const Expr& step, const Expr& batch) const {
+    const Expr forward = load_of(lowering_, directions[0].hidden, {step, batch, axis(2)});
+    if (directions.size() == 1) return forward;
+    return select(binary(ExprOp::kLt, axis(2), integer(r_.hidden)), forward,
+                  load_of(lowering_, directions[1].hidden,
+                          {at_end(step), batch, axis(2) - integer(r_.hidden)}));
   }
 
-  Expr stacked(const std::vector<int>& tensors) const {
-    std::vector<Expr> values;
-    for (int tensor : tensors) values.push_back(load_of(lowering_, tensor, {axis(1), axis(2)}));
-    return choose(axis(0), values, 0, values.size());
+  // States after the last step, chosen by axis 0 as a tree so that it stays shallow.
+  Expr final_states(const std::vector<Direction>& all, int Direction::* which, size_t first,
+                    size_t last) const {
+    if (last - first == 1)
+      return load_of(lowering_, all[first].*which, {integer(r_.steps - 1), axis(1), axis(2)});
+    const size_t middle = (first + last) / 2;
+    return select(binary(ExprOp::kLt, axis(0), integer(static_cast<int64_t>(middle))),
+                  final_states(all, which, first, middle), final_states(all, which, middle, last));
   }
 
   Lowering& lowering_;
@@ -223,7 +233,6 @@ class Unrolled {
   std::vector<int> weights_;
   int hidden_, cell_;  // initial states
   DType dtype_;
-  int last_cell_ = -1;
 };
 
 OpEntry recurrence_op(std::string name, Cell cell) {
@@ -261,7 +270,7 @@ OpEntry recurrence_op(std::string name, Cell cell) {
     for (int t : weights) shapes.push_back(lowering.type(t).shape);
     KW_TRY(Recurrence r, Recurrence::of(lowering.node(), cell, lowering.type(input).shape,
                                         lowering.type(states[0]).shape, shapes));
-    Unrolled(lowering, r, weights, states[0], lstm ? states[1] : -1).define(input);
+    LayerStack(lowering, r, weights, states[0], lstm ? states[1] : -1).define(input);
     return {};
   };
   return entry;

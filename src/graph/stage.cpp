@@ -64,7 +64,8 @@ std::string StageGraph::text() const {
       value =
           fmt::format("{}{}({})", combiner_name(stage.combiner), shape_text(stage.reduce), value);
     if (stage.finish) value += fmt::format(", then {}", graph::text(stage.finish));
-    out += fmt::format("t{} = {}  # {}\n", stage.output, value, stage.origin);
+    const std::string loop = stage.loop < 0 ? "" : fmt::format("loop {}: ", stage.loop);
+    out += fmt::format("{}t{} = {}  # {}\n", loop, stage.output, value, stage.origin);
   }
   return out;
 }

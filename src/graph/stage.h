@@ -25,6 +25,7 @@ struct Stage {
   Expr body;
   Expr finish;         // may read reduced() and the output axes; null: none
   std::string origin;  // node name, for messages and reports
+  int loop = -1;       // the loop over steps that it belongs to (graph/loop.h); -1: none
 };
 
 enum class TensorRole : uint8_t { kInput, kWeight, kOutput, kState, kTemporary };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "graph/loop.h"
 #include "rewrite/contraction.h"
 #include "rewrite/nest.h"
 #include "rewrite/row_group.h"
@@ -162,7 +163,8 @@ class Fuser {
       }
       const std::vector<size_t> to = readers(producer.output);
       const bool dead = to.empty();
-      bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer);
+      bool fits = !dead && producer.combiner == Combiner::kNone && !reads_state(producer) &&
+                  loop_allows(producer, to);
       if (fits) {
         const Inlining inlining = weigh(producer, to);
         fits = rule(inlining) && !better_prepared(producer, inlining, to);
@@ -179,6 +181,19 @@ class Fuser {
       changed = true;
     }
     return changed;
+  }
+
+  // What a loop makes goes only where it is read at the same step of the same loop.
+  bool loop_allows(const Stage& producer, const std::vector<size_t>& to) const {
+    if (producer.loop < 0) return true;
+    return std::all_of(to.begin(), to.end(), [&](size_t r) {
+      if (stages_[r].loop != producer.loop) return false;
+      for (const Expr& expr : {stages_[r].body, stages_[r].finish}) {
+        for (const Expr& load : distinct_loads(expr, producer.output))
+          if (graph::steps_back(*load) != 0) return false;
+      }
+      return true;
+    });
   }
 
   void erase(size_t at) {
@@ -217,6 +232,7 @@ class Fuser {
     const std::vector<size_t> to = readers(anchor.output);
     if (to.size() != 1 || stages_[to[0]].combiner != Combiner::kNone) return false;
     Stage& reader = stages_[to[0]];
+    if (reader.loop != anchor.loop || !loop_allows(anchor, to)) return false;
     const auto loads = distinct_loads(reader.body, anchor.output);
     if (loads.size() != 1 || !covers(reader, anchor.output)) return false;
     // The anchor's axes in terms of the reader's.
@@ -301,7 +317,7 @@ void take_producers(RowGroup& group, std::vector<size_t>& members, const std::ve
     if (groups[at].size() != 1) continue;
     const size_t p = groups[at][0];
     const Stage& producer = stages[p];
-    if (producer.combiner != Combiner::kNone || taken[p] ||
+    if (producer.loop >= 0 || producer.combiner != Combiner::kNone || taken[p] ||
         tensors[static_cast<size_t>(producer.output)].role != TensorRole::kTemporary)
       continue;
     bool ours = false, others = false;
@@ -327,6 +343,15 @@ std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
   for (size_t i = 0; i < stages.size(); ++i) {
     if (taken[i]) continue;
     std::vector<size_t> members = {i};
+    if (stages[i].loop >= 0) {
+      while (members.back() + 1 < stages.size() &&
+             stages[members.back() + 1].loop == stages[i].loop) {
+        members.push_back(members.back() + 1);
+        taken[members.back()] = true;
+      }
+      groups.push_back(std::move(members));
+      continue;
+    }
     auto group = start_row_group(stages[i], tensors);
     const bool arg =
         stages[i].combiner == Combiner::kArgMax || stages[i].combiner == Combiner::kArgMin;
@@ -345,8 +370,8 @@ std::vector<std::vector<size_t>> group_rows(const std::vector<Stage>& stages,
             stages[j].combiner == Combiner::kArgMax || stages[j].combiner == Combiner::kArgMin;
         const bool state =
             tensors[static_cast<size_t>(stages[j].output)].role == TensorRole::kState;
-        if (!late && !arg_stage && !state && !match_contraction(stages[j], tensors) &&
-            join_row_group(*group, stages[j], tensors)) {
+        if (!late && !arg_stage && stages[j].loop < 0 && !state &&
+            !match_contraction(stages[j], tensors) && join_row_group(*group, stages[j], tensors)) {
           members.push_back(j);
           taken[j] = true;
         } else {
@@ -378,7 +403,7 @@ void join_siblings(std::vector<std::vector<size_t>>& groups, const std::vector<S
   constexpr size_t kMostOutputs = 8;
   auto plain = [&](const std::vector<size_t>& group) {
     return std::all_of(group.begin(), group.end(), [&](size_t i) {
-      return stages[i].combiner == Combiner::kNone &&
+      return stages[i].combiner == Combiner::kNone && stages[i].loop < 0 &&
              tensors[static_cast<size_t>(stages[i].output)].role != TensorRole::kState;
     });
   };
@@ -441,6 +466,7 @@ void join_siblings(std::vector<std::vector<size_t>>& groups, const std::vector<S
 }
 
 Anchor anchor_of(const std::vector<Stage>& stages, const std::vector<StageTensor>& tensors) {
+  if (stages[0].loop >= 0) return Anchor::kLoop;
   const bool points = std::all_of(stages.begin(), stages.end(), [](const Stage& stage) {
     return stage.combiner == Combiner::kNone;
   });
@@ -512,7 +538,12 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
     groups = group_rows(stages, fused.tensors, options.few_rows);
     if (options.siblings) join_siblings(groups, stages, fused.tensors);
   } else {
-    for (size_t i = 0; i < stages.size(); ++i) groups.push_back({i});
+    for (size_t i = 0; i < stages.size(); ++i) {
+      if (i > 0 && stages[i].loop >= 0 && stages[i].loop == stages[i - 1].loop)
+        groups.back().push_back(i);
+      else
+        groups.push_back({i});
+    }
   }
   std::vector<FusedOp> ops;
   for (const auto& members : groups) {
@@ -520,11 +551,17 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
     for (size_t i : members) op.stages.push_back(stages[i]);
     op.anchor = anchor_of(op.stages, fused.tensors);
     std::vector<int> made;
+    if (op.anchor == Anchor::kLoop) {
+      const auto& shape = fused.tensors[static_cast<size_t>(op.stages[0].output)].type.shape;
+      op.steps = shape[0];
+      // A stage may read what a later one made a step before.
+      for (const Stage& stage : op.stages) made.push_back(stage.output);
+    }
     for (const Stage& stage : op.stages) {
       for (int read : tensors_read(stage)) {
         if (std::find(made.begin(), made.end(), read) == made.end()) add_unique(op.inputs, read);
       }
-      made.push_back(stage.output);
+      add_unique(made, stage.output);
     }
     for (int tensor : made) {
       bool wanted = fused.tensors[static_cast<size_t>(tensor)].role != TensorRole::kTemporary;

@@ -9,8 +9,9 @@ namespace kernelwright::rewrite {
 
 // What a kernel is built round. A contraction is a kSum stage whose body is a product of two loads
 // with affine indices (matmul, linear, convolution); a row group is one or more reductions over the
-// same trailing axes of one domain with what lies between them (softmax, norms).
-enum class Anchor : uint8_t { kPointwise, kReduction, kRow, kContraction, kGeneral };
+// same trailing axes of one domain with what lies between them (softmax, norms); a loop is all
+// stages of a recurrence (graph/loop.h).
+enum class Anchor : uint8_t { kPointwise, kReduction, kRow, kContraction, kLoop, kGeneral };
 
 // Stages that become one kernel. All but the outputs live in registers or per-worker scratch.
 struct FusedOp {
@@ -19,6 +20,7 @@ struct FusedOp {
   std::vector<int> inputs;           // tensors read
   std::vector<int> outputs;          // tensors written
   bool prepared = false;             // made of weights alone: once, not at every call
+  int64_t steps = 0;                 // kLoop: of the recurrence
 };
 
 struct FusedGraph {
@@ -42,7 +44,8 @@ struct FuseOptions {
 
 // Inlines pointwise and layout stages into their readers and writers: a producer into the loads of
 // its reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has
-// the anchor's domain. Reductions over the same rows join into one row group.
+// the anchor's domain. Reductions over the same rows join into one row group. A loop is one op; its
+// stages take in what is made before it, and each other at the same step.
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options = {});
 
 // The stages of a graph with pointwise ones inlined, as `fuse` does it first.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/loop.h"
 #include "rewrite/fuse.h"
 #include "rewrite/terms.h"
 
@@ -19,6 +20,30 @@ constexpr double kWorthwhile = 0.9;
 
 bool same_stage(const Stage& a, const Stage& b) {
   return a.output == b.output && a.body == b.body && a.finish == b.finish;
+}
+
+// Loops stay as they are: whether their stages do, in the same order and side by side.
+bool keeps_loops(const StageGraph& before, const StageGraph& after) {
+  size_t at = 0;
+  for (const Stage& old : before.stages) {
+    if (old.loop < 0) continue;
+    while (at < after.stages.size() && after.stages[at].loop < 0) ++at;
+    if (at == after.stages.size()) return false;
+    const Stage& fresh = after.stages[at++];
+    if (fresh.loop != old.loop || fresh.output != old.output ||
+        !graph::same(old.body, fresh.body) || !graph::same(old.finish, fresh.finish))
+      return false;
+  }
+  return graph::check_loops(after.stages, after.tensors).has_value();
+}
+
+// The graph with a rule applied at a stage; nullopt where it does not hold, or is about a loop.
+std::optional<StageGraph> applied(const Rule& rule, const StageGraph& graph, size_t stage,
+                                  const std::vector<bool>& fixed) {
+  if (graph.stages[stage].loop >= 0) return std::nullopt;
+  auto out = rule.apply(graph, stage, fixed);
+  if (out && !keeps_loops(graph, *out)) return std::nullopt;
+  return out;
 }
 
 struct Cost {
@@ -95,7 +120,7 @@ class Rewriting {
       for (const Rule& rule : rules()) {
         if (rule.exact != exact) continue;
         for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
-          auto graph = rule.apply(out_.graph, s, fixed_);
+          auto graph = applied(rule, out_.graph, s, fixed_);
           if (!graph) continue;
           drop_dead(*graph);
           take(rule, s, std::move(*graph));
@@ -115,7 +140,7 @@ class Rewriting {
     for (const Rule& rule : rules()) {
       if (rule.exact) continue;
       for (size_t s = 0; s < out_.graph.stages.size(); ++s) {
-        auto graph = rule.apply(out_.graph, s, fixed_);
+        auto graph = applied(rule, out_.graph, s, fixed_);
         if (!graph) continue;
         drop_dead(*graph);
         const auto share = gain(out_.graph, *graph, options_);

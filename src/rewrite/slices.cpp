@@ -22,7 +22,9 @@ void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>&
   for (size_t i = 0; i < stages.size(); ++i) {
     const Stage stage = stages[i];
     const bool arg = stage.combiner == Combiner::kArgMax || stage.combiner == Combiner::kArgMin;
-    if (stage.combiner == Combiner::kNone || arg || match_contraction(stage, tensors)) continue;
+    if (stage.combiner == Combiner::kNone || arg || stage.loop >= 0 ||
+        match_contraction(stage, tensors))
+      continue;
     const StageTensor output = tensors[static_cast<size_t>(stage.output)];
     if (output.type.elements() >= few_rows || output.type.elements() == 0 ||
         graph::element_count(stage.reduce) < 4 * kLongRow)

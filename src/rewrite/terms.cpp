@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/loop.h"
 #include "rewrite/nest.h"
 
 namespace kernelwright::rewrite {
@@ -197,20 +198,9 @@ std::vector<size_t> readers_of(const std::vector<Stage>& stages, int tensor) {
 }
 
 void drop_dead(graph::StageGraph& graph) {
-  std::vector<bool> live(graph.tensors.size());
-  for (size_t t = 0; t < live.size(); ++t)
-    live[t] = graph.tensors[t].role != TensorRole::kTemporary;
-  const auto mark = [&](const ExprNode& node) {
-    if (node.op == ExprOp::kLoad) live[static_cast<size_t>(node.tensor)] = true;
-  };
-  for (size_t i = graph.stages.size(); i-- > 0;) {
-    if (!live[static_cast<size_t>(graph.stages[i].output)]) {
-      graph.stages.erase(graph.stages.begin() + static_cast<std::ptrdiff_t>(i));
-      continue;
-    }
-    graph::visit(graph.stages[i].body, mark);
-    if (graph.stages[i].finish) graph::visit(graph.stages[i].finish, mark);
-  }
+  const std::vector<bool> live = graph::live_tensors(graph.stages, graph.tensors);
+  std::erase_if(graph.stages,
+                [&](const Stage& stage) { return !live[static_cast<size_t>(stage.output)]; });
 }
 
 }  // namespace kernelwright::rewrite

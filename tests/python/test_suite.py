@@ -16,9 +16,6 @@ ROOT = Path(__file__).parents[2]
 WORKLOADS = sorted((ROOT / "workloads").glob("*/*.py"))
 SPINE = (ROOT / "bench/spine.txt").read_text().split()
 
-# Ops that may be outside the table; a workload with one is cut into regions round it.
-UNSUPPORTED = {"aten.gru.input", "aten.lstm.input"}
-
 
 @pytest.fixture(scope="module")
 def table():
@@ -41,7 +38,7 @@ def test_the_spine_is_part_of_it():
 def test_it_exports_whole(path, table):
     exported = export(load(path))
     assert exported.whole and exported.graph["eager"] == []
-    assert {node["op"] for node in exported.graph["nodes"]} - table - UNSUPPORTED == set()
+    assert {node["op"] for node in exported.graph["nodes"]} - table == set()
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda p: p.stem)

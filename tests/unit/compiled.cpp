@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <barrier>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <random>
 #include <regex>
 #include <set>
+#include <thread>
 
 #include "base/file.h"
 #include "base/subprocess.h"
@@ -183,11 +185,16 @@ struct EmulatedMap {
   int64_t shape[3], box[3], swizzle;
 };
 
+// A step counter is handed over as if it were an address. `round` is the iteration of the repeat.
 std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string, Memory>& memory,
-                              std::vector<EmulatedMap>& maps) {
+                              std::vector<EmulatedMap>& maps, int64_t round) {
   std::vector<void*> buffers;
   maps.reserve(step.args.size());
   for (const program::Arg& arg : step.args) {
+    if (std::holds_alternative<program::StepCounterArg>(arg)) {
+      buffers.push_back(reinterpret_cast<void*>(round));
+      continue;
+    }
     const auto& buffer = std::get<program::BufferArg>(arg);
     void* data = memory.at(buffer.buffer).data();
     if (buffer.tensor_map) {
@@ -208,12 +215,12 @@ using EmulatedLaunch = const char* (*)(void**, const unsigned*, const unsigned*,
                                        long);
 
 std::string launch_emulated(void* library, const std::string& prefix, const program::Launch& step,
-                            std::map<std::string, Memory>& memory) {
+                            std::map<std::string, Memory>& memory, int64_t round) {
   auto* kernel =
       reinterpret_cast<EmulatedLaunch>(dlsym(library, (prefix + step.kernel + "_launch").c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<EmulatedMap> maps;
-  std::vector<void*> buffers = buffers_of(step, memory, maps);
+  std::vector<void*> buffers = buffers_of(step, memory, maps, round);
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, cluster[3] = {1, 1, 1};
   for (size_t d = 0; d < step.grid.size(); ++d)
     grid[d] = static_cast<unsigned>(number(step.grid[d], 1));
@@ -229,17 +236,43 @@ std::string launch_emulated(void* library, const std::string& prefix, const prog
   return fault == nullptr ? "" : step.kernel + ": " + fault;
 }
 
+// Workers of a team launch meet here.
+struct Team {
+  std::barrier<> meeting{kWorkers};
+};
+
 std::string launch(void* library, const std::string& prefix, const program::Launch& step,
-                   std::map<std::string, Memory>& memory) {
+                   std::map<std::string, Memory>& memory, int64_t round) {
   auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<EmulatedMap> maps;
-  std::vector<void*> buffers = buffers_of(step, memory, maps);
+  std::vector<void*> buffers = buffers_of(step, memory, maps, round);
   int64_t grid = 1;
   for (const auto& extent : step.grid) grid *= number(extent, 1);
   std::vector<Memory> scratch;
   for (int w = 0; w < kWorkers; ++w)
     scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
+  if (step.team) {
+    Team team;
+    std::vector<std::thread> workers;
+    for (int w = 0; w < kWorkers; ++w) {
+      workers.emplace_back([&, w] {
+        kw_args args{};
+        args.buffers = buffers.data();
+        args.worker = w;
+        args.worker_count = kWorkers;
+        args.scratch = scratch[static_cast<size_t>(w)].data();
+        args.scratch_bytes = number(step.scratch_bytes, 0);
+        args.barrier = [](kw_team* t) { reinterpret_cast<Team*>(t)->meeting.arrive_and_wait(); };
+        args.team = reinterpret_cast<kw_team*>(&team);
+        kernel(&args, 0, grid);
+      });
+    }
+    for (std::thread& worker : workers) worker.join();
+    for (Memory& block : scratch)
+      if (!block.whole()) return step.kernel + ": wrote beside its scratch";
+    return "";
+  }
   const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
   int worker = 0;
   for (int64_t begin = 0; begin < grid; begin += grain) {
@@ -256,27 +289,53 @@ std::string launch(void* library, const std::string& prefix, const program::Laun
 }
 
 // A function of one signature per kernel, through which the test launches it.
-std::string emulated_launches(const program::Program& program, const std::string& prefix) {
+std::string emulated_launches(const std::vector<program::Step>& steps, const std::string& prefix) {
   std::string text;
-  for (const auto* steps : {&program.prepare, &program.run}) {
-    for (const program::Step& step : *steps) {
-      const auto* one = std::get_if<program::Launch>(&step.action);
-      if (one == nullptr) continue;
-      std::string types, values;
-      for (size_t a = 0; a < one->args.size(); ++a) {
-        types += a == 0 ? "void*" : ", void*";
-        values += fmt::format("{}a[{}]", a == 0 ? "" : ", ", a);
-      }
-      text += fmt::format(
-          "extern \"C\" const char* {0}{1}_launch(void** args, const unsigned* grid, const "
-          "unsigned* "
-          "block, const unsigned* cluster, long shared) {{\n  return kw_emulated_launch([](void** "
-          "a) "
-          "{{ ((void (*)({2})){0}{1})({3}); }}, args, grid, block, cluster, shared);\n}}\n",
-          prefix, one->kernel, types, values);
+  for (const program::Step& step : steps) {
+    if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) {
+      text += emulated_launches(repeat->body, prefix);
+      continue;
     }
+    const auto* one = std::get_if<program::Launch>(&step.action);
+    if (one == nullptr) continue;
+    std::string types, values;
+    for (size_t a = 0; a < one->args.size(); ++a) {
+      const bool counter = std::holds_alternative<program::StepCounterArg>(one->args[a]);
+      types += fmt::format("{}{}", a == 0 ? "" : ", ", counter ? "long long" : "void*");
+      values += fmt::format("{}{}a[{}]", a == 0 ? "" : ", ", counter ? "(long long)" : "", a);
+    }
+    text += fmt::format(
+        "extern \"C\" const char* {0}{1}_launch(void** args, const unsigned* grid, const unsigned* "
+        "block, const unsigned* cluster, long shared) {{\n  return kw_emulated_launch([](void** a) "
+        "{{ ((void (*)({2})){0}{1})({3}); }}, args, grid, block, cluster, shared);\n}}\n",
+        prefix, one->kernel, types, values);
   }
   return text;
+}
+
+std::string run_steps(void* library, const std::string& prefix, const Case& c,
+                      const std::vector<program::Step>& steps,
+                      std::map<std::string, Memory>& memory, int64_t round = 0) {
+  for (const program::Step& step : steps) {
+    std::string error;
+    if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) {
+      const int64_t count = number(repeat->count, 1);
+      for (int64_t i = 0; i < count && error.empty(); ++i)
+        error = run_steps(library, prefix, c, repeat->body, memory, i);
+    } else if (const auto* fill = std::get_if<program::Fill>(&step.action)) {
+      if (fill->value != 0 || !fill->view) return "fill that the test cannot run";
+      std::memset(memory.at(fill->buffer).data(), 0,
+                  4 * static_cast<size_t>(number(fill->view->shape.at(0), 1)));
+    } else if (const auto* one = std::get_if<program::Launch>(&step.action)) {
+      error = c.candidate.program.target == "cuda"
+                  ? launch_emulated(library, prefix, *one, memory, round)
+                  : launch(library, prefix, *one, memory, round);
+    } else {
+      return "step that the test cannot run";
+    }
+    if (!error.empty()) return error;
+  }
+  return "";
 }
 
 std::string run_case(void* library, const std::string& prefix, const Case& c, double tolerance) {
@@ -318,14 +377,8 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     memory[buffer.name] = std::move(block);
   }
   for (const auto* steps : {&c.candidate.program.prepare, &c.candidate.program.run}) {
-    for (const program::Step& step : *steps) {
-      const auto* one = std::get_if<program::Launch>(&step.action);
-      if (one == nullptr) return "step that the test cannot run";
-      const std::string error = c.candidate.program.target == "cuda"
-                                    ? launch_emulated(library, prefix, *one, memory)
-                                    : launch(library, prefix, *one, memory);
-      if (!error.empty()) return error;
-    }
+    const std::string error = run_steps(library, prefix, c, *steps, memory);
+    if (!error.empty()) return error;
   }
   for (auto& [name, block] : memory) {
     if (!block.whole()) return "wrote beside " + name;
@@ -389,7 +442,8 @@ std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double 
     static const std::regex kernel_name("\\bk([0-9]+)_");
     source +=
         std::regex_replace(cases[i].candidate.source, kernel_name, fmt::format("c{}_k$1_", i));
-    if (emulated) source += emulated_launches(cases[i].candidate.program, fmt::format("c{}_", i));
+    for (const auto* steps : {&cases[i].candidate.program.prepare, &cases[i].candidate.program.run})
+      if (emulated) source += emulated_launches(*steps, fmt::format("c{}_", i));
   }
   const auto source_path = dir->path() / "kernels.cpp", object_path = dir->path() / "kernels.so";
   if (auto written = base::write_file_atomic(source_path, source); !written)

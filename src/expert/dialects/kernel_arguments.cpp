@@ -11,6 +11,7 @@ KernelArguments::KernelArguments(ProgramBuilder& builder, const std::string& hin
     : builder_(builder), name_(builder.fresh_name(hint)) {}
 
 std::string KernelArguments::pointer(const std::string& buffer, Access access) {
+  if (made_.count(buffer) != 0) access = Access::kWrite;
   for (program::BufferArg& arg : args_) {
     if (arg.buffer != buffer) continue;
     if (arg.access != access) arg.access = Access::kReadWrite;
@@ -23,6 +24,9 @@ std::string KernelArguments::pointer(const std::string& buffer, Access access) {
   return buffer;
 }
 
+void KernelArguments::makes(int tensor) {
+  made_.insert(builder_.buffer(tensor));
+}
 std::string KernelArguments::read(int tensor) {
   return pointer(builder_.buffer(tensor), Access::kRead);
 }

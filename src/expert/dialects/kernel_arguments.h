@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ class KernelArguments {
   std::string write(int tensor);
   std::string read_buffer(const std::string& buffer);
   std::string write_buffer(const std::string& buffer);
+  // A tensor that this launch alone makes: what it reads of it, it has written before.
+  void makes(int tensor);
 
  protected:
   ProgramBuilder& builder_;
@@ -28,6 +31,7 @@ class KernelArguments {
 
  private:
   std::string pointer(const std::string& buffer, program::Access access);
+  std::set<std::string> made_;
 };
 
 }  // namespace kernelwright::expert

@@ -9,6 +9,7 @@
 #include "expert/families/cuda/window.h"
 #include "expert/families/general.h"
 #include "expert/families/pointwise.h"
+#include "expert/families/recurrence.h"
 #include "expert/families/row.h"
 #include "expert/families/scan.h"
 #include "expert/families/window.h"
@@ -21,13 +22,14 @@ namespace {
 const std::vector<const Family*>& cpu_families() {
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
+  static const RecurrenceFamily recurrence;
   static const RowFamily row;
   static const ScanFamily scan;
   static const WindowFamily window;
   static const WinogradFamily winograd;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &winograd, &pointwise, &row,
-                                                 &scan,        &window,   &general};
+  static const std::vector<const Family*> all = {&contraction, &winograd, &pointwise, &recurrence,
+                                                 &row,         &scan,     &window,    &general};
   return all;
 }
 

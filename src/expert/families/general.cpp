@@ -87,6 +87,33 @@ std::string general_point(const OpContext& context, const Nest& nest, KernelArgu
   return text;
 }
 
+namespace {
+
+constexpr double kGeneralBarrier = 2e-6;
+
+// A step's points of a stage follow each other: the step is the outermost axis.
+void emit_loop(const OpContext& context, ProgramBuilder& builder) {
+  KernelText kernel(builder, "general_loop_" + context.op.stages.front().origin);
+  kernel.team = true;
+  for (const auto& stage : context.op.stages) kernel.makes(stage.output);
+  kernel.body = fmt::format("  for (int64_t step = 0; step < {}; ++step) {{\n", context.op.steps);
+  for (const auto& stage : context.op.stages) {
+    const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
+    kernel.body += fmt::format(
+        "  {{\n  const int64_t points = {};\n  const int64_t last = points * step + points * "
+        "(kw->worker + 1) / kw->worker_count;\n  for (int64_t point = points * step + points * "
+        "kw->worker / kw->worker_count; point < last; ++point) {{\n",
+        nest.outer_points() / context.op.steps);
+    kernel.body += general_point(context, nest, kernel, code::cpp_spelling()) +
+                   "  }\n  }\n"
+                   "  kw->barrier(kw->team);\n";
+  }
+  kernel.body += "  }\n";
+  kernel.launch(1);
+}
+
+}  // namespace
+
 double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
   double points = 0;
   for (const auto& stage : context.op.stages) {
@@ -95,11 +122,17 @@ double GeneralFamily::predict_seconds(const OpContext& context, const Schedule& 
     points += static_cast<double>(nest.outer_points()) *
               (static_cast<double>(nest.reduce_points()) * cost + 10);
   }
-  return points * 1e-9 / std::max(1, context.threads) + context.model.launch_s;
+  const double barriers = kGeneralBarrier * static_cast<double>(context.op.steps) *
+                          static_cast<double>(context.op.stages.size());
+  return points * 1e-9 / std::max(1, context.threads) + context.model.launch_s + barriers;
 }
 
 Status GeneralFamily::emit(const OpContext& context, const Schedule& schedule,
                            ProgramBuilder& builder) const {
+  if (context.op.steps > 0) {
+    emit_loop(context, builder);
+    return {};
+  }
   for (const auto& stage : context.op.stages) {
     const Nest nest = rewrite::make_nest(stage, context.graph.tensors);
     KernelText kernel(builder, "general_" + nest.origin);

@@ -7,11 +7,13 @@
 
 namespace kernelwright::expert {
 
-// One plain loop nest per stage, parallel over the output. Correct for every op; no knobs.
+// One plain loop nest per stage, parallel over the output. Correct for every op; no knobs. The
+// stages of a recurrence share one team launch, with a barrier after each.
 class GeneralFamily : public Family {
  public:
   std::string name() const override { return "general"; }
   bool accepts(const OpContext& context) const override { return true; }
+  bool takes_loops() const override { return true; }
   ScheduleSpace space(const OpContext& context) const override { return {}; }
   double predict_seconds(const OpContext& context, const Schedule& schedule) const override;
   Status emit(const OpContext& context, const Schedule& schedule,

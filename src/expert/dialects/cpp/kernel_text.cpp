@@ -19,8 +19,9 @@ program::Launch KernelText::finish(int64_t grid) {
     const program::BufferArg& arg = args_[i];
     const char* type = code::c_type(builder_.dtype(arg.buffer));
     const char* constant = arg.access == Access::kRead ? "const " : "";
-    text += fmt::format("  {0}{1}* __restrict {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type,
-                        arg.buffer, i);
+    // What other workers write behind a barrier is no restricted pointer's.
+    text += fmt::format("  {0}{1}*{4} {2} = ({0}{1}*)kw->buffers[{3}];\n", constant, type,
+                        arg.buffer, i, team && arg.access != Access::kRead ? "" : " __restrict");
     launch.args.emplace_back(arg);
   }
   text += body + "}\n\n";

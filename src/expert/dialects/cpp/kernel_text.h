@@ -18,7 +18,7 @@ class KernelText : public KernelArguments {
   // Bytes of per-worker scratch; the body finds them at kw->scratch.
   int64_t scratch_bytes = 0;
   int64_t grain = 0;
-  bool team = false;
+  bool team = false;  // all workers at once; they meet at kw->barrier(kw->team)
   // Adds the source and a launch over `grid` points.
   void launch(int64_t grid);
   void launch_in_prepare(int64_t grid);

@@ -21,6 +21,10 @@ void KernelText::launch(const std::vector<int64_t>& grid) {
                         exchanged_.count(arg.buffer) != 0 ? "" : " __restrict__", arg.buffer);
     launch.args.emplace_back(arg);
   }
+  if (step_counter) {
+    text += std::string(args_.empty() ? "" : ", ") + "long long kw_step";
+    launch.args.emplace_back(program::StepCounterArg{});
+  }
   text += ") {\n" + body + "}\n\n";
   builder_.add_source(text);
   launch.kernel = name_;

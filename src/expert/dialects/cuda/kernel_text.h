@@ -16,11 +16,12 @@ class KernelText : public KernelArguments {
   std::string body;  // uses the pointers, blockIdx and threadIdx
   // Launch shape. The block is one-dimensional.
   int block = 256;
-  int resident = 1;          // blocks that a multiprocessor should hold; bounds the registers
-  int64_t shared_bytes = 0;  // dynamic; the body finds it at kw_dynamic_shared()
-  bool in_prepare = false;   // launched when weights change; writes packed buffers
-  int64_t cluster = 1;       // blocks along y that form a cluster
-  bool cooperative = false;  // all blocks run at the same time; brings the headers of barriers
+  int resident = 1;           // blocks that a multiprocessor should hold; bounds the registers
+  int64_t shared_bytes = 0;   // dynamic; the body finds it at kw_dynamic_shared()
+  bool in_prepare = false;    // launched when weights change; writes packed buffers
+  int64_t cluster = 1;        // blocks along y that form a cluster
+  bool step_counter = false;  // inside a repeat: its iteration, as `kw_step`
+  bool cooperative = false;   // all blocks run at the same time; brings the headers of barriers
   // A `sync` buffer through which blocks of one launch talk to one another.
   std::string exchange_buffer(const std::string& buffer);
   // Adds the source and a launch of so many blocks (x, y, z).
