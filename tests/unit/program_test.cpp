@@ -80,6 +80,15 @@ TEST(Program, PrintedTextReadsBackAndIsCanonical) {
   EXPECT_EQ(print_program(parsed(text)), text);
 }
 
+TEST(Program, StepsAreNamedByTheirPlace) {
+  const auto program = parse_program(kBaseProgram);
+  ASSERT_TRUE(program);
+  EXPECT_EQ(
+      step_names(program->run, "run"),
+      (std::vector<std::string>{"run[0] first", "run[1] second", "run[2] third",
+                                "run[3].body[0] step", "run[3].body[1] fill", "run[4] copy"}));
+}
+
 TEST(Program, GpuFieldsReadBack) {
   Program program = parsed(
       R"({"format": 1, "target": "cuda", "arch": "sm_90a", "source": "k.cu", "flags": ["--maxrregcount=168"],

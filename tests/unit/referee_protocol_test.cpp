@@ -35,6 +35,8 @@ TEST(RefereeProtocol, MessagesSurviveTheWire) {
   round_trip(Repeat{1, 100});
   round_trip(Ran{1.5, 2, true, false});
   round_trip(Timed{{{1, 2}, {3, 4}}, {5, 6}, {1, 3}});
+  round_trip(Profile{4});
+  round_trip(Profiled{{1, 0, 2.5}});
 }
 
 // The judged process may say anything.
@@ -56,6 +58,8 @@ TEST(RefereeProtocol, NonsenseIsAnError) {
   timed = {};
   EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": 7, "last": []})"), timed));
   EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": {}})"), repeated));
+  Profiled profiled;
+  EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": [1, -1]})"), profiled));
 }
 
 }  // namespace

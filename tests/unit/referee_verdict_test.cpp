@@ -20,6 +20,7 @@ TEST(RefereeVerdict, SurvivesJson) {
   verdict.timing = Timing{1.2, 0.1, 1.1, "eager", 0.92, 0.9, 0.95, 1.2, 16};
   verdict.baselines = {*verdict.timing, *verdict.timing};
   verdict.draws = 8;
+  verdict.steps = {{"run[0] first", 0.75}, {"run[1] second", 0.25}};
   const auto back = parse_verdict(nlohmann::json::parse(verdict_json(verdict).dump()));
   ASSERT_TRUE(back);
   EXPECT_EQ(verdict_json(*back), verdict_json(verdict));
@@ -27,6 +28,8 @@ TEST(RefereeVerdict, SurvivesJson) {
   EXPECT_EQ(back->tier, Tier::kPromotion);
   EXPECT_TRUE(std::isinf(back->candidate_error->rho_max));
   EXPECT_EQ(back->baselines.size(), 2u);
+  ASSERT_EQ(back->steps.size(), 2u);
+  EXPECT_EQ(back->steps[1].step, "run[1] second");
   EXPECT_TRUE(back->correct());
 }
 

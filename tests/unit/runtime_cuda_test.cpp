@@ -235,6 +235,25 @@ TEST_F(RuntimeCuda, AFailingCallIsOneLineThatNamesIt) {
 const std::string kDiamond = add("x", "h", 1) + ", " + add("x", "g", 2) + R"(,
    {"kernel": "mix", "grid": [1], "block": [32], "args": ["h", "g", {"out": "y"}, {"i32": 8}]})";
 
+TEST_F(RuntimeCuda, StepsAreTimedOneByOneWithoutAGraph) {
+  open(std::string(kTwoVectors) + kScratch, kDiamond);
+  AlignedFloats x(8, 5), y(8);
+  const void* in[] = {x.data()};
+  void* out[] = {y.data()};
+  double ms[3] = {-1, -1, -1};
+  EXPECT_NE(kw_step_times(program_, ms), 0);
+  EXPECT_STREQ(kw_last_error(), "kw_profile_on comes before kw_step_times");
+  ASSERT_EQ(kw_step_count(program_), 3);
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_EQ(kw_profile_on(program_, in, out, nullptr, nullptr, nullptr), 0) << kw_last_error();
+    ASSERT_EQ(kw_step_times(program_, ms), 0) << kw_last_error();
+    for (double one : ms) EXPECT_GE(one, 0);
+  }
+  AlignedFloats expected(8);
+  run({x.data()}, {expected.data()});
+  EXPECT_EQ(y.copy(), expected.copy());
+}
+
 TEST_F(RuntimeCuda, APlanOfSeveralStepsBecomesAGraph) {
   open(std::string(kTwoVectors) + kScratch, kDiamond);
   AlignedFloats x(8, 5), y(8), x2(8, 7), y2(8);

@@ -130,6 +130,22 @@ TEST_F(Runtime, OneLaunchCoversTheGridOnce) {
   for (size_t i = 0; i < 100003; ++i) ASSERT_EQ(y[i], std::max(0.f, x[i])) << i;
 }
 
+TEST_F(Runtime, StepsAreTimedOneByOne) {
+  open(
+      std::string(kXY) + R"(, "h": {"role": "scratch", "dtype": "f32", "shape": [100003]})",
+      R"({"repeat": 3, "body": [{"kernel": "relu", "grid": [100003], "args": ["x", {"out": "h"}]}]},
+          {"fill": {"buffer": "y", "value": 4}}, {"kernel": "relu", "grid": [100003], "args": ["h", {"out": "y"}]})");
+  Floats x(100003, 2), y(100003, 99);
+  const void* in[] = {x.data()};
+  void* out[] = {y.data()};
+  ASSERT_EQ(kw_step_count(program_), 3);
+  ASSERT_EQ(kw_profile_on(program_, in, out, nullptr, nullptr, nullptr), 0) << kw_last_error();
+  double ms[3] = {-1, -1, -1};
+  ASSERT_EQ(kw_step_times(program_, ms), 0) << kw_last_error();
+  for (double one : ms) EXPECT_GT(one, 0);
+  EXPECT_EQ(y.copy(), x.copy());
+}
+
 TEST_F(Runtime, OneThreadGivesTheSame) {
   ASSERT_EQ(kw_set_threads(1), 0);
   EXPECT_EQ(kw_get_threads(), 1);
