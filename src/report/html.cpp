@@ -177,8 +177,14 @@ std::string region_section(const json& r, const json& region, const ReportInput&
     dots.points.emplace_back(pair.at(0).get<double>() * 1e3, pair.at(1).get<double>() * 1e3);
   ranking.series.push_back(dots);
   if (dots.points.size() > 1)
-    out += "<details><summary>The machine model's predictions</summary><div class=\"scroll\">" +
-           svg(ranking) + "</div></details>";
+    out += fmt::format(
+        "<details><summary>The machine model's predictions{}</summary><div "
+        "class=\"scroll\">{}</div></details>",
+        region.at("search").contains("rank_correlation")
+            ? fmt::format(": rank correlation {:.2f}",
+                          number(region.at("search"), "rank_correlation"))
+            : "",
+        svg(ranking));
   out += rewrites(region);
   for (const auto& source : input.sources)
     if (source.region == region.value("id", ""))

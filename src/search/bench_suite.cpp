@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "referee/statistics.h"
 #include "report/table.h"
+#include "search/search_figures.h"
 
 namespace kernelwright::search {
 namespace {
@@ -73,6 +75,31 @@ std::vector<std::string> shard(const std::vector<std::string>& all, int index, i
   return mine;
 }
 
+namespace {
+
+void sum_up_searches(const std::vector<json>& rows, SuiteSummary& summary) {
+  std::vector<double> correlations;
+  std::vector<double> shares(kCurveSeconds.size(), 0);
+  int curves = 0;
+  for (const auto& row : rows) {
+    for (const auto& region : row.value("regions", json::array())) {
+      if (!region.contains("search")) continue;
+      if (const auto found = rank_correlation_of(region)) correlations.push_back(*found);
+      const auto curve = curve_of(region);
+      if (curve.empty()) continue;
+      ++curves;
+      for (size_t i = 0; i < shares.size(); ++i)
+        shares[i] += share_of_final(curve, kCurveSeconds[i]);
+    }
+  }
+  summary.ranked_regions = static_cast<int>(correlations.size());
+  if (!correlations.empty()) summary.rank_correlation = referee::median(correlations);
+  for (double& share : shares) share /= std::max(1, curves);
+  if (curves > 0) summary.share_of_final = shares;
+}
+
+}  // namespace
+
 SuiteSummary summarize(const std::vector<json>& rows) {
   SuiteSummary summary;
   double log_best = 0, log_eager = 0;
@@ -109,6 +136,7 @@ SuiteSummary summarize(const std::vector<json>& rows) {
     summary.fast_p_eager.emplace_back(p, fast(eager, p));
     summary.fast_p_best.emplace_back(p, fast(best, p));
   }
+  sum_up_searches(rows, summary);
   return summary;
 }
 
@@ -124,6 +152,11 @@ json summary_json(const SuiteSummary& s) {
               {"disturbed", s.disturbed}};
   out["fast_p_eager"] = s.fast_p_eager;
   out["fast_p_best"] = s.fast_p_best;
+  if (s.rank_correlation) out["rank_correlation"] = *s.rank_correlation;
+  out["ranked_regions"] = s.ranked_regions;
+  out["share_of_final"] = json::array();
+  for (size_t i = 0; i < s.share_of_final.size(); ++i)
+    out["share_of_final"].push_back({kCurveSeconds[i], s.share_of_final[i]});
   return out;
 }
 
@@ -136,6 +169,16 @@ std::string summary_text(const SuiteSummary& s) {
       "  geomean {:.2f}x over the fastest baseline (kept baselines count 1.0), {:.2f}x over "
       "eager\n",
       s.geomean, s.geomean_eager);
+  if (!s.share_of_final.empty())
+    out += fmt::format(
+        "  search: {:.0f} / {:.0f} / {:.0f} % of the final speed after {} / {} / {} s{}\n",
+        100 * s.share_of_final[0], 100 * s.share_of_final[1], 100 * s.share_of_final[2],
+        kCurveSeconds[0], kCurveSeconds[1], kCurveSeconds[2],
+        s.rank_correlation
+            ? fmt::format("; predictions against measurement: rank correlation {:.2f} "
+                          "(median of {} regions)",
+                          *s.rank_correlation, s.ranked_regions)
+            : "");
   if (s.disturbed > 0)
     out += fmt::format(
         "  {} timed while other programs used the processors: their figures may be off (marked "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ struct SuiteSummary {
   // KernelBench's fast_p: share of workloads that are right and faster than p, against eager and
   // the best.
   std::vector<std::pair<double, double>> fast_p_eager, fast_p_best;
+  // Of the machine model's predictions (search_figures.h): median over regions that have one.
+  std::optional<double> rank_correlation;
+  int ranked_regions = 0;
+  // Mean share of the final speed after kCurveSeconds, over regions with a right program.
+  std::vector<double> share_of_final;
 };
 SuiteSummary summarize(const std::vector<nlohmann::json>& rows);
 nlohmann::json summary_json(const SuiteSummary& summary);

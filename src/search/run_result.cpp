@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "search/search_figures.h"
+
 namespace kernelwright::search {
 namespace {
 
@@ -44,6 +46,8 @@ json region_result_json(const graph::Graph& graph, const RegionResult& result) {
                                {"program", point.program},
                                {"idea", point.idea}});
   search["predicted_measured_s"] = result.search.predicted_measured;
+  if (const auto correlation = rank_correlation(result.search.predicted_measured))
+    search["rank_correlation"] = *correlation;
   out["search"] = std::move(search);
   return out;
 }
