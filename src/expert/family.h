@@ -56,8 +56,8 @@ class Family {
   virtual ~Family() = default;
   virtual std::string name() const = 0;
   virtual bool accepts(const OpContext& context) const = 0;
-  // Whether accepts() may be asked about recurrences (rewrite::Anchor::kLoop), which are carried out
-  // step by step.
+  // Whether accepts() may be asked about recurrences (rewrite::Anchor::kLoop), which are carried
+  // out step by step.
   virtual bool takes_loops() const { return false; }
   virtual ScheduleSpace space(const OpContext& context) const = 0;
   virtual bool legal(const OpContext& context, const Schedule& schedule) const { return true; }

@@ -16,7 +16,9 @@ struct Target {
   std::vector<std::string> (*examples)();  // that it takes; mutation begins with these
 };
 
-inline void PrintTo(const Target& target, std::ostream* out) { *out << target.name; }
+inline void PrintTo(const Target& target, std::ostream* out) {
+  *out << target.name;
+}
 
 // All of them: tests/unit/fuzz_test.cpp goes through a few thousand mutations of each, `make fuzz`
 // lets libFuzzer search for new paths.
