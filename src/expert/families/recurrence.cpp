@@ -307,7 +307,8 @@ double RecurrenceFamily::predict_seconds(const OpContext& context, const Schedul
   double peak = context.model.peak(graph::DType::kF32) / std::max(1, context.model.threads);
   if (peak <= 0) peak = 5e10;
   const double vector_rate = peak / (2.0 * static_cast<double>(t.lanes));
-  const double vectors = static_cast<double>(plan.gates * t.width / t.lanes);
+  const int64_t whole_vectors = plan.gates * t.width / t.lanes;
+  const auto vectors = static_cast<double>(whole_vectors);
   const double rows = static_cast<double>(t.rows), depth = static_cast<double>(plan.depth);
   const double cycles = std::max({rows * vectors, vectors + 0.5 * rows, 8.0}) + 1.0;
   double arithmetic = 2;
