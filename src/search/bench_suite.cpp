@@ -83,7 +83,6 @@ void sum_up_searches(const std::vector<json>& rows, SuiteSummary& summary) {
   int curves = 0;
   for (const auto& row : rows) {
     for (const auto& region : row.value("regions", json::array())) {
-      if (!region.contains("search")) continue;
       if (const auto found = rank_correlation_of(region)) correlations.push_back(*found);
       const auto curve = curve_of(region);
       if (curve.empty()) continue;

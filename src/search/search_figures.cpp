@@ -12,6 +12,11 @@ namespace {
 
 constexpr size_t kFewestRanked = 4;
 
+// A list of a region's search; empty where there is none.
+nlohmann::json list_of(const nlohmann::json& region, const char* name) {
+  return region.value("search", nlohmann::json::object()).value(name, nlohmann::json::array());
+}
+
 std::vector<double> ranks(const std::vector<double>& values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -58,14 +63,14 @@ double share_of_final(const std::vector<std::pair<double, double>>& curve, doubl
 
 std::optional<double> rank_correlation_of(const nlohmann::json& region) {
   std::vector<std::pair<double, double>> pairs;
-  for (const auto& pair : region.at("search").at("predicted_measured_s"))
+  for (const auto& pair : list_of(region, "predicted_measured_s"))
     pairs.emplace_back(pair.at(0).get<double>(), pair.at(1).get<double>());
   return rank_correlation(pairs);
 }
 
 std::vector<std::pair<double, double>> curve_of(const nlohmann::json& region) {
   std::vector<std::pair<double, double>> curve;
-  for (const auto& point : region.at("search").at("curve"))
+  for (const auto& point : list_of(region, "curve"))
     curve.emplace_back(point.at("elapsed_s").get<double>(), point.at("ms").get<double>());
   return curve;
 }

@@ -9,7 +9,8 @@
 
 namespace kernelwright::search {
 
-// Spearman's rank correlation, equal values at the mean of their ranks: 1 where predictions put
+// Spearman's rank correlation (C. Spearman, The Proof and Measurement of Association between Two
+// Things, 1904), equal values at the mean of their ranks: 1 where predictions put
 // programs in the order in which they were measured. nullopt for fewer than four programs, or where
 // one side is the same throughout.
 std::optional<double> rank_correlation(const std::vector<std::pair<double, double>>& pairs);
