@@ -236,11 +236,11 @@ class BenchWorker {
     return {};
   }
 
-  BenchDevice::Call call(Bound& bound) {
-    return [this, &bound]() -> Status {
-      const kw_status status = kw_run_on(
-          program_of(bound), bound.inputs.data(), bound.outputs.data(), bound.states.data(),
-          bound.scalars.empty() ? nullptr : bound.scalars.data(), device_->stream());
+  BenchDevice::Call call(Bound& bound, decltype(&kw_run_on) make = &kw_run_on) {
+    return [this, &bound, make]() -> Status {
+      const kw_status status =
+          make(program_of(bound), bound.inputs.data(), bound.outputs.data(), bound.states.data(),
+               bound.scalars.empty() ? nullptr : bound.scalars.data(), device_->stream());
       if (status != 0) return fail(runtime_error("run"));
       return {};
     };
@@ -333,14 +333,7 @@ class BenchWorker {
     KW_TRY(Bound * bound, find(request.binding));
     KW_CHECK_OK(ready(*bound));
     KW_CHECK_OK(make_fresh(*bound, 0));
-    const auto by_step = [&]() -> Status {
-      const kw_status status = kw_profile_on(
-          program_of(*bound), bound->inputs.data(), bound->outputs.data(), bound->states.data(),
-          bound->scalars.empty() ? nullptr : bound->scalars.data(), device_->stream());
-      if (status != 0) return fail(runtime_error("profile"));
-      return {};
-    };
-    KW_TRY(const double whole, device_->cold_call(by_step));
+    KW_TRY(const double whole, device_->cold_call(call(*bound, &kw_profile_on)));
     (void)whole;
     bench::Profiled reply;
     reply.ms.resize(static_cast<size_t>(kw_step_count(program_of(*bound))));
