@@ -204,9 +204,30 @@ TEST(SharedRows, TheNextRowIsCopiedToThePlaceOfThisOne) {
   for (const Case& c : cases) {
     EXPECT_NE(c.candidate.source.find("kw_cp_async<16>("), std::string::npos) << c.name;
     EXPECT_EQ(c.candidate.source.find("kw_load_once"), std::string::npos) << c.name;
-    // While the group meets, half of it is on its way.
+    // While the group meets, half of it is on its way, behind what the others wait for.
     const size_t asked = c.candidate.source.find("kw_prefetch_l2(");
-    EXPECT_LT(asked, c.candidate.source.find("kw_offer(")) << c.name;
+    EXPECT_GT(asked, c.candidate.source.find("kw_offer(")) << c.name;
+    EXPECT_LT(asked, c.candidate.source.find("kw_await<")) << c.name;
+  }
+  expect_right(cases);
+}
+
+// A quarter of a row's results is stored while the next row's totals travel, and the last row's at
+// the end.
+TEST(SharedRows, ResultsWaitForTheNextExchange) {
+  const Stages smooth = softmax(5, 2048), normal = norm(5, 2040);
+  const Schedule copy = {{"ahead", 1}};
+  const std::vector<Case> cases = {
+      made("softmax", smooth.graph, with(grouped(2, 32, 4, 2), copy), {6, 13 << 10}),
+      made("norm", normal.graph, with(grouped(3, 32, 4, 2), {{"ahead", 1}, {"stay", 1}}),
+           {6, 13 << 10})};
+  for (const Case& c : cases) {
+    const std::string& source = c.candidate.source;
+    const size_t offer = source.find("kw_offer("), await = source.find("kw_await<", offer);
+    const size_t stored = source.find(", late", offer);
+    EXPECT_LT(offer, stored) << c.name;
+    EXPECT_LT(stored, await) << c.name;
+    EXPECT_NE(source.find(", late", source.find("left = row")), std::string::npos) << c.name;
   }
   expect_right(cases);
 }

@@ -123,7 +123,8 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
   // Blocks under way keep the memory busy only when enough of them are there.
   const double threads = static_cast<double>(layout.group * layout.groups * layout.block());
   const double sms = machine.multiprocessors();
-  const double share = std::min(1.0, threads / (sms * 400.0)) *
+  // Copies go on by themselves, however few threads there are.
+  const double share = (layout.ahead ? 1.0 : std::min(1.0, threads / (sms * 400.0))) *
                        std::min(1.0, 0.1 + static_cast<double>(layout.group * layout.groups) / sms);
   // What is loaded again, a row at work that is not held among it, comes from memory where it does
   // not fit the half of the cache that is next to a multiprocessor.
@@ -144,8 +145,9 @@ double predict_groups(const OpContext& context, const RowLayout& layout, double 
   }
   // A group waits for its own row, meets, and goes on; other groups move data meanwhile.
   if (layout.once && find_moments(plan, layout)) --meetings;
-  // The next row comes while it computes and meets.
-  const double moving = memory / rows * (layout.ahead ? kLeftToCopy : 1.0);
+  // The next row comes while it computes and meets, and some of this one's results go then.
+  const double waits = static_cast<double>(layout.late) / static_cast<double>(layout.steps);
+  const double moving = memory / rows * (layout.ahead ? kLeftToCopy - 0.5 * waits : 1.0);
   const double own = moving + compute / rows + kMeeting * meetings + 1e-6;
   const double turns = std::ceil(rows / static_cast<double>(layout.groups));
   return std::max({memory, compute, turns * own}) + 0.1 * (memory + compute) + machine.launch_s();

@@ -11,8 +11,10 @@
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_combine.h"
 #include "expert/families/cuda/row_exchange.h"
+#include "expert/families/cuda/row_late.h"
 #include "expert/families/cuda/row_parts.h"
 #include "expert/families/cuda/row_stay.h"
+#include "expert/families/cuda/row_values.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -54,6 +56,7 @@ class RowEmitter {
     }
     spelling_ = &code::cuda_spelling(narrow);
     type_ = spelling_->index;
+    values_.emplace(group_, real_, *spelling_);
   }
 
   void emit() {
@@ -67,7 +70,9 @@ class RowEmitter {
     kernel_.cooperative = layout_.group > 0;
     if (layout_.group > 0) {
       kernel_.body = begin_groups();
-      kernel_.body += hold_declarations() + load_stays(held) + copy_first() + rows_in_turn();
+      kernel_.body += hold_declarations() + load_stays(held) + copy_first();
+      if (layout_.late > 0) kernel_.body += declare_late(context_, layout_, plan_, type_);
+      kernel_.body += rows_in_turn();
     } else {
       kernel_.body = place(layout_.columns, layout_.threads, layout_.across) + hold_declarations();
       if (layout_.slices > 1) {
@@ -85,7 +90,8 @@ class RowEmitter {
     // Nobody's shared memory goes while others of the cluster read it.
     if (layout_.cluster > 1) kernel_.body += "  kw_cluster_sync();\n";
     if (layout_.group > 0) {
-      kernel_.body += "  }\n  meet.wait();\n";
+      kernel_.body += layout_.late > 0 ? "  left = row;\n  }\n" + store_late() : "  }\n";
+      kernel_.body += "  meet.wait();\n";
       for (const Exchange& exchange : exchanges_) kernel_.body += clear_exchange(exchange, layout_);
       kernel_.body += "  meet.finish();\n";
       kernel_.launch({layout_.group * layout_.groups});
@@ -102,7 +108,7 @@ class RowEmitter {
   void emit_pass(int pass) {
     std::vector<size_t> reductions;
     std::string text = one_pass(pass, reductions);
-    const std::vector<Total> totals = totals_of(reductions);
+    const std::vector<Total> totals = values_->totals(reductions);
     text += combine_lanes(totals, {layout_.columns, layout_.threads, layout_.across, type_});
     if (layout_.cluster > 1)
       text += combine_cluster(totals, layout_.cluster, kernel_.shared_bytes);
@@ -174,8 +180,30 @@ class RowEmitter {
     return text + "  }\n";
   }
   // The last pass's, which leaves the places that are copied to.
-  std::vector<Part> copied_parts() const {
-    return row_parts(layout_, plan_.count - 1, layout_.stay_registers + layout_.stay_shared > 0);
+  std::vector<Part> copied_parts() const { return last_parts(true); }
+  std::vector<Part> last_parts(bool common) const {
+    const std::vector<Part> parts = row_parts(
+        layout_, plan_.count - 1, common && layout_.stay_registers + layout_.stay_shared > 0);
+    return layout_.late > 0 ? cut_late(parts, layout_) : parts;
+  }
+  // What waits of the row that was left last.
+  std::string store_late() {
+    const Part before = part_;
+    part_ = late_part(layout_);
+    ExprPrinter where = printer_for(kernel_, 0, false, "l_", real_, true);
+    for (int a = 0; a < outer_; ++a) where.bind_axis(a, fmt::format("p{}", a), kRow);
+    std::string inside;
+    for (size_t j : late_results(context_, layout_, plan_)) {
+      const std::string at = where.print(group_.members[j].nest.store);
+      inside += fmt::format("          kw_store_once({} + {}, {});\n",
+                            kernel_.write(group_.members[j].nest.output), at, late_place(j));
+    }
+    std::string text = "    if (left >= 0) {\n" +
+                       decode_axes("left", group_.outer, 0, outer_, 4, "p", type_) +
+                       where.take(kOnce, 4) + where.take(kRow, 4) + loop_over(part_, 4) +
+                       vector_loop(where.take(kVector, 10) + inside) + "    }\n    }\n";
+    part_ = before;
+    return text;
   }
   ExprPrinter copy_printer(const std::string& prefix) {
     ExprPrinter where =
@@ -197,7 +225,11 @@ class RowEmitter {
     if (totals.empty()) return {};
     const std::string words = builder_.add_buffer(program::BufferRole::kSync, graph::DType::kI64,
                                                   {exchange_words(layout_, totals.size())});
-    exchanges_.push_back({kernel_.exchange_buffer(words), totals});
+    std::string meanwhile;
+    if (exchanges_.empty() && !copies_.empty())
+      meanwhile = ask_half(context_, layout_, plan_, copies_, *spelling_, kernel_);
+    if (exchanges_.empty() && layout_.late > 0) meanwhile += store_late();
+    exchanges_.push_back({kernel_.exchange_buffer(words), totals, meanwhile});
     return exchanges_.back();
   }
 
@@ -205,58 +237,24 @@ class RowEmitter {
   void emit_moments(const Moments& moments) {
     const int pass = plan_.pass[moments.mean];
     const Lanes lanes = {layout_.columns, layout_.threads, layout_.across, type_};
-    const std::string type = value_type(moments.mean);
+    const std::string type = values_->type(moments.mean);
     const int64_t length = group_.row_length();
     std::vector<size_t> reductions;
     moments_ = moments;
     std::string text = begin_moments(moments, type) + one_pass(pass, reductions);
     moments_.reset();
-    text += thread_moments(moments) + combine_lanes(totals_of(reductions), lanes);
+    text += thread_moments(moments) + combine_lanes(values_->totals(reductions), lanes);
     text +=
         fmt::format("    val{} = {};\n", moments.mean, own_centre(moments, layout_, length, type));
-    text += block_squares(moments) + combine_lanes(totals_of({moments.squares}), lanes);
+    text += block_squares(moments) + combine_lanes(values_->totals({moments.squares}), lanes);
     reductions.push_back(moments.squares);
-    text +=
-        exchange_moments(moments, exchange_of(totals_of(reductions)), layout_, length, type, type_);
+    text += exchange_moments(moments, exchange_of(values_->totals(reductions)), layout_, length,
+                             type, type_);
     for (size_t j : reductions) text += finish_reduction(j, plan_.pass[j], kernel_);
     kernel_.body += declare_values(reductions) + "  {\n" + text + "  }\n" +
                     after_pass(pass, kernel_) + after_pass(pass + 1, kernel_);
   }
 
-  std::vector<Total> totals_of(const std::vector<size_t>& reductions) const {
-    std::vector<Total> totals;
-    for (size_t j : reductions)
-      totals.push_back({j, group_.members[j].nest.combiner, reduced_type(j), zero(j)});
-    return totals;
-  }
-  graph::DType partial_dtype(size_t j) const {
-    const ScalarKind kind = group_.members[j].nest.body->kind;
-    return kind == ScalarKind::kInt        ? graph::DType::kI64
-           : kind == ScalarKind::kBool     ? graph::DType::kBool
-           : reduced_real(j) == Real::kF64 ? graph::DType::kF64
-                                           : graph::DType::kF32;
-  }
-
-  static ScalarKind value_kind(const RowGroup::Member& member) {
-    if (member.nest.finish) return member.nest.finish->kind;
-    return code::is_arg(member.nest.combiner) ? ScalarKind::kInt : member.nest.body->kind;
-  }
-  std::string value_type(size_t j) const {
-    return code::value_type(value_kind(group_.members[j]), real_);
-  }
-  // A mean must be right to its last bit: on rows of small variance a norm multiplies its rounding.
-  Real reduced_real(size_t j) const {
-    const Combiner combiner = group_.members[j].nest.combiner;
-    return combiner == Combiner::kSum || combiner == Combiner::kProd ? Real::kF64 : real_;
-  }
-  std::string reduced_type(size_t j) const {
-    return code::value_type(group_.members[j].nest.body->kind, reduced_real(j));
-  }
-  std::string zero(size_t j) const {
-    const auto& nest = group_.members[j].nest;
-    return code::identity(nest.combiner, nest.body->kind, reduced_real(j), *spelling_);
-  }
-  bool arg(size_t j) const { return code::is_arg(group_.members[j].nest.combiner); }
   int64_t blocks(bool columns, int64_t across) const {
     if (!columns) return ceil_div(group_.rows(), across);
     return group_.rows() / group_.outer.back() * ceil_div(group_.outer.back(), across);
@@ -361,14 +359,16 @@ class RowEmitter {
       work.emplace_back(j, loads.replace(member.nest.body));
       if (!member.reduces) continue;
       reductions.push_back(j);
-      text += fmt::format("    {} total{} = {};\n", reduced_type(j), j, zero(j));
+      text += fmt::format("    {} total{} = {};\n", values_->reduced_type(j), j, values_->zero(j));
       // A thread meets its positions in order.
-      if (arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
+      if (values_->arg(j)) text += fmt::format("    {} at{} = -1;\n", type_, j);
     }
     if (work.empty()) return "";
     const bool copies = !copies_.empty() && pass + 1 == plan_.count;
-    for (const Part& part :
-         copies ? copied_parts() : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
+    for (const Part& part : copies ? copied_parts()
+                            : pass + 1 == plan_.count
+                                ? last_parts(stays_.any(loads.expressions()))
+                                : row_parts(layout_, pass, stays_.any(loads.expressions()))) {
       part_ = part;
       loads.found_in([&](const Expr& load) {
         for (const CopiedLoad& copy : copies_) {
@@ -378,8 +378,6 @@ class RowEmitter {
       });
       text += one_part(pass, work, loads);
     }
-    if (pass == 0 && !copies_.empty())
-      text += ask_half(context_, layout_, plan_, copies_, *spelling_, kernel_);
     return text;
   }
 
@@ -406,13 +404,14 @@ class RowEmitter {
   std::string update_total(size_t j, const Expr& body, const std::string& value) const {
     if (moments_ && moments_->mean == j) return add_to_moments(*moments_, value);
     const std::string total = fmt::format("total{}", j);
-    if (arg(j)) {
+    if (values_->arg(j)) {
       return fmt::format(
           "            if (at{0} < 0 || ({1})) {{ total{0} = {2}; at{0} = v * {3} + e; }}\n", j,
           code::takes_over(group_.members[j].nest.combiner, value, total), value, layout_.vector);
     }
-    const std::string term =
-        body->kind == ScalarKind::kReal ? fmt::format("({}){}", reduced_type(j), value) : value;
+    const std::string term = body->kind == ScalarKind::kReal
+                                 ? fmt::format("({}){}", values_->reduced_type(j), value)
+                                 : value;
     return fmt::format("            {} = {};\n", total,
                        code::combine(group_.members[j].nest.combiner, total, term));
   }
@@ -434,6 +433,10 @@ class RowEmitter {
           fmt::format("          kw_vec<{}, {}> o{};\n", code::c_type(dtype), layout_.vector, j);
       done.updates += fmt::format("            o{}.v[e] = {};\n", j, stored);
       // What other rows share stays in the cache when results leave it first.
+      if (part_.late) {
+        done.after += fmt::format("          {} = o{};\n", late_place(j), j);
+        return;
+      }
       const char* store = layout_.shared() && !read_again(j) ? "kw_store_once" : "kw_store";
       done.after += fmt::format("          {}{}({} + {}, o{});\n", live(), store, out,
                                 where.print(nest.store), j);
@@ -483,28 +486,29 @@ class RowEmitter {
 
   std::string declare_values(const std::vector<size_t>& members) const {
     std::string text;
-    for (size_t j : members) text += fmt::format("  {} val{};\n", value_type(j), j);
+    for (size_t j : members) text += fmt::format("  {} val{};\n", values_->type(j), j);
     return text;
   }
 
   std::string store_value(size_t j, KernelText& kernel, ExprPrinter& printer,
                           const std::string& value) {
     const auto& nest = group_.members[j].nest;
-    std::string text = fmt::format("    val{} = ({}){};\n", j, value_type(j), value);
+    std::string text = fmt::format("    val{} = ({}){};\n", j, values_->type(j), value);
     if (nest.output >= 0 && is_output(context_, nest.output)) {
       const std::string out = kernel.write(nest.output);
       const std::string at = printer.print(nest.store);
-      text += fmt::format(
-          "    {}{}[{}] = {};\n", live(first_thread()), out, at,
-          code::to_stored(value, context_.type(nest.output).dtype, value_kind(group_.members[j])));
+      text += fmt::format("    {}{}[{}] = {};\n", live(first_thread()), out, at,
+                          code::to_stored(value, context_.type(nest.output).dtype,
+                                          RowValues::kind(group_.members[j])));
     }
     return text;
   }
 
   std::string finish_reduction(size_t j, int pass, KernelText& kernel) {
     const auto& nest = group_.members[j].nest;
-    ExprPrinter printer = printer_for(kernel, pass, true, fmt::format("f{}_", j), reduced_real(j));
-    std::string value = fmt::format("{}{}", arg(j) ? "at" : "total", j);
+    ExprPrinter printer =
+        printer_for(kernel, pass, true, fmt::format("f{}_", j), values_->reduced_real(j));
+    std::string value = fmt::format("{}{}", values_->arg(j) ? "at" : "total", j);
     if (nest.finish) {
       bind(nest.finish, kernel, printer);
       printer.bind_reduced(value, kRow);
@@ -534,7 +538,7 @@ class RowEmitter {
   std::string store_partials(const std::vector<size_t>& reductions) {
     std::string text;
     for (size_t j : reductions) {
-      partials_[j] = builder_.add_buffer(program::BufferRole::kScratch, partial_dtype(j),
+      partials_[j] = builder_.add_buffer(program::BufferRole::kScratch, values_->partial_dtype(j),
                                          {layout_.slices, group_.rows()});
       text += fmt::format("    {}{}[({})blockIdx.y * {} + row] = total{};\n", live("lane == 0"),
                           kernel_.write_buffer(partials_[j]), type_, group_.rows(), j);
@@ -553,12 +557,12 @@ class RowEmitter {
     std::string text;
     for (const auto& [j, buffer] : partials_) {
       reductions.push_back(j);
-      const Total one = totals_of({j})[0];
+      const Total one = values_->totals({j})[0];
       text += fmt::format("    {} total{};\n", one.type, j) +
               combine_parts(one, kernel.read_buffer(buffer),
                             fmt::format("({})s * {} + row", type_, rows), layout_.slices, threads);
     }
-    text += combine_lanes(totals_of(reductions), {false, threads, across, type_});
+    text += combine_lanes(values_->totals(reductions), {false, threads, across, type_});
     for (size_t j : reductions) text += finish_reduction(j, 0, kernel);
     kernel.body += declare_values(reductions) + "  {\n" + text + "  }\n" + after_pass(0, kernel);
     kernel.launch({blocks(false, across)});
@@ -578,6 +582,7 @@ class RowEmitter {
   std::vector<int64_t> extents_;
   const code::Spelling* spelling_ = nullptr;
   std::string type_;
+  std::optional<RowValues> values_;
   bool guarded_ = false;
   std::map<size_t, std::string> partials_;
   std::vector<Exchange> exchanges_;

@@ -29,6 +29,7 @@ struct RowLayout {
   bool once = false;  // one exchange for a mean and the squares around it (row_exchange.h)
   // A block copies its part of the next row to shared memory as this one leaves its place.
   bool ahead = false;
+  int64_t late = 0;  // vectors whose results are stored while the next row's totals travel
 
   bool shared() const { return cluster > 1 || group > 0; }
 

@@ -71,6 +71,7 @@ std::string offer_and_await(const Exchange& exchange, const RowLayout& layout) {
     text += fmt::format(
         "    if (threadIdx.x == 0) kw_offer(place + {} + part, {}, (uint32_t)flag, total{});\n",
         2 * static_cast<int64_t>(j) * layout.group, layout.group, exchange.totals[j].number);
+  text += exchange.meanwhile;
   return text + fmt::format(
                     "    uint64_t got[{0}][{1}];\n#pragma unroll\n"
                     "    for (int t = 0; t < {0}; ++t) {{\n"

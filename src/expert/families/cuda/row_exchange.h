@@ -29,6 +29,7 @@ std::optional<Moments> find_moments(const Passes& plan, const RowLayout& layout)
 struct Exchange {
   std::string words;          // the buffer's variable
   std::vector<Total> totals;  // in the order in which they lie
+  std::string meanwhile;      // statements while totals travel
 };
 int64_t exchange_words(const RowLayout& layout, size_t totals);
 

@@ -4,6 +4,7 @@
 #include "expert/dialects/cuda/machine.h"
 #include "expert/emit_util.h"
 #include "expert/families/cuda/row_emitter.h"
+#include "expert/families/cuda/row_late.h"
 #include "expert/families/cuda/row_stay.h"
 
 namespace kernelwright::expert::cuda {
@@ -79,6 +80,7 @@ RowLayout row_layout(const OpContext& context, const Schedule& schedule) {
     layout.resident = resident_blocks(context, layout);
   layout.once = layout.group > 0 && layout.hold != 0;
   layout.ahead = layout.group > 0 && schedule.at("ahead") != 0;
+  if (layout.ahead) place_late(context, plan_passes(context, keep_of(layout)), layout);
   if (layout.group > 0) {
     const int64_t at_once = layout.resident * Machine(context.model).multiprocessors();
     layout.groups = std::min(group.rows(), at_once / layout.group);

@@ -16,9 +16,10 @@ struct Part {
   int64_t first = 0, count = 1, unroll = 1;
   bool registers = false;  // what is held of them lies in registers
   Stays stays = Stays::kNowhere;
+  bool late = false;  // results wait in registers (row_late.h)
 
   // Register numbers must be known, so the loop is straight code.
-  bool straight() const { return registers || stays == Stays::kRegisters; }
+  bool straight() const { return registers || late || stays == Stays::kRegisters; }
 };
 
 // Which row a thread works on (`lane` of `threads`), and, where `guarded` becomes true, whether it

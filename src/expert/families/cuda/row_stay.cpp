@@ -17,7 +17,7 @@ using rewrite::RowGroup;
 namespace {
 
 constexpr int64_t kSpareRegisters = 44;  // of a thread beside what it holds and what stays
-constexpr int64_t kMostStaying = 128;    // registers of a thread, the row among them
+constexpr int64_t kMostStaying = 208;    // registers of a thread, the row among them
 constexpr int64_t kSpareShared = 3 << 10;
 constexpr int64_t kAskedAtOnce = 4096;  // bytes
 
@@ -75,6 +75,11 @@ int64_t stay_words(const OpContext& context, const RowLayout& layout, const Pass
   return words;
 }
 
+int64_t registers_to_stay(const OpContext& context, const RowLayout& layout, const Passes& plan) {
+  const int64_t most = std::min<int64_t>(255, 65536 / layout.block()) - kSpareRegisters;
+  return std::max<int64_t>(0, std::min(kMostStaying, most) - held_registers(context, layout, plan));
+}
+
 void place_stays(const OpContext& context, const Passes& plan, RowLayout& layout) {
   const int64_t bytes = stay_bytes(context, layout, plan),
                 words = stay_words(context, layout, plan);
@@ -82,9 +87,7 @@ void place_stays(const OpContext& context, const Passes& plan, RowLayout& layout
   const int64_t room = Machine(context.model).shared_bytes() - kSpareShared -
                        held_shared_bytes(context, layout, plan);
   layout.stay_shared = std::clamp<int64_t>(room / bytes, 0, layout.steps);
-  const int64_t registers =
-      std::min(kMostStaying, std::min<int64_t>(255, 65536 / layout.block()) - kSpareRegisters) -
-      held_registers(context, layout, plan);
+  const int64_t registers = registers_to_stay(context, layout, plan);
   layout.stay_registers =
       std::clamp<int64_t>(registers / words, 0, layout.steps - layout.stay_shared);
 }

@@ -21,6 +21,9 @@ std::vector<graph::Expr> common_loads(const OpContext& context, const Passes& pl
 int64_t stay_bytes(const OpContext& context, const RowLayout& layout, const Passes& plan);
 int64_t stay_words(const OpContext& context, const RowLayout& layout, const Passes& plan);
 
+// Registers of a thread that can keep something from row to row, beside the row itself.
+int64_t registers_to_stay(const OpContext& context, const RowLayout& layout, const Passes& plan);
+
 // Sets how many vectors stay: as many as find room in what a multiprocessor has beside the row that
 // one block holds, in shared memory first. What finds none is loaded for every row.
 void place_stays(const OpContext& context, const Passes& plan, RowLayout& layout);
@@ -66,8 +69,8 @@ std::string next_row(const rewrite::RowGroup& group, const std::string& row,
 std::vector<CopiedLoad> copied_loads(const OpContext& context, const RowLayout& layout,
                                      const Passes& plan, code::Real real);
 // Statements that ask for the first half of the block's part of that row to come to L2, the first
-// threads sharing the work: memory reads on while the group meets. The whole part would push out
-// what is in use.
+// threads sharing the work: memory reads on while the group meets. They come behind the block's
+// offer, which would wait for what is asked. The whole part would push out what is in use.
 std::string ask_half(const OpContext& context, const RowLayout& layout, const Passes& plan,
                      const std::vector<CopiedLoad>& copies, const code::Spelling& spelling,
                      KernelArguments& kernel);
