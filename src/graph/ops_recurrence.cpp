@@ -200,7 +200,10 @@ class LayerStack {
         const Expr fresh = unary(
             ExprOp::kTanh, arriving(unit(2)) + sigmoid(arriving(unit(0)) + gate(0)) * gate(2));
         const Expr old = before(d.hidden, hidden_, d.number, axis(2));
-        hidden = fresh + sigmoid(arriving(unit(1)) + gate(1)) * (old - fresh);
+        // Not fresh + keep * (old - fresh): a gate that keeps all must leave a small state as it
+        // is.
+        const Expr keep = sigmoid(arriving(unit(1)) + gate(1));
+        hidden = (constant(1) - keep) * fresh + keep * old;
       } else {
         hidden = r_.cell == Cell::kTanh ? unary(ExprOp::kTanh, gate(0))
                                         : binary(ExprOp::kMax, gate(0), constant(0));

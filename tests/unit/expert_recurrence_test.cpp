@@ -153,5 +153,31 @@ TEST_P(Recurrences, OfAnyLength) {
     ADD_FAILURE() << failure;
 }
 
+// A gate that keeps all leaves a small state as it is, to its last bits.
+TEST_P(Recurrences, KeepASmallState) {
+  const RecurrentLayers layers = {.kind = "gru", .steps = 5};
+  const graph::StageGraph stages = layers.stages();
+  ExpertOptions options;
+  options.target = GetParam();
+  auto naive = naive_program(stages, options);
+  ASSERT_TRUE(naive.has_value()) << naive.error().text();
+  Case c = {"small state", &stages, *naive};
+  for (size_t t = 0; t < stages.tensors.size(); ++t) {
+    const auto& tensor = stages.tensors[t];
+    const bool state = tensor.role == graph::TensorRole::kInput && tensor.index == 1;
+    const bool bias = tensor.role == graph::TensorRole::kWeight && tensor.type.shape.size() == 1;
+    if (!state && !bias) continue;
+    graph::HostTensor value;
+    value.type = tensor.type;
+    const int64_t count = tensor.type.elements(), hidden = layers.hidden;
+    for (int64_t i = 0; i < count; ++i)
+      value.data.push_back(state ? 1e-6 : i / hidden == 1 ? 40.0 : 0.5);
+    c.bindings[static_cast<int>(t)] = value;
+  }
+  EXPECT_EQ(c.bindings.size(), 3U);
+  for (const std::string& failure : kernelwright::testing::run_and_compare({c}, 1e-9))
+    ADD_FAILURE() << failure;
+}
+
 }  // namespace
 }  // namespace kernelwright::expert
