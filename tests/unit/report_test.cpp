@@ -116,16 +116,16 @@ TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
 
 TEST(Svg, ANarrowLogarithmicAxisHasTicks) {
   Chart chart{"t", "x", "y", true, true, {}, {}};
-  chart.series.push_back({"dots", {{0.41, 0.61}, {0.41, 0.66}}, false});
+  chart.series.push_back({"dots", {{0.41, 0.61}, {0.41, 0.66}}, false, {}});
   const std::string text = svg(chart);
   EXPECT_NE(text.find(">0.4<"), std::string::npos) << text;
   EXPECT_NE(text.find(">0.6<"), std::string::npos) << text;
 }
 
 TEST(Svg, DrawsNothingFromNothing) {
-  EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false}}, {}}), "");
+  EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false, {}}}, {}}), "");
   const auto drawn =
-      svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true}}, {{1.5, "eager"}}});
+      svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true, {}}}, {{1.5, "eager"}}});
   EXPECT_NE(drawn.find("<path"), std::string::npos);
   EXPECT_EQ(drawn.find("nan"), std::string::npos);
 }
