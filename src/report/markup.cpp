@@ -50,6 +50,15 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
+std::string shortened(const std::string& text, size_t most) {
+  size_t characters = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool begins = (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
+    if (begins && characters++ == most) return text.substr(0, i) + "…";
+  }
+  return text;
+}
+
 std::string text_at(const json& object, const char* key) {
   const bool there = object.is_object() && object.contains(key) && object.at(key).is_string();
   return there ? object.at(key).get<std::string>() : "";

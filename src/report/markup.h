@@ -12,6 +12,9 @@ namespace kernelwright::report {
 // seen and turn the direction of what follows are spelled out.
 std::string escape_html(std::string_view text);
 
+// The first `most` characters, with … where there were more. Not escaped.
+std::string shortened(const std::string& text, size_t most);
+
 // Fields of an object that may be missing or of another type: what a run's files say is data.
 std::string text_at(const nlohmann::json& object, const char* key);  // as it is; else empty
 std::string html_at(const nlohmann::json& object, const char* key);  // any scalar, escaped

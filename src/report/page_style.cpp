@@ -29,14 +29,14 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:500;color:var(--soft)}td.n,th.n{text-align:right}th:last-child,td:last-child{padding-right:0}
 td.n{white-space:nowrap}
-.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.4rem;margin:.5rem 0;font-size:.9rem}.facts dt{color:var(--soft)}.facts dd{margin:0}
+.facts{display:grid;grid-template-columns:fit-content(14rem) minmax(0,1fr);gap:.2rem 1.4rem;margin:.5rem 0;font-size:.9rem}.facts dt{color:var(--soft)}.facts dd{margin:0}
 .chart svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:.4rem}.chart.narrow{display:none}
 svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:var(--soft)}svg text.name{fill:var(--ink);font-weight:600}
 .grid{stroke:var(--line);stroke-width:.6}path.line{fill:none;stroke:var(--mark);stroke-width:2}circle.dots{fill:var(--mark)}
 line.rule{stroke:var(--soft);stroke-dasharray:5 4}line.ceiling{stroke:var(--soft);stroke-width:.8;opacity:.7}line.ceiling.main{stroke:var(--ink);stroke-width:1.8;opacity:1}
 line.gain{stroke:var(--mark);stroke-dasharray:2 3}line.limit{stroke:var(--good);stroke-width:2.5}circle.eager{fill:var(--panel);stroke:var(--mark);stroke-width:1.6}circle.point{fill:var(--mark)}
 ul.ci{list-style:none;margin:.4rem 0;padding:0;font-size:.9rem}
-ul.ci li{display:grid;grid-template-columns:minmax(9rem,18rem) 1fr 11rem;gap:0 1rem;align-items:center;padding:.28rem 0;border-bottom:1px solid var(--line)}
+ul.ci li{display:grid;grid-template-columns:minmax(9rem,18rem) minmax(0,1fr) 11rem;gap:0 1rem;align-items:center;padding:.28rem 0;border-bottom:1px solid var(--line)}
 .ci-track{position:relative;height:1.1rem;background:var(--panel);border-radius:.2rem}.ci-track i{position:absolute;top:0;bottom:0}
 .ci-track .one{width:0;border-left:1px dashed var(--soft)}.ci-track .bar{top:.32rem;bottom:.32rem;background:var(--soft);border-radius:.15rem}
 .ci-track .bar.up{background:var(--good)}.ci-track .bar.down{background:var(--bad)}.ci-track .bar.step,.ci-track .bar.span{background:var(--mark)}.ci-track .bar.span{opacity:.45}
@@ -61,11 +61,11 @@ footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);font-s
 .headline{grid-template-columns:1fr 1fr}.headline div{padding:.6rem .7rem}.headline b{font-size:1.25rem}
 table.rows thead{display:none}table.rows,table.rows tbody,table.rows tr{display:block}
 table.rows tr{padding:.45rem 0;border-bottom:1px solid var(--line)}
-table.rows td,table.rows td.n{display:grid;grid-template-columns:7.5rem 1fr;gap:.6rem;border:0;padding:.08rem 0;text-align:left;white-space:normal}
+table.rows td,table.rows td.n{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.6rem;border:0;padding:.08rem 0;text-align:left;white-space:normal}
 table.rows td[data-l=""]{display:block;font-weight:600}table.rows td[data-l=""]::before{display:none}
 table.rows td::before{content:attr(data-l);color:var(--soft)}
-ul.ci li{grid-template-columns:1fr auto}.ci-name{grid-column:1}.ci-value{grid-column:2;grid-row:1}.ci-track{grid-column:1/-1;margin:.15rem 0}
-.facts{grid-template-columns:1fr;gap:0}.facts dd{margin:0 0 .4rem}}
+ul.ci li{grid-template-columns:minmax(0,1fr) auto}.ci-name{grid-column:1}.ci-value{grid-column:2;grid-row:1}.ci-track{grid-column:1/-1;margin:.15rem 0}
+.facts{grid-template-columns:minmax(0,1fr);gap:0}.facts dd{margin:0 0 .4rem}}
 @media print{body{font-size:11px}pre{max-height:none;white-space:pre-wrap}nav{display:none}h2{break-after:avoid}}
 )css";
 

@@ -37,6 +37,11 @@ struct Ceiling {
   bool main = false;  // bounds some region
 };
 
+// Letters in a chart do not wrap.
+std::string label_at(const json& object, const char* key) {
+  return escape_html(shortened(text_at(object, key), 12));
+}
+
 std::vector<Point> points_of(const json& result) {
   std::vector<Point> out;
   for (const auto& region : list_at(result, "regions")) {
@@ -44,7 +49,7 @@ std::vector<Point> points_of(const json& result) {
     const json& work = object_at(region, "work");
     const json& ceilings = object_at(region, "ceilings");
     Point point;
-    point.name = html_at(region, "id");
+    point.name = label_at(region, "id");
     point.flops = number_at(work, "contraction_flops") + number_at(work, "other_flops");
     point.bytes = number_at(work, "bytes");
     point.seconds = number_at(object_at(object_at(region, "promotion"), "timing"), "ms") / 1e3;
@@ -70,7 +75,7 @@ std::vector<Ceiling> slopes_of(const json& result, const std::vector<Point>& poi
   std::vector<Ceiling> out;
   for (const auto& level : list_at(object_at(result, "machine"), "levels"))
     if (const double rate = number_at(level, "copy_bytes_per_s"); rate > 0)
-      add_ceiling(out, {html_at(level, "name"), rate, false});
+      add_ceiling(out, {label_at(level, "name"), rate, false});
   for (const auto& point : points) add_ceiling(out, {"memory", point.bytes_per_s, true});
   return out;
 }
@@ -79,7 +84,7 @@ std::vector<Ceiling> roofs_of(const json& result, const std::vector<Point>& poin
   std::vector<Ceiling> out;
   for (const auto& rate : list_at(object_at(result, "machine"), "rates"))
     if (const double flops = number_at(rate, "flops_per_s"); flops > 0)
-      add_ceiling(out, {html_at(rate, "unit") + " " + html_at(rate, "dtype"), flops, false});
+      add_ceiling(out, {label_at(rate, "unit") + " " + label_at(rate, "dtype"), flops, false});
   for (const auto& point : points)
     if (point.flops_per_s > 0) add_ceiling(out, {"arithmetic", point.flops_per_s, true});
   return out;

@@ -106,6 +106,12 @@ TEST(Markup, TextCannotTurnItsDirection) {
   EXPECT_EQ(escape_html("– \xe2\x80"), "– \xe2\x80");
 }
 
+TEST(Markup, ShortensByCharacters) {
+  EXPECT_EQ(shortened("ééé", 3), "ééé");
+  EXPECT_EQ(shortened("éééé", 3), "ééé…");
+  EXPECT_EQ(shortened("", 0), "");
+}
+
 TEST(Markup, FiguresKeepThreeDigits) {
   EXPECT_EQ(scaled(2.143e10, "B/s"), "21.4 GB/s");
   EXPECT_EQ(scaled(999.9e6, "FLOP"), "1 GFLOP");
