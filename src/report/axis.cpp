@@ -7,9 +7,14 @@
 #include <cmath>
 
 namespace kernelwright::report {
+namespace {
+
+constexpr double kLargest = 1e30;
+
+}  // namespace
 
 void Axis::include(double value) {
-  if (!std::isfinite(value) || (log && value <= 0)) return;
+  if (!(std::fabs(value) <= kLargest) || (log && value < 1 / kLargest)) return;
   low = std::min(low, value);
   high = std::max(high, value);
 }

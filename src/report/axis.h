@@ -14,8 +14,9 @@ struct Axis {
   bool log = false;
   double from = 0, to = 1;  // pixels
 
-  // What is not finite, or not positive on a logarithmic axis, is passed over.
+  // What is not positive on a logarithmic axis, or beyond 1e30 either way, is passed over.
   void include(double value);
+  bool holds(double value) const { return value >= low && value <= high; }
   bool empty() const { return low > high; }
   // Leaves room beside the data; a linear axis begins at 0.
   void close();

@@ -18,10 +18,9 @@ constexpr size_t kShown = 200;
 constexpr size_t kCallsShown = 60;
 
 double tokens_of(const json& conversation) {
-  if (!conversation.contains("usage")) return 0;
   double sum = 0;
   for (const char* key : {"input", "output", "cache_read", "cache_write"})
-    sum += number_at(conversation.at("usage"), key);
+    sum += number_at(object_at(conversation, "usage"), key);
   return sum;
 }
 
@@ -47,8 +46,7 @@ const char* colour(const std::string& verdict) {
 
 std::vector<json> calls_of(const json& conversation) {
   std::vector<json> out;
-  if (!conversation.contains("calls") || !conversation.at("calls").is_array()) return out;
-  for (const auto& call : conversation.at("calls"))
+  for (const auto& call : list_at(conversation, "calls"))
     if (call.is_object() && out.size() < kCallsShown) out.push_back(call);
   return out;
 }

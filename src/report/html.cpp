@@ -96,7 +96,9 @@ std::string speedups(const json& r) {
   if (const json& best = object_at(r, "best"); intervals.empty() && !best.empty())
     intervals.push_back(interval_of(best, "against " + baseline_name(r),
                                     number_at(object_at(r, "baseline"), "best_ms")));
-  return intervals_html(intervals);
+  const std::string rows = intervals_html(intervals);
+  if (rows.empty() || !object_at(r, "best").empty()) return rows;
+  return "<p class=\"note\">The drop-in that was not taken:</p>" + rows;
 }
 
 std::string times(const json& r) {
@@ -205,23 +207,17 @@ Result<std::filesystem::path> write_report(const std::filesystem::path& run_dir)
   input.result = &result;
   input.verdict_lines = lines_of(run_dir / "verdicts.jsonl");
   input.conversation_lines = lines_of(run_dir / "conversations.jsonl");
-  try {
-    for (const auto& region : result.at("regions")) {
-      if (!region.value("accepted", false)) continue;
-      const std::string id = region.value("id", "");
-      const auto candidate =
-          program::read_candidate(run_dir / "programs" / std::filesystem::path(id).filename());
-      if (candidate)
-        input.sources.push_back(
-            {id, program::print_program(candidate->program), candidate->source});
-    }
-    const auto path = run_dir / "report.html";
-    KW_CHECK_OK(base::write_file_atomic(path, report_html(input)));
-    return path;
-  } catch (const json::exception&) {
-    return fail(ErrorKind::kInput,
-                (run_dir / "result.json").string() + " lacks fields of a result");
+  for (const auto& region : list_at(result, "regions")) {
+    if (html_at(region, "accepted") != "true") continue;
+    const std::string id = text_at(region, "id");
+    const auto candidate =
+        program::read_candidate(run_dir / "programs" / std::filesystem::path(id).filename());
+    if (candidate)
+      input.sources.push_back({id, program::print_program(candidate->program), candidate->source});
   }
+  const auto path = run_dir / "report.html";
+  KW_CHECK_OK(base::write_file_atomic(path, report_html(input)));
+  return path;
 }
 
 }  // namespace kernelwright::report

@@ -19,8 +19,9 @@ struct ReportInput {
   std::vector<ProgramSource> sources;           // of the accepted programs
 };
 
-// One self-contained page: no script or style from elsewhere, light and dark, readable on a phone.
-// All text from files, kernels and models is escaped.
+// One self-contained page: no script, no style from elsewhere, light and dark, readable on a phone.
+// All text from files, kernels and models is escaped; a field that is missing or of another type
+// leaves its place empty.
 std::string report_html(const ReportInput& input);
 
 // Reads a run's folder and writes report.html into it. kInput when it is no run.

@@ -31,7 +31,7 @@ th{font-weight:500;color:var(--soft)}td.n,th.n{text-align:right}th:last-child,td
 td.n{white-space:nowrap}
 .facts{display:grid;grid-template-columns:fit-content(14rem) minmax(0,1fr);gap:.2rem 1.4rem;margin:.5rem 0;font-size:.9rem}.facts dt{color:var(--soft)}.facts dd{margin:0}
 .chart svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:.4rem}.chart.narrow{display:none}
-svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:var(--soft)}svg text.name{fill:var(--ink);font-weight:600}
+svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:var(--soft);paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}svg text.name{fill:var(--ink);font-weight:600}
 .grid{stroke:var(--line);stroke-width:.6}path.line{fill:none;stroke:var(--mark);stroke-width:2}circle.dots{fill:var(--mark)}
 line.rule{stroke:var(--soft);stroke-dasharray:5 4}line.ceiling{stroke:var(--soft);stroke-width:.8;opacity:.7}line.ceiling.main{stroke:var(--ink);stroke-width:1.8;opacity:1}
 line.gain{stroke:var(--mark);stroke-dasharray:2 3}line.limit{stroke:var(--good);stroke-width:2.5}circle.eager{fill:var(--panel);stroke:var(--mark);stroke-width:1.6}circle.point{fill:var(--mark)}

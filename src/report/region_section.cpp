@@ -93,8 +93,7 @@ std::string best_over_time(const json& region) {
       {{"after", false}, {"time", true}, {"gain", true}, {"program", false}, {"idea", false}},
       rows);
   return "<h3>Best over time</h3>" + svg_for_both_widths(curve) +
-         html_details(fmt::format("A new best {} time{}", rows.size(), rows.size() == 1 ? "" : "s"),
-                      table);
+         html_details(fmt::format("Each new best ({})", rows.size()), table);
 }
 
 std::string steps(const json& region) {

@@ -45,7 +45,7 @@ std::string label_at(const json& object, const char* key) {
 std::vector<Point> points_of(const json& result) {
   std::vector<Point> out;
   for (const auto& region : list_at(result, "regions")) {
-    if (!region.is_object() || !region.value("accepted", false)) continue;
+    if (html_at(region, "accepted") != "true") continue;
     const json& work = object_at(region, "work");
     const json& ceilings = object_at(region, "ceilings");
     Point point;
@@ -119,6 +119,7 @@ class Drawing {
         y_.include(point.flops_per_s / 1e9 * 1.6);
         y_.include(point.flops_per_s / 1e9 / 10);
       }
+    if (x_.empty() || y_.empty()) return "";
     x_.close();
     y_.close();
     place_axes(frame, x_, y_);
@@ -178,10 +179,11 @@ class Drawing {
   }
 
   std::string drawn_point(const Point& point) {
+    if (!x_.holds(point.intensity()) || !y_.holds(point.flops / point.seconds / 1e9)) return "";
     const double x = x_.at(point.intensity());
     const double y = y_.at(point.flops / point.seconds / 1e9);
     std::string out;
-    if (point.eager_s > 0) {
+    if (point.eager_s > 0 && y_.holds(point.flops / point.eager_s / 1e9)) {
       const double eager = y_.at(point.flops / point.eager_s / 1e9);
       out += fmt::format(
           "<line class=\"gain\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>"
@@ -190,9 +192,10 @@ class Drawing {
           x, eager, y, point.name, ms_text(point.eager_s * 1e3));
     }
     const double limit = y_.at(point.flops / point.limit_s() / 1e9);
-    out += fmt::format(
-        "<line class=\"limit\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", x - 6,
-        x + 6, limit, limit);
+    if (limit >= y_.to && limit <= y_.from)
+      out += fmt::format(
+          "<line class=\"limit\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", x - 6,
+          x + 6, limit, limit);
     out += fmt::format(
         "<circle class=\"point\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\"><title>{}: {} FLOP per byte, "
         "{} at {}</title></circle>",

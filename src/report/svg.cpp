@@ -22,7 +22,7 @@ std::string drawn(const Chart::Series& series, const Axis& x, const Axis& y) {
   std::string out;
   if (series.css_class == "dots") {
     for (const auto& [px, py] : series.points)
-      if ((!x.log || px > 0) && (!y.log || py > 0))
+      if (x.holds(px) && y.holds(py))
         out += fmt::format("<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", x.at(px),
                            y.at(py));
     return out;
@@ -31,7 +31,7 @@ std::string drawn(const Chart::Series& series, const Axis& x, const Axis& y) {
   double previous = 0;
   for (size_t i = 0; i < series.points.size(); ++i) {
     const auto [px, py] = series.points[i];
-    if ((x.log && px <= 0) || (y.log && py <= 0)) continue;
+    if (!x.holds(px) || !y.holds(py)) continue;
     if (!path.empty() && series.steps) path += fmt::format("L{:.1f} {:.1f}", x.at(px), previous);
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(px), y.at(py));
     previous = y.at(py);
@@ -45,6 +45,7 @@ std::string drawn(const std::vector<Chart::Rule>& rules, const Axis& y, double r
   std::string out;
   std::vector<double> taken;
   for (const auto& rule : rules) {
+    if (!y.holds(rule.y)) continue;
     const double at = y.at(rule.y);
     double label = at - 5;
     if (label < kTop + 8 || std::any_of(

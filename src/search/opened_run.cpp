@@ -419,6 +419,7 @@ Status OpenedRun::take_final_check(const FinalCheck& check, const std::string& p
   if (!check.right)
     return keep_baseline("the final check did not accept the drop-in: " + check.reason);
   result_.baseline = check.baseline;
+  result_.comparisons = check.comparisons;
   result_.prepare_ms = check.prepare_ms;
   result_.others_share = check.others_share;
   result_.disturbed = check.disturbed();
@@ -428,7 +429,6 @@ Status OpenedRun::take_final_check(const FinalCheck& check, const std::string& p
         report::ratio_text(check.best.speedup), report::ratio_text(check.best.speedup_low)));
   result_.best = check.best;
   result_.best->program = programs;
-  result_.comparisons = check.comparisons;
   result_.fresh = check.fresh;
   return {};
 }

@@ -66,7 +66,7 @@ struct RunResult {
   std::string reason;                    // why the baseline was kept
   BaselineFigures baseline;
   std::optional<BestFigures> best;
-  std::vector<Comparison> comparisons;  // the best against every baseline
+  std::vector<Comparison> comparisons;  // of the drop-in, also where it was not taken
   std::optional<FreshFigures> fresh;
   std::optional<referee::ErrorFigures> candidate_error, eager_error;
   double coverage = 0, share_of_libraries = 0;
