@@ -78,15 +78,17 @@ std::string timeline(const std::vector<json>& all) {
 std::string conversation(const json& one) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& call : calls_of(one))
-    rows.push_back({fmt::format("{:.1f} s", number_at(call, "at_s")), html_at(call, "tool"),
+    rows.push_back({fmt::format("{:.1f} s", number_at(call, "at_s")),
+                    html_brief(text_at(call, "tool")),
                     fmt::format("<span style=\"color:{}\">{}</span>", colour(verdict_of(call)),
                                 html_at(call, "said")),
                     html_program(text_at(call, "program"))});
   const double cost = number_at(one, "cost_usd");
   const std::string idea = html_at(one, "idea");
   const std::string summary =
-      fmt::format("{} · {}{} · {} replies{} · {} tokens{} · {}", html_at(one, "id"),
+      fmt::format("{} · {}{} · {} {}{} · {} tokens{} · {}", html_at(one, "id"),
                   html_at(one, "role"), idea.empty() ? "" : " · " + idea, number_at(one, "replies"),
+                  number_at(one, "replies") == 1 ? "reply" : "replies",
                   number_at(one, "replayed") > 0
                       ? fmt::format(" ({} from a transcript)", number_at(one, "replayed"))
                       : "",
@@ -96,8 +98,11 @@ std::string conversation(const json& one) {
   if (!html_at(one, "said").empty())
     body += "<pre class=\"said\" tabindex=\"0\">" + html_at(one, "said") + "</pre>";
   if (!rows.empty())
-    body +=
-        html_table({{"at", true}, {"tool", false}, {"answer", false}, {"program", false}}, rows);
+    body += html_table({{"at", Column::kNumber},
+                        {"tool", Column::kBrief},
+                        {"answer"},
+                        {"program", Column::kBrief}},
+                       rows);
   return html_details(summary, body);
 }
 

@@ -124,13 +124,13 @@ std::string times(const json& r) {
   line("kernelwright", number_at(best, "ms"), number_at(best, "speedup"),
        object_at(error, "candidate"));
   std::string out = "<h2 id=\"times\">Times and errors</h2>" + speedups(r);
-  out += html_table({{"", false},
-                     {"time", true},
-                     {"speedup", true},
-                     {"of speed of light", true},
-                     {"error rms", true},
-                     {"error worst", true},
-                     {"relative", true}},
+  out += html_table({{"", Column::kBrief},
+                     {"time", Column::kNumber},
+                     {"speedup", Column::kNumber},
+                     {"of speed of light", Column::kNumber},
+                     {"error rms", Column::kNumber},
+                     {"error worst", Column::kNumber},
+                     {"relative", Column::kNumber}},
                     rows);
   out +=
       "<p class=\"note\">Times: medians of alternating calls, drop-in module against the original "
@@ -159,8 +159,7 @@ std::string left_in_eager(const json& r) {
   for (const auto& note : list_at(r, "eager"))
     rows.push_back({html_at(note, "what"), html_at(note, "reason")});
   if (rows.empty()) return "";
-  return "<h2 id=\"eager\">Left in eager, and why</h2>" +
-         html_table({{"what", false}, {"why", false}}, rows);
+  return "<h2 id=\"eager\">Left in eager, and why</h2>" + html_table({{"what"}, {"why"}}, rows);
 }
 
 std::vector<std::string> lines_of(const std::filesystem::path& file) {

@@ -41,7 +41,7 @@ std::string ceilings(const json& machine) {
   if (rows.empty()) return "";
   const std::string when = html_at(machine, "measured_at");
   return "<h3>Ceilings, as measured" + (when.empty() ? "" : " on " + when) + "</h3>" +
-         html_table({{"what", false}, {"rate", true}}, rows);
+         html_table({{"what"}, {"rate", Column::kNumber}}, rows);
 }
 
 }  // namespace

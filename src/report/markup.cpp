@@ -12,6 +12,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr size_t kBriefCharacters = 24;
+
 // U+202A to U+202E, U+2066 to U+2069 and U+200E, U+200F, in UTF-8; 0: none begins here.
 int direction_mark(std::string_view text, size_t at) {
   if (at + 2 >= text.size() || text[at] != '\xe2') return 0;
@@ -89,18 +91,24 @@ const json& list_at(const json& object, const char* key) {
   return there ? object.at(key) : kNone;
 }
 
+std::string html_brief(const std::string& text) {
+  const std::string brief = shortened(text, kBriefCharacters);
+  if (brief == text) return escape_html(text);
+  return fmt::format("<span title=\"{}\">{}</span>", escape_html(text), escape_html(brief));
+}
+
 std::string html_table(const std::vector<Column>& columns,
                        const std::vector<std::vector<std::string>>& rows) {
+  static constexpr std::array<const char*, 3> kClasses = {"", " class=\"n\"", " class=\"w\""};
   std::string out = "<table class=\"rows\"><thead><tr>";
   for (const auto& column : columns)
-    out += fmt::format("<th scope=\"col\"{}>{}</th>", column.number ? " class=\"n\"" : "",
-                       column.title);
+    out += fmt::format("<th scope=\"col\"{}>{}</th>", kClasses.at(column.kind), column.title);
   out += "</tr></thead><tbody>";
   for (const auto& row : rows) {
     out += "<tr>";
     for (size_t i = 0; i < row.size() && i < columns.size(); ++i)
-      out += fmt::format("<td{} data-l=\"{}\"><div>{}</div></td>",
-                         columns[i].number ? " class=\"n\"" : "", columns[i].title, row[i]);
+      out += fmt::format("<td{} data-l=\"{}\"><div>{}</div></td>", kClasses.at(columns[i].kind),
+                         columns[i].title, row[i]);
     out += "</tr>";
   }
   return out + "</tbody></table>";

@@ -24,8 +24,11 @@ const nlohmann::json& list_at(const nlohmann::json& object, const char* key);   
 
 struct Column {
   std::string title;
-  bool number = false;  // to the right, not wrapped
+  // kNumber stands to the right; neither it nor a brief text, which html_brief bounds, is wrapped.
+  enum Kind { kText, kNumber, kBrief } kind = kText;
 };
+// Escaped, at most 24 characters, the whole in a title where there were more.
+std::string html_brief(const std::string& text);
 // Cells are HTML. Where the page is narrow each row is a block, its cells named by their columns.
 std::string html_table(const std::vector<Column>& columns,
                        const std::vector<std::vector<std::string>>& rows);

@@ -28,7 +28,7 @@ code{font-size:.88em}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:500;color:var(--soft)}td.n,th.n{text-align:right}th:last-child,td:last-child{padding-right:0}
-td.n{white-space:nowrap}
+td.n,td.w{white-space:nowrap}th{overflow-wrap:normal}.rows td:not(.n):not(.w){min-width:8rem}
 .facts{display:grid;grid-template-columns:fit-content(14rem) minmax(0,1fr);gap:.2rem 1.4rem;margin:.5rem 0;font-size:.9rem}.facts dt{color:var(--soft)}.facts dd{margin:0}
 .chart svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:.4rem}.chart.narrow{display:none}
 svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;fill:var(--soft);paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}svg text.name{fill:var(--ink);font-weight:600}
@@ -56,12 +56,12 @@ pre{background:var(--panel);border-radius:.4rem;padding:.8rem 1rem;margin:.3rem 
 pre.said{white-space:pre-wrap;overflow-wrap:anywhere}
 pre .k{color:var(--k)}pre .t{color:var(--t)}pre .s{color:var(--s)}pre .n{color:var(--num)}pre .c{color:var(--c);font-style:italic}pre .p{color:var(--p)}pre .b{color:var(--b)}pre .f{color:var(--f)}
 footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);font-size:.87rem;color:var(--soft)}
-@media(max-width:40rem){main{padding:1.1rem .9rem 3rem}h1{font-size:1.35rem}
+@media(max-width:46rem){main{padding:1.1rem .9rem 3rem}h1{font-size:1.35rem}
 .chart.wide{display:none}.chart.narrow{display:block}
 .headline{grid-template-columns:1fr 1fr}.headline div{padding:.6rem .7rem}.headline b{font-size:1.25rem}
 table.rows thead{display:none}table.rows,table.rows tbody,table.rows tr{display:block}
 table.rows tr{padding:.45rem 0;border-bottom:1px solid var(--line)}
-table.rows td,table.rows td.n{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.6rem;border:0;padding:.08rem 0;text-align:left;white-space:normal}
+table.rows td,table.rows td.n,table.rows td.w{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.6rem;border:0;padding:.08rem 0;text-align:left;white-space:normal;min-width:0!important}
 table.rows td[data-l=""]{display:block;font-weight:600}table.rows td[data-l=""]::before{display:none}
 table.rows td::before{content:attr(data-l);color:var(--soft)}
 ul.ci li{grid-template-columns:minmax(0,1fr) auto}.ci-name{grid-column:1}.ci-value{grid-column:2;grid-row:1}.ci-track{grid-column:1/-1;margin:.15rem 0}

@@ -60,19 +60,19 @@ std::string refusals_html(const std::vector<LoggedVerdict>& verdicts) {
   std::vector<std::vector<std::string>> rows;
   for (size_t i = 0; i < order.size() && i < kRefusalsShown; ++i) {
     const Refusal& one = order[i];
-    rows.push_back({fmt::format("<span class=\"bad\">{}</span>{}", escape_html(one.kind),
+    rows.push_back({fmt::format("<span class=\"bad\">{}</span>{}", html_brief(one.kind),
                                 one.promotion ? " at promotion" : ""),
-                    fmt::format("{}", one.count), "<code>" + escape_html(one.region) + "</code>",
+                    fmt::format("{}", one.count), "<code>" + html_brief(one.region) + "</code>",
                     escape_html(one.reason), ideas_cell(one)});
   }
   if (rows.empty())
     out += "<p>No program was refused.</p>";
   else
-    out += html_table({{"verdict", false},
-                       {"times", true},
-                       {"region", false},
-                       {"reason", false},
-                       {"idea", false}},
+    out += html_table({{"verdict", Column::kBrief},
+                       {"times", Column::kNumber},
+                       {"region", Column::kBrief},
+                       {"reason"},
+                       {"idea"}},
                       rows);
   if (order.size() > kRefusalsShown)
     out += fmt::format("<p class=\"note\">And {} more reasons: verdicts.jsonl has them all.</p>",

@@ -89,9 +89,12 @@ std::string best_over_time(const json& region) {
     curve.rules.push_back({eager, "eager " + ms_text(eager)});
   if (const double light = number_at(region, "speed_of_light_ms"); light > 0)
     curve.rules.push_back({light, "speed of light " + ms_text(light)});
-  const std::string table = html_table(
-      {{"after", false}, {"time", true}, {"gain", true}, {"program", false}, {"idea", false}},
-      rows);
+  const std::string table = html_table({{"after", Column::kBrief},
+                                        {"time", Column::kNumber},
+                                        {"gain", Column::kNumber},
+                                        {"program", Column::kBrief},
+                                        {"idea"}},
+                                       rows);
   return "<h3>Best over time</h3>" + svg_for_both_widths(curve) +
          html_details(fmt::format("Each new best ({})", rows.size()), table);
 }

@@ -229,14 +229,14 @@ std::string roofline_html(const json& result) {
                     ms_text(point.seconds * 1e3), scaled(point.flops / point.seconds, "FLOP/s"),
                     scaled(point.bytes / point.seconds, "B/s"),
                     percent(point.limit_s() / point.seconds)});
-  out += html_table({{"program", false},
-                     {"work", true},
-                     {"least bytes", true},
-                     {"FLOP per byte", true},
-                     {"time", true},
-                     {"arithmetic", true},
-                     {"traffic", true},
-                     {"of the limit", true}},
+  out += html_table({{"program", Column::kBrief},
+                     {"work", Column::kNumber},
+                     {"least bytes", Column::kNumber},
+                     {"FLOP per byte", Column::kNumber},
+                     {"time", Column::kNumber},
+                     {"arithmetic", Column::kNumber},
+                     {"traffic", Column::kNumber},
+                     {"of the limit", Column::kNumber}},
                     rows);
   return out +
          "<p class=\"note\">● accepted program, ○ eager at the same work, the short bar is the "

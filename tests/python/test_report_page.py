@@ -11,6 +11,7 @@ from command_line import RELU, run
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium: scripts/setup installs it on Debian")
 
 VIEWS = [(360, False), (360, True), (1280, False), (1280, True)]
+WIDTHS = [360, 500, 740, 900, 1280, 1920]
 PHONE = 360
 AA = 4.5  # WCAG 2.1, 1.4.3: contrast of text
 
@@ -120,9 +121,9 @@ def test_the_page_needs_nothing_but_itself(tab, path):
                         "!document.getElementById(decodeURIComponent(a.hash.slice(1)))).length") == 0  # fmt: skip
 
 
-@pytest.mark.parametrize("width,dark", VIEWS)
-def test_nothing_runs_out_of_the_window(tab, path, width, dark):
-    tab.open(path, width=width, dark=dark)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_runs_out_of_the_window(tab, path, width):
+    tab.open(path, width=width)
     tab.evaluate(OPEN)
     assert tab.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
     assert tab.evaluate(TOO_WIDE) == []
