@@ -133,20 +133,31 @@ class Family {
                        const std::string& except) {
     std::map<std::string, int> kinds;
     std::string items;
+    for (const auto& program : from)
+      if (program != except && !on_chain_.count(program)) {
+        count_kinds(program, kinds);
+        items += branch(program, 0);
+      }
+    if (kinds.empty()) return "";
     int count = 0;
-    for (const auto& program : from) {
-      if (program == except || on_chain_.count(program)) continue;
-      const Member& member = members_.at(program);
-      ++kinds[member.last ? member.last->kind : member.first->kind];
-      ++count;
-      items += branch(program, 0);
-    }
-    if (count == 0) return "";
+    for (const auto& [kind, number] : kinds) count += number;
     std::string counts;
     for (const auto& [kind, number] : kinds)
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", number, escape_html(kind));
     return html_details(fmt::format("{} {}: {}", count, title, counts),
                         "<ul class=\"branches\">" + items + "</ul>");
+  }
+
+  // The verdicts of a program and of all that was made from it.
+  void count_kinds(const std::string& program, std::map<std::string, int>& kinds) const {
+    std::vector<std::string> todo = {program};
+    while (!todo.empty()) {
+      const Member& member = members_.at(todo.back());
+      todo.pop_back();
+      ++kinds[member.last ? member.last->kind : member.first->kind];
+      for (const auto& child : member.children)
+        if (!on_chain_.count(child)) todo.push_back(child);
+    }
   }
 
   std::string branch(const std::string& program, size_t depth) {

@@ -121,9 +121,8 @@ std::string html_facts(const std::vector<std::pair<std::string, std::string>>& f
   return out + "</dl>";
 }
 
-std::string html_details(const std::string& summary, const std::string& body, bool open) {
-  return fmt::format("<details{}><summary>{}</summary>{}</details>", open ? " open" : "", summary,
-                     body);
+std::string html_details(const std::string& summary, const std::string& body) {
+  return fmt::format("<details><summary>{}</summary>{}</details>", summary, body);
 }
 
 std::string html_program(const std::string& id) {

@@ -34,7 +34,7 @@ std::string html_table(const std::vector<Column>& columns,
                        const std::vector<std::vector<std::string>>& rows);
 // Names and values, both HTML; empty values are left out.
 std::string html_facts(const std::vector<std::pair<std::string, std::string>>& facts);
-std::string html_details(const std::string& summary, const std::string& body, bool open = false);
+std::string html_details(const std::string& summary, const std::string& body);
 // The first characters of a program's id, the whole in its title.
 std::string html_program(const std::string& id);
 

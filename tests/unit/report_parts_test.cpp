@@ -171,11 +171,13 @@ TEST(Lineage, FromTheFirstProgramToTheAcceptedOne) {
 }
 
 TEST(Lineage, EndsWhereParentsGoRound) {
-  std::vector<LoggedVerdict> all = {verdict("a", "b", "slower", 1), verdict("b", "a", "slower", 1),
-                                    verdict("c", "c", "slower", 1),
-                                    verdict("d", "elsewhere", "slower", 1)};
+  std::vector<LoggedVerdict> all = {
+      verdict("a", "b", "slower", 1),         verdict("b", "a", "slower", 1),
+      verdict("c", "c", "slower", 1),         verdict("e", "c", "wrong", 0),
+      verdict("d", "elsewhere", "slower", 1), verdict("f", "e", "wrong", 0)};
   EXPECT_THAT(shown(lineage_html(all, "r0", "a")), HasSubstr("idea of b"));
-  EXPECT_THAT(shown(lineage_html(all, "r0", "c")), HasSubstr("1 of 4"));
+  EXPECT_THAT(shown(lineage_html(all, "r0", "c")), HasSubstr("1 of 6"));
+  EXPECT_THAT(shown(lineage_html(all, "r0", "c")), HasSubstr("2 made from it as well: 2 wrong"));
   EXPECT_THAT(shown(lineage_html(all, "r0", "d")), HasSubstr("made from elsewhere of another run"));
 }
 
