@@ -7,6 +7,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "report/table.h"
+
 namespace kernelwright::report {
 namespace {
 
@@ -137,10 +139,8 @@ std::string scaled(double value, const std::string& unit) {
     value /= 1e3;
     ++prefix;
   }
-  return fmt::format(
-      "{} {}{}",
-      std::fabs(value) >= 99.95 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value),
-      kPrefixes[prefix], unit);
+  const std::string digits = prefix == 0 ? fmt::format("{:.3g}", value) : three_digits(value);
+  return fmt::format("{} {}{}", digits, kPrefixes.at(prefix), unit);
 }
 
 std::string percent(double share) {

@@ -114,7 +114,7 @@ TEST(Markup, ShortensByCharacters) {
 
 TEST(Markup, FiguresKeepThreeDigits) {
   EXPECT_EQ(scaled(2.143e10, "B/s"), "21.4 GB/s");
-  EXPECT_EQ(scaled(999.9e6, "FLOP"), "1 GFLOP");
+  EXPECT_EQ(scaled(999.9e6, "FLOP"), "1.00 GFLOP");
   EXPECT_EQ(scaled(123456, "B"), "123 kB");
   EXPECT_EQ(scaled(0, "B"), "0 B");
   EXPECT_EQ(percent(0.004), "0.4 %");
@@ -234,8 +234,8 @@ TEST(Roofline, APointUnderItsCeilings) {
   // 1e8 FLOP and 1e7 B at 2 ms: 50 GFLOP/s of 100, the limit being arithmetic (1 ms over 0.5).
   const std::string html = roofline_html(with_region(1e8, 1e7));
   const std::string text = shown(html);
-  for (const char* expected :
-       {"50 GFLOP/s", "5 GB/s", "50 %", "fma f32 100 GFLOP/s", "D<RAM 20 GB/s", "r0, eager: 4 ms"})
+  for (const char* expected : {"50.0 GFLOP/s", "5.00 GB/s", "50 %", "fma f32 100 GFLOP/s",
+                               "D<RAM 20.0 GB/s", "r0, eager: 4.00 ms"})
     EXPECT_THAT(text, HasSubstr(expected));
   EXPECT_THAT(html, HasSubstr("class=\"point\""));
   EXPECT_THAT(html, Not(HasSubstr("nan")));
@@ -245,7 +245,7 @@ TEST(Roofline, APointUnderItsCeilings) {
 TEST(Roofline, WhatOnlyMovesDataStandsInTheTableAlone) {
   const std::string html = roofline_html(with_region(0, 2e7));
   EXPECT_THAT(html, Not(HasSubstr("<svg")));
-  EXPECT_THAT(shown(html), HasSubstr("10 GB/s"));
+  EXPECT_THAT(shown(html), HasSubstr("10.0 GB/s"));
   EXPECT_THAT(shown(html), HasSubstr("50 %"));
 }
 

@@ -29,8 +29,8 @@ nlohmann::json sample() {
 TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
   const std::string table = result_table(sample());
   for (const char* expected :
-       {"PyTorch eager", "4 ms", "torch.compile", "kernelwright", "1.5 ms", "2.00x", "1.90 – 2.10",
-        "80 %", "runs/x", "100 % of eager time", "12 programs"})
+       {"PyTorch eager", "4.00 ms", "torch.compile", "kernelwright", "1.50 ms", "2.00x",
+        "1.90 – 2.10", "80 %", "runs/x", "100 % of eager time", "12 programs"})
     EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
 }
 
@@ -38,6 +38,11 @@ TEST(ResultTable, ShortTimesKeepTheirDigits) {
   EXPECT_EQ(ms_text(0.00034), "0.34 µs");
   EXPECT_EQ(ms_text(0.088), "0.088 ms");
   EXPECT_EQ(ms_text(0), "0.000 ms");
+  EXPECT_EQ(ms_text(1), "1.00 ms");
+  EXPECT_EQ(ms_text(28), "28.0 ms");
+  EXPECT_EQ(ms_text(99.97), "100 ms");
+  EXPECT_EQ(ms_text(999.7), "1.00 s");
+  EXPECT_EQ(ms_text(123456), "123 s");
 }
 
 TEST(ResultTable, SaysWhyTheBaselineWasKept) {
