@@ -242,6 +242,15 @@ TEST(Roofline, APointUnderItsCeilings) {
   EXPECT_THAT(html, Not(HasSubstr("inf")));
 }
 
+// Calls in alternation see the same machine; the time at the run's start need not.
+TEST(Roofline, EagerIsOfTheSamePromotion) {
+  auto result = with_region(1e8, 1e7);
+  result["regions"][0]["promotion"]["baselines"] =
+      nlohmann::json::parse(R"([{"reference": "compile", "reference_ms": 3},
+                                {"reference": "eager", "reference_ms": 8}])");
+  EXPECT_THAT(shown(roofline_html(result)), HasSubstr("r0, eager: 8.00 ms"));
+}
+
 TEST(Roofline, WhatOnlyMovesDataStandsInTheTableAlone) {
   const std::string html = roofline_html(with_region(0, 2e7));
   EXPECT_THAT(html, Not(HasSubstr("<svg")));
