@@ -5,74 +5,96 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace kernelwright::report {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 260, kLeft = 64, kRight = 16, kTop = 14, kBottom = 40;
+constexpr double kLeft = 58, kRight = 14, kTop = 14, kBottom = 42;
+constexpr double kWide = 720, kWideHeight = 270, kNarrow = 340, kNarrowHeight = 250;
 
-// One axis: data to pixels, and where ticks stand.
-struct Axis {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-  bool log = false;
-  double from = 0, to = 1;  // pixels
+std::string dot(double x, double y, const std::string& title) {
+  return fmt::format(
+      "<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}</title></circle>", x, y,
+      title);
+}
 
-  void include(double value) {
-    if (!std::isfinite(value) || (log && value <= 0)) return;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  bool empty() const { return low > high; }
-  void close() {
-    if (log) {
-      low /= 1.15;
-      high *= 1.15;
-    } else {
-      low = std::min(0.0, low);
-      high = high > low ? high * 1.05 : low + 1;
-    }
-  }
-  double at(double value) const {
-    const double t = log ? (std::log(value) - std::log(low)) / (std::log(high) - std::log(low))
-                         : (value - low) / (high - low);
-    return from + t * (to - from);
-  }
-  std::vector<double> ticks() const {
-    std::vector<double> out;
-    if (log) {
-      for (double power = std::floor(std::log10(low)); power <= std::ceil(std::log10(high));
-           power += 1)
-        for (double factor : {1.0, 2.0, 5.0}) {
-          const double tick = factor * std::pow(10, power);
-          if (tick >= low && tick <= high) out.push_back(tick);
-        }
-      while (out.size() > 7) {
-        std::vector<double> fewer;
-        for (size_t i = 0; i < out.size(); i += 2) fewer.push_back(out[i]);
-        out = std::move(fewer);
-      }
-      if (out.size() > 2) return out;
-      out.clear();  // too narrow for 1, 2, 5
-    }
-    const double raw = (high - low) / 5;
-    const double power = std::pow(10, std::floor(std::log10(raw)));
-    const double step = raw / power < 1.5   ? power
-                        : raw / power < 3.5 ? 2 * power
-                        : raw / power < 7.5 ? 5 * power
-                                            : 10 * power;
-    for (double tick = std::ceil(low / step) * step; tick <= high; tick += step)
-      out.push_back(tick);
+std::string drawn(const Chart::Series& series, const Axis& x, const Axis& y) {
+  std::string out;
+  if (series.css_class == "dots") {
+    for (const auto& [px, py] : series.points)
+      if (x.holds(px) && y.holds(py))
+        out += fmt::format("<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", x.at(px),
+                           y.at(py));
     return out;
   }
-};
+  std::string path, dots;
+  double previous = 0;
+  for (size_t i = 0; i < series.points.size(); ++i) {
+    const auto [px, py] = series.points[i];
+    if (!x.holds(px) || !y.holds(py)) continue;
+    if (!path.empty() && series.steps) path += fmt::format("L{:.1f} {:.1f}", x.at(px), previous);
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(px), y.at(py));
+    previous = y.at(py);
+    if (i < series.titles.size()) dots += dot(x.at(px), y.at(py), series.titles[i]);
+  }
+  return fmt::format("<path class=\"{}\" d=\"{}\"/>", series.css_class, path) + dots;
+}
+
+// A label stands above its line, below where another one is near.
+std::string drawn(const std::vector<Chart::Rule>& rules, const Axis& y, double right) {
+  std::string out;
+  std::vector<double> taken;
+  for (const auto& rule : rules) {
+    if (!y.holds(rule.y)) continue;
+    const double at = y.at(rule.y);
+    double label = at - 5;
+    if (label < kTop + 8 || std::any_of(
+                                taken.begin(), taken.end(),
+                                [&](double other) { return std::fabs(other - label) < 13; }))
+      label = at + 13;
+    taken.push_back(label);
+    out += fmt::format(
+        "<line class=\"rule\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text "
+        "x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>",
+        kLeft, right, at, right - 4, label, rule.label);
+  }
+  return out;
+}
 
 }  // namespace
 
+void place_axes(const Frame& frame, Axis& x, Axis& y) {
+  x.from = kLeft;
+  x.to = frame.width - kRight;
+  y.from = frame.height - kBottom;
+  y.to = kTop;
+}
+
+std::string framed(const Frame& frame, const Axis& x, const Axis& y, const std::string& body) {
+  const double bottom = frame.height - kBottom, right = frame.width - kRight;
+  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>",
+                                frame.width, frame.height, frame.title);
+  for (double tick : x.ticks(static_cast<size_t>(frame.width / 60)))
+    out += fmt::format(
+        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text "
+        "x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\">{4}</text>",
+        x.at(tick), kTop, bottom, bottom + 16, tick_text(tick));
+  for (double tick : y.ticks())
+    out += fmt::format(
+        "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text x=\"{3}\" "
+        "y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>",
+        kLeft, right, y.at(tick), kLeft - 6, y.at(tick) + 4, tick_text(tick));
+  out += body;
+  return out + fmt::format(
+                   "<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text><text "
+                   "transform=\"translate(13 {:.1f}) rotate(-90)\" "
+                   "text-anchor=\"middle\">{}</text></svg>",
+                   (kLeft + right) / 2, frame.height - 7, frame.x_label, (kTop + bottom) / 2,
+                   frame.y_label);
+}
+
 std::string svg(const Chart& chart) {
-  Axis x{.log = chart.log_x, .from = kLeft, .to = kWidth - kRight};
-  Axis y{.log = chart.log_y, .from = kHeight - kBottom, .to = kTop};
+  Axis x{.log = chart.log_x}, y{.log = chart.log_y};
   for (const auto& series : chart.series)
     for (const auto& [px, py] : series.points) {
       x.include(px);
@@ -82,52 +104,26 @@ std::string svg(const Chart& chart) {
   for (const auto& rule : chart.rules) y.include(rule.y);
   x.close();
   y.close();
+  const Frame frame{chart.title, chart.x_label, chart.y_label, chart.width, chart.height};
+  place_axes(frame, x, y);
+  std::string body = drawn(chart.rules, y, chart.width - kRight);
+  for (const auto& series : chart.series) body += drawn(series, x, y);
+  return framed(frame, x, y, body);
+}
 
-  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>", kWidth,
-                                kHeight, chart.title);
-  for (double tick : x.ticks())
-    out += fmt::format(
-        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text "
-        "x=\"{0:.1f}\" y=\"{3}\" "
-        "text-anchor=\"middle\">{4:.4g}</text>",
-        x.at(tick), kTop, kHeight - kBottom, kHeight - kBottom + 16, tick);
-  for (double tick : y.ticks())
-    out += fmt::format(
-        "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text x=\"{3}\" "
-        "y=\"{4:.1f}\" "
-        "text-anchor=\"end\">{5:.4g}</text>",
-        kLeft, kWidth - kRight, y.at(tick), kLeft - 6, y.at(tick) + 4, tick);
-  for (const auto& rule : chart.rules)
-    out += fmt::format(
-        "<line class=\"rule\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text "
-        "class=\"rule\" x=\"{3}\" y=\"{4:.1f}\" "
-        "text-anchor=\"end\">{5}</text>",
-        kLeft, kWidth - kRight, y.at(rule.y), kWidth - kRight - 4, y.at(rule.y) - 4, rule.label);
-  for (const auto& series : chart.series) {
-    if (series.css_class == "dots") {
-      for (const auto& [px, py] : series.points)
-        if (!(chart.log_x && px <= 0) && !(chart.log_y && py <= 0))
-          out += fmt::format("<circle class=\"dots\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>",
-                             x.at(px), y.at(py));
-      continue;
-    }
-    std::string path;
-    double previous = 0;
-    for (size_t i = 0; i < series.points.size(); ++i) {
-      const auto [px, py] = series.points[i];
-      if (i > 0 && series.steps) path += fmt::format("L{:.1f} {:.1f}", x.at(px), previous);
-      path += fmt::format("{}{:.1f} {:.1f}", i == 0 ? "M" : "L", x.at(px), y.at(py));
-      previous = y.at(py);
-    }
-    out += fmt::format("<path class=\"{}\" d=\"{}\"/>", series.css_class, path);
-  }
-  out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                     (kLeft + kWidth) / 2, kHeight - 6, chart.x_label);
-  out += fmt::format(
-      "<text class=\"label\" transform=\"translate(14 {}) rotate(-90)\" "
-      "text-anchor=\"middle\">{}</text></svg>",
-      kHeight / 2, chart.y_label);
-  return out;
+std::string for_both_widths(const std::function<std::string(double, double)>& draw) {
+  const std::string wide = draw(kWide, kWideHeight);
+  if (wide.empty()) return "";
+  return "<div class=\"chart wide\">" + wide + "</div><div class=\"chart narrow\">" +
+         draw(kNarrow, kNarrowHeight) + "</div>";
+}
+
+std::string svg_for_both_widths(Chart chart) {
+  return for_both_widths([&](double width, double height) {
+    chart.width = width;
+    chart.height = height;
+    return svg(chart);
+  });
 }
 
 }  // namespace kernelwright::report

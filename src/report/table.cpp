@@ -61,11 +61,14 @@ std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::string three_digits(double value) {
+  return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+}
+
 std::string ms_text(double ms) {
   if (ms > 0 && ms < 0.01) return fmt::format("{:.2g} µs", ms * 1000);
-  if (ms >= 1000) return fmt::format("{:.3g} s", ms / 1000);
-  if (ms >= 100) return fmt::format("{:.0f} ms", ms);
-  return ms >= 1 ? fmt::format("{:.3g} ms", ms) : fmt::format("{:.3f} ms", ms);
+  if (ms >= 999.5) return three_digits(ms / 1000) + " s";
+  return ms >= 1 ? three_digits(ms) + " ms" : fmt::format("{:.3f} ms", ms);
 }
 
 std::string ratio_text(double ratio) {

@@ -77,17 +77,27 @@ Status take_times(const torch::Worker::ArtifactTimes& times, FinalCheck& check) 
   check.baseline.eager_ms = referee::median(original->second);
   check.baseline.best_ms = check.baseline.eager_ms;
   check.baseline.best_name = "eager";
+  const auto interval_against = [&](const std::vector<double>& reference) {
+    return referee::median_interval(paired_ratios(reference, dropin->second), kAlpha);
+  };
+  const auto compare = [&](const std::string& name, const std::vector<double>& samples) {
+    const auto against = interval_against(samples);
+    check.comparisons.push_back(
+        {name, referee::median(samples), against.median, against.low, against.high});
+  };
+  compare("eager", original->second);
   const std::vector<double>* reference = &original->second;
   for (const auto& [name, samples] : times.ms) {
     if (name == "original" || name == "dropin" || samples.empty()) continue;
     const double ms = referee::median(samples);
+    compare(name, samples);
     if (name == "compile") check.baseline.compile_ms = ms;
     if (ms >= check.baseline.best_ms) continue;
     check.baseline.best_ms = ms;
     check.baseline.best_name = name;
     reference = &samples;
   }
-  const auto interval = referee::median_interval(paired_ratios(*reference, dropin->second), kAlpha);
+  const auto interval = interval_against(*reference);
   check.best.ms = check.best.latency_ms = referee::median(dropin->second);
   if (const auto latency = times.latency_ms.find("dropin");
       latency != times.latency_ms.end() && !latency->second.empty())

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "search/run_result.h"
 #include "search/session.h"
@@ -27,7 +28,8 @@ struct FinalCheck {
   std::string reason;  // when not right: which output, where, expected and got
   referee::ErrorFigures candidate_error, eager_error;  // worst over the draws
   BaselineFigures baseline;
-  BestFigures best;  // speedup against the fastest baseline
+  BestFigures best;                     // speedup against the fastest baseline
+  std::vector<Comparison> comparisons;  // against each, "eager" first
   FreshFigures fresh;
   double prepare_ms = 0;
   // Share of the machine's processor time that other programs used while it was timed (0 to 1).

@@ -126,6 +126,9 @@ Status OpenedRun::begin() {
   begun_.abi = kw_runtime_abi();
   begun_.cpu_features = kw_cpu_features();
   begun_.artifact = folder_.out().string();
+  begun_.command = options_.command;
+  begun_.started = archive::utc_now();
+  begun_.machine_json = target::machine_model_json(session_.model);
   for (const auto& note : session_.imported.graph.eager_notes) begun_.eager.push_back(note);
   for (const auto& left : session_.partition.eager)
     begun_.eager.push_back(
@@ -134,7 +137,7 @@ Status OpenedRun::begin() {
   KW_CHECK_OK(folder_.note_workload(begun_.workload));
   KW_CHECK_OK(archive_.bury_runs(folder_.out().string()));
   return archive_.begin_run({id_, begun_.workload, folder_.out().string(), options_.command,
-                             "running", archive::utc_now(), ""});
+                             "running", begun_.started, ""});
 }
 
 // Another workload's artifact is not replaced, nor what a killed run of it has found.
@@ -191,6 +194,8 @@ Result<std::optional<std::string>> OpenedRun::open_region(OpenedRegion& run) {
   run.light = graph::speed_of_light(run.work, ceilings);
   run.result.speed_of_light_s = run.light.seconds;
   run.result.bound = run.light.bound;
+  run.result.work = run.work;
+  run.result.ceilings = ceilings;
 
   base::progress("baseline", region.id);
   referee::RefereeOptions options;
@@ -414,6 +419,7 @@ Status OpenedRun::take_final_check(const FinalCheck& check, const std::string& p
   if (!check.right)
     return keep_baseline("the final check did not accept the drop-in: " + check.reason);
   result_.baseline = check.baseline;
+  result_.comparisons = check.comparisons;
   result_.prepare_ms = check.prepare_ms;
   result_.others_share = check.others_share;
   result_.disturbed = check.disturbed();
@@ -495,6 +501,8 @@ Status OpenedRun::write_verdicts() {
         {"proposer", record.proposer}, {"idea", record.idea},
         {"parent", record.parent},     {"predicted_s", record.predicted_s},
         {"created", record.created},   {"verdict", referee::verdict_json(record.verdict)}};
+    const auto schedule = nlohmann::json::parse(record.schedule_json, nullptr, false);
+    if (schedule.is_object() && !schedule.empty()) line["schedule"] = schedule;
     lines += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   }
   return base::write_file_atomic(folder_.path() / "verdicts.jsonl", lines);

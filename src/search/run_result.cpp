@@ -31,6 +31,11 @@ json region_result_json(const graph::Graph& graph, const RegionResult& result) {
   out["eager_ms"] = result.eager_ms;
   out["speed_of_light_ms"] = result.speed_of_light_s * 1e3;
   out["bound"] = result.bound;
+  out["work"] = {{"contraction_flops", result.work.contraction_flops},
+                 {"other_flops", result.work.other_flops},
+                 {"bytes", result.work.bytes}};
+  out["ceilings"] = {{"bytes_per_s", result.ceilings.bytes_per_s},
+                     {"flops_per_s", result.ceilings.flops_per_s}};
   out["kernels"] = result.kernels;
   out["rewrites"] = json::array();
   for (const auto& applied : result.rewrites)
@@ -92,6 +97,8 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
               {"elapsed_s", r.elapsed_s},
               {"search_s", r.search_s},
               {"artifact", r.artifact},
+              {"command", r.command},
+              {"started", r.started},
               {"versions", r.versions},
               {"threads", r.threads},
               {"spec", r.spec_fields},
@@ -110,6 +117,14 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
                    {"speedup_high", r.best->speedup_high},
                    {"prepare_ms", r.prepare_ms},
                    {"program", r.best->program}};
+  out["speedups"] = json::array();
+  for (const auto& one : r.comparisons)
+    out["speedups"].push_back({{"baseline", one.baseline},
+                               {"ms", one.ms},
+                               {"speedup", one.speedup},
+                               {"speedup_low", one.speedup_low},
+                               {"speedup_high", one.speedup_high}});
+  if (!r.machine_json.empty()) out["machine"] = json::parse(r.machine_json, nullptr, false);
   out["error"] = {{"candidate", error_json(r.candidate_error)},
                   {"eager", error_json(r.eager_error)}};
   const double shown_ms = r.best ? r.best->ms : r.baseline.best_ms;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/analysis.h"
 #include "graph/graph.h"
 #include "referee/verdict.h"
 #include "rewrite/rules.h"
@@ -30,6 +31,13 @@ struct BestFigures {
   std::string program;  // id of the program, ids joined by '+' for several regions
 };
 
+// The drop-in against one baseline, of the same alternating calls.
+struct Comparison {
+  std::string baseline;                                   // "eager", "compile"
+  double ms = 0;                                          // the baseline's
+  double speedup = 1, speedup_low = 1, speedup_high = 1;  // median of paired ratios, 95 % bounds
+};
+
 // The same against the original with fresh memory on both sides: what the first call after an
 // allocation sees.
 struct FreshFigures {
@@ -45,6 +53,8 @@ struct RegionResult {
   double eager_ms = 0;
   double speed_of_light_s = 0;
   std::string bound;                       // "memory" or "compute"
+  graph::Work work;                        // the least known, what the speed of light counts
+  graph::Ceilings ceilings;                // of the machine, for its dtype under the policy
   std::vector<std::string> kernels;        // kernel names of the accepted program's plan
   std::vector<rewrite::Applied> rewrites;  // rules that the accepted program came by
 };
@@ -56,6 +66,7 @@ struct RunResult {
   std::string reason;                    // why the baseline was kept
   BaselineFigures baseline;
   std::optional<BestFigures> best;
+  std::vector<Comparison> comparisons;  // of the drop-in, also where it was not taken
   std::optional<FreshFigures> fresh;
   std::optional<referee::ErrorFigures> candidate_error, eager_error;
   double coverage = 0, share_of_libraries = 0;
@@ -68,6 +79,8 @@ struct RunResult {
   double elapsed_s = 0, search_s = 0;
   int tried = 0;
   std::string artifact;
+  std::string command, started;  // ISO time, UTC
+  std::string machine_json;      // the machine model; empty: not measured
   std::map<std::string, std::string> versions;
   std::string cpu_features;
   int abi = 0, threads = 0;

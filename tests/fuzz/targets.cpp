@@ -8,7 +8,7 @@ namespace kernelwright::fuzz {
 
 std::vector<Target> targets() {
   std::vector<Target> all = format_targets();
-  for (const auto& more : {protocol_targets(), binary_targets()})
+  for (const auto& more : {protocol_targets(), binary_targets(), report_targets()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

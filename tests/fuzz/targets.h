@@ -26,6 +26,7 @@ std::vector<Target> targets();
 std::vector<Target> format_targets();    // programs, graphs, tensors
 std::vector<Target> protocol_targets();  // models' servers, MCP clients, transcripts
 std::vector<Target> binary_targets();    // built kernels
+std::vector<Target> report_targets();    // a run's files, as pages show them
 
 // Aborts with one line when a reader broke its promise.
 void require(bool holds, const char* promise);

@@ -29,8 +29,8 @@ nlohmann::json sample() {
 TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
   const std::string table = result_table(sample());
   for (const char* expected :
-       {"PyTorch eager", "4 ms", "torch.compile", "kernelwright", "1.5 ms", "2.00x", "1.90 – 2.10",
-        "80 %", "runs/x", "100 % of eager time", "12 programs"})
+       {"PyTorch eager", "4.00 ms", "torch.compile", "kernelwright", "1.50 ms", "2.00x",
+        "1.90 – 2.10", "80 %", "runs/x", "100 % of eager time", "12 programs"})
     EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
 }
 
@@ -38,6 +38,11 @@ TEST(ResultTable, ShortTimesKeepTheirDigits) {
   EXPECT_EQ(ms_text(0.00034), "0.34 µs");
   EXPECT_EQ(ms_text(0.088), "0.088 ms");
   EXPECT_EQ(ms_text(0), "0.000 ms");
+  EXPECT_EQ(ms_text(1), "1.00 ms");
+  EXPECT_EQ(ms_text(28), "28.0 ms");
+  EXPECT_EQ(ms_text(99.97), "100 ms");
+  EXPECT_EQ(ms_text(999.7), "1.00 s");
+  EXPECT_EQ(ms_text(123456), "123 s");
 }
 
 TEST(ResultTable, SaysWhyTheBaselineWasKept) {
@@ -116,16 +121,16 @@ TEST(ReportHtml, AFolderThatIsNoRunIsInput) {
 
 TEST(Svg, ANarrowLogarithmicAxisHasTicks) {
   Chart chart{"t", "x", "y", true, true, {}, {}};
-  chart.series.push_back({"dots", {{0.41, 0.61}, {0.41, 0.66}}, false});
+  chart.series.push_back({"dots", {{0.41, 0.61}, {0.41, 0.66}}, false, {}});
   const std::string text = svg(chart);
   EXPECT_NE(text.find(">0.4<"), std::string::npos) << text;
   EXPECT_NE(text.find(">0.6<"), std::string::npos) << text;
 }
 
 TEST(Svg, DrawsNothingFromNothing) {
-  EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false}}, {}}), "");
+  EXPECT_EQ(svg({"t", "x", "y", true, true, {{"dots", {}, false, {}}}, {}}), "");
   const auto drawn =
-      svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true}}, {{1.5, "eager"}}});
+      svg({"t", "x", "y", false, false, {{"line", {{0, 1}, {1, 2}}, true, {}}}, {{1.5, "eager"}}});
   EXPECT_NE(drawn.find("<path"), std::string::npos);
   EXPECT_EQ(drawn.find("nan"), std::string::npos);
 }
