@@ -278,7 +278,7 @@ function(kw_tests)
   set_target_properties(kw_expert_programs PROPERTIES EXCLUDE_FROM_ALL OFF)  # for tests/python
   # Compiles the expert's programs for graphs of single ops and compares them with the interpreter.
   add_executable(kw_compiled_ops ${PROJECT_SOURCE_DIR}/tests/tools/kw_compiled_ops.cpp
-    ${PROJECT_SOURCE_DIR}/tests/unit/compiled.cpp)
+    ${PROJECT_SOURCE_DIR}/tests/unit/compiled.cpp ${PROJECT_SOURCE_DIR}/tests/unit/arm.cpp)
   kw_options(kw_compiled_ops)
   target_compile_definitions(kw_compiled_ops PRIVATE KW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_include_directories(kw_compiled_ops PRIVATE ${PROJECT_SOURCE_DIR}/tests)

@@ -46,7 +46,9 @@ struct Case {
 // launch plan on small random inputs and compares the outputs with graph::interpret(). CPU: two
 // workers in turn, odd ranges. CUDA: kernels are emulated (support/cuda_emulation). Returns one
 // line per failure.
-std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance = 2e-5);
+enum class On : uint8_t { kThis, kArm };  // kArm: an emulated one (arm.h)
+std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance = 2e-5,
+                                         On machine = On::kThis);
 
 target::MachineModel plain_machine(const std::string& target = "cpu");
 

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "kernelwright/kernel_abi.h"
+#include "support/arm.h"
 #include "target/cpu/device/kw_half.h"
 
 namespace kernelwright::testing {
@@ -157,6 +158,9 @@ class Memory {
     const auto begin = reinterpret_cast<uintptr_t>(bytes_.data()) + kGuard;
     return bytes_.data() + kGuard + ((256 - begin % 256) % 256);
   }
+  // With its guards.
+  std::byte* begin() { return data() - kGuard; }
+  size_t extent() const { return size_ + 2 * kGuard; }
   void clear() { std::fill(data(), data() + size_, std::byte{0}); }
   bool zero() {
     return std::all_of(data(), data() + size_, [](std::byte b) { return b == std::byte{0}; });
@@ -178,6 +182,12 @@ class Memory {
 };
 
 constexpr int kWorkers = 2;
+
+// Where kernels run: in this process, out of a library, or on another machine.
+struct Place {
+  void* library = nullptr;
+  ArmRun* arm = nullptr;
+};
 
 // As support/cuda_emulation/kw_split.h has it.
 struct EmulatedMap {
@@ -214,10 +224,11 @@ std::vector<void*> buffers_of(const program::Launch& step, std::map<std::string,
 using EmulatedLaunch = const char* (*)(void**, const unsigned*, const unsigned*, const unsigned*,
                                        long);
 
-std::string launch_emulated(void* library, const std::string& prefix, const program::Launch& step,
-                            std::map<std::string, Memory>& memory, int64_t round) {
-  auto* kernel =
-      reinterpret_cast<EmulatedLaunch>(dlsym(library, (prefix + step.kernel + "_launch").c_str()));
+std::string launch_emulated(const Place& place, const std::string& prefix,
+                            const program::Launch& step, std::map<std::string, Memory>& memory,
+                            int64_t round) {
+  auto* kernel = reinterpret_cast<EmulatedLaunch>(
+      dlsym(place.library, (prefix + step.kernel + "_launch").c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<EmulatedMap> maps;
   std::vector<void*> buffers = buffers_of(step, memory, maps, round);
@@ -241,14 +252,20 @@ struct Team {
   std::barrier<> meeting{kWorkers};
 };
 
-std::string launch(void* library, const std::string& prefix, const program::Launch& step,
+std::string launch(const Place& place, const std::string& prefix, const program::Launch& step,
                    std::map<std::string, Memory>& memory, int64_t round) {
-  auto* kernel = reinterpret_cast<kw_kernel>(dlsym(library, (prefix + step.kernel).c_str()));
-  if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<EmulatedMap> maps;
   std::vector<void*> buffers = buffers_of(step, memory, maps, round);
   int64_t grid = 1;
   for (const auto& extent : step.grid) grid *= number(extent, 1);
+  const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
+  if (place.arm != nullptr) {
+    place.arm->launch(prefix + step.kernel, step, grid, grain, number(step.scratch_bytes, 0),
+                      buffers);
+    return "";
+  }
+  auto* kernel = reinterpret_cast<kw_kernel>(dlsym(place.library, (prefix + step.kernel).c_str()));
+  if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<Memory> scratch;
   for (int w = 0; w < kWorkers; ++w)
     scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
@@ -273,7 +290,6 @@ std::string launch(void* library, const std::string& prefix, const program::Laun
       if (!block.whole()) return step.kernel + ": wrote beside its scratch";
     return "";
   }
-  const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
   int worker = 0;
   for (int64_t begin = 0; begin < grid; begin += grain) {
     kw_args args{};
@@ -313,7 +329,7 @@ std::string emulated_launches(const std::vector<program::Step>& steps, const std
   return text;
 }
 
-std::string run_steps(void* library, const std::string& prefix, const Case& c,
+std::string run_steps(const Place& place, const std::string& prefix, const Case& c,
                       const std::vector<program::Step>& steps,
                       std::map<std::string, Memory>& memory, int64_t round = 0) {
   for (const program::Step& step : steps) {
@@ -321,15 +337,19 @@ std::string run_steps(void* library, const std::string& prefix, const Case& c,
     if (const auto* repeat = std::get_if<program::Repeat>(&step.action)) {
       const int64_t count = number(repeat->count, 1);
       for (int64_t i = 0; i < count && error.empty(); ++i)
-        error = run_steps(library, prefix, c, repeat->body, memory, i);
+        error = run_steps(place, prefix, c, repeat->body, memory, i);
     } else if (const auto* fill = std::get_if<program::Fill>(&step.action)) {
       if (fill->value != 0 || !fill->view) return "fill that the test cannot run";
-      std::memset(memory.at(fill->buffer).data(), 0,
-                  4 * static_cast<size_t>(number(fill->view->shape.at(0), 1)));
+      std::byte* const data = memory.at(fill->buffer).data();
+      const size_t bytes = 4 * static_cast<size_t>(number(fill->view->shape.at(0), 1));
+      if (place.arm != nullptr)
+        place.arm->zero(data, bytes);
+      else
+        std::memset(data, 0, bytes);
     } else if (const auto* one = std::get_if<program::Launch>(&step.action)) {
       error = c.candidate.program.target == "cuda"
-                  ? launch_emulated(library, prefix, *one, memory, round)
-                  : launch(library, prefix, *one, memory, round);
+                  ? launch_emulated(place, prefix, *one, memory, round)
+                  : launch(place, prefix, *one, memory, round);
     } else {
       return "step that the test cannot run";
     }
@@ -338,7 +358,8 @@ std::string run_steps(void* library, const std::string& prefix, const Case& c,
   return "";
 }
 
-std::string run_case(void* library, const std::string& prefix, const Case& c, double tolerance) {
+std::string run_case(void* library, const std::filesystem::path& arm_host,
+                     const std::string& prefix, const Case& c, double tolerance) {
   std::mt19937 random(7);
   std::uniform_real_distribution<double> uniform(-1, 1);
   std::map<int, HostTensor> bindings;
@@ -376,8 +397,15 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
     }
     memory[buffer.name] = std::move(block);
   }
+  ArmRun arm;
+  const Place place = {library, library == nullptr ? &arm : nullptr};
+  for (auto& [name, block] : memory) arm.memory(block.begin(), block.extent());
   for (const auto* steps : {&c.candidate.program.prepare, &c.candidate.program.run}) {
-    const std::string error = run_steps(library, prefix, c, *steps, memory);
+    const std::string error = run_steps(place, prefix, c, *steps, memory);
+    if (!error.empty()) return error;
+  }
+  if (place.arm != nullptr) {
+    const std::string error = arm.run(arm_host, arm_host.parent_path());
     if (!error.empty()) return error;
   }
   for (auto& [name, block] : memory) {
@@ -407,6 +435,24 @@ std::string run_case(void* library, const std::string& prefix, const Case& c, do
   return "";
 }
 
+void add_kernels(const std::vector<program::Step>& steps, const std::string& prefix,
+                 std::set<std::string>& names) {
+  for (const program::Step& step : steps) {
+    if (const auto* repeat = std::get_if<program::Repeat>(&step.action))
+      add_kernels(repeat->body, prefix, names);
+    else if (const auto* one = std::get_if<program::Launch>(&step.action))
+      names.insert(prefix + one->kernel);
+  }
+}
+
+std::vector<std::string> kernels_of(const std::vector<Case>& cases) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < cases.size(); ++i)
+    for (const auto* steps : {&cases[i].candidate.program.prepare, &cases[i].candidate.program.run})
+      add_kernels(*steps, fmt::format("c{}_", i), names);
+  return {names.begin(), names.end()};
+}
+
 }  // namespace
 
 target::MachineModel plain_machine(const std::string& target) {
@@ -433,7 +479,8 @@ target::MachineModel plain_machine(const std::string& target) {
   return model;
 }
 
-std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance) {
+std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double tolerance,
+                                         On machine) {
   auto dir = base::TempDir::create("kw-expert-test");
   if (!dir) return {dir.error().text()};
   const bool emulated = !cases.empty() && cases[0].candidate.program.target == "cuda";
@@ -448,6 +495,20 @@ std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double 
   const auto source_path = dir->path() / "kernels.cpp", object_path = dir->path() / "kernels.so";
   if (auto written = base::write_file_atomic(source_path, source); !written)
     return {written.error().text()};
+  std::vector<std::string> failures;
+  const auto judge = [&](void* library, const std::filesystem::path& host) {
+    for (size_t i = 0; i < cases.size(); ++i) {
+      const double own = cases[i].tolerance > 0 ? cases[i].tolerance : tolerance;
+      const std::string error = run_case(library, host, fmt::format("c{}_", i), cases[i], own);
+      if (!error.empty()) failures.push_back(fmt::format("{}: {}", cases[i].name, error));
+    }
+  };
+  if (machine == On::kArm) {
+    std::string error = ArmRun::build(source_path, kernels_of(cases), dir->path() / "host");
+    if (!error.empty()) return {error};
+    judge(nullptr, dir->path() / "host");
+    return failures;
+  }
   const std::string root = KW_SOURCE_DIR;
   base::ProcessSpec spec;
   spec.argv = {
@@ -474,12 +535,7 @@ std::vector<std::string> run_and_compare(const std::vector<Case>& cases, double 
   if (const char* keep = std::getenv("KW_TEST_KEEP")) (void)base::write_file_atomic(keep, source);
   void* library = dlopen(object_path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return {dlerror()};
-  std::vector<std::string> failures;
-  for (size_t i = 0; i < cases.size(); ++i) {
-    const double own = cases[i].tolerance > 0 ? cases[i].tolerance : tolerance;
-    const std::string error = run_case(library, fmt::format("c{}_", i), cases[i], own);
-    if (!error.empty()) failures.push_back(fmt::format("{}: {}", cases[i].name, error));
-  }
+  judge(library, {});
   dlclose(library);
   return failures;
 }
