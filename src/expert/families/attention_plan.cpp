@@ -136,7 +136,8 @@ AttentionPlan plan_attention(const OpContext& context, const Schedule& s) {
   p.score_nv = s.at("score_nv");
   p.value_mr = s.at("value_mr");
   p.value_nv = s.at("value_nv");
-  p.keys = up_to(std::min(s.at("keys"), f.keys), p.score_mr);
+  const int64_t most = s.at("keys");
+  p.keys = f.keys <= most ? up_to(f.keys, p.score_mr) : most / p.score_mr * p.score_mr;
   const bool direct = s.at("direct") != 0;
   p.direct_key = direct && f.direct_key.has_value();
   p.direct_value = direct && f.direct_value && f.columns % (p.value_nv * f.lanes) == 0;
