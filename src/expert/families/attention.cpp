@@ -354,7 +354,7 @@ bool AttentionFamily::accepts(const OpContext& context) const {
 ScheduleSpace AttentionFamily::space(const OpContext& context) const {
   const AttentionFacts f = *attention_facts(context);
   std::vector<int64_t> rows, keys, value_mr, value_nv;
-  for (int64_t vectors : {1, 2, 3, 4, 6, 8}) {
+  for (int64_t vectors : {1, 2, 4, 8}) {
     // The smallest that covers a short side, and all below.
     if (rows.empty() || rows.back() < f.rows) rows.push_back(vectors * f.lanes);
   }
@@ -362,7 +362,7 @@ ScheduleSpace AttentionFamily::space(const OpContext& context) const {
   for (int64_t block : {64, 128, 256}) {
     if (keys.empty() || keys.back() < f.keys) keys.push_back(block);
   }
-  for (int64_t r : {1, 2, 4, 6, 8, 12}) {
+  for (int64_t r : {1, 2, 4, 8}) {
     if (value_mr.empty() || value_mr.back() < f.rows) value_mr.push_back(r);
   }
   for (int64_t vectors : {1, 2, 3, 4}) {
@@ -372,8 +372,8 @@ ScheduleSpace AttentionFamily::space(const OpContext& context) const {
   ScheduleSpace space;
   space.push_back({"rows", rows, rows.back()});
   space.push_back({"keys", keys, keys.back()});
-  space.push_back({"score_mr", {4, 6, 8, 12, 14}, 12});
-  space.push_back({"score_nv", {1, 2, 3}, 2});
+  space.push_back({"score_mr", {6, 8, 12}, 12});
+  space.push_back({"score_nv", {1, 2}, 2});
   space.push_back({"value_mr", value_mr, value_mr.back()});
   space.push_back({"value_nv", value_nv, value_nv.back()});
   space.push_back(
@@ -418,6 +418,7 @@ double AttentionFamily::predict_seconds(const OpContext& context, const Schedule
             (keys * value_step + blocks * tile_store_seconds(p.value_mr, p.value_nv, rate));
     // Score, maximum, exponential, sum: operations on whole vectors.
     walk += keys * vectors * (34 + 2 * f.score_cost) / rate;
+    walk += keys * static_cast<double>(count * f.strided_loads) * 0.6e-9;
     walk += blocks * vectors * 60 / rate;
     // Queries are transposed one by one, results scaled.
     walk +=

@@ -89,6 +89,13 @@ std::optional<AttentionFacts> attention_facts(const OpContext& context) {
   f.limit = key_limit(a);
   f.score_cost = rewrite::arithmetic_cost(a.score);
   f.finish_cost = rewrite::arithmetic_cost(a.nest.finish);
+  if (a.row >= 0) {
+    graph::visit(a.score, [&](const graph::ExprNode& node) {
+      if (node.op != ExprOp::kLoad) return;
+      const auto along = coefficient(a.nest, node.operands[0], a.row);
+      f.strided_loads += !along || *along > 1 ? 1 : 0;
+    });
+  }
   return f;
 }
 

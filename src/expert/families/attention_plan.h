@@ -27,6 +27,7 @@ struct AttentionFacts {
   std::optional<DirectKeys> direct_key, direct_value;
   std::optional<KeyLimit> limit;
   double score_cost = 0, finish_cost = 0;
+  int64_t strided_loads = 0;  // of a score's, that lanes along the rows do not read side by side
 };
 // nullopt where the family cannot make it (other types than fp32 in registers, nothing to do).
 std::optional<AttentionFacts> attention_facts(const OpContext& context);
