@@ -397,7 +397,8 @@ double AttentionFamily::predict_seconds(const OpContext& context, const Schedule
   const AttentionFacts& f = p.facts;
   const double threads = std::max(1, context.threads);
   const double rate = vector_rate(context, false, f.lanes);
-  const double vectors = static_cast<double>(p.rows / f.lanes);
+  const int64_t row_vectors = p.rows / f.lanes;
+  const auto vectors = static_cast<double>(row_vectors);
   const double depth = static_cast<double>(f.depth);
   const double packed =
       (p.direct_key ? 0.0 : depth) + (p.direct_value ? 0.0 : static_cast<double>(p.out_pitch));
@@ -411,8 +412,8 @@ double AttentionFamily::predict_seconds(const OpContext& context, const Schedule
     const double blocks = static_cast<double>(ceil_div(deep, p.keys));
     const double score_tiles =
         static_cast<double>(ceil_div(deep, p.score_mr) * ceil_div(count, p.score_nv * f.lanes));
-    const double value_tiles =
-        static_cast<double>(ceil_div(count, p.value_mr) * p.out_pitch / (p.value_nv * f.lanes));
+    const int64_t out_tiles = p.out_pitch / (p.value_nv * f.lanes);
+    const auto value_tiles = static_cast<double>(ceil_div(count, p.value_mr) * out_tiles);
     walk += score_tiles * (depth * score_step + tile_store_seconds(p.score_mr, p.score_nv, rate));
     walk += value_tiles *
             (keys * value_step + blocks * tile_store_seconds(p.value_mr, p.value_nv, rate));
