@@ -6,8 +6,10 @@
 #include "expert/expert.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <random>
@@ -75,6 +77,22 @@ Expr exp_of(Expr x) {
   return graph::unary(ExprOp::kExp, std::move(x));
 }
 
+// softmax(q k^T) v, heads of 64.
+void attention(int64_t heads, int64_t rows, int64_t keys, bool causal) {
+  const int q = input({heads, rows, 64}), k = input({heads, keys, 64}),
+            v = input({heads, keys, 64}), s = temporary({heads, rows, keys}),
+            m = temporary({heads, rows}), z = temporary({heads, rows}),
+            w = temporary({heads, rows, keys});
+  const Expr h = axis(0), i = axis(1), j = axis(2), l = axis(3);
+  Expr score = graph::reduced(graph::ScalarKind::kReal) * constant(0.125);
+  if (causal) score = graph::select(graph::binary(ExprOp::kLe, j, i), score, constant(-HUGE_VAL));
+  stage(s, at(q, {h, i, l}) * at(k, {h, j, l}), Combiner::kSum, {64}, score);
+  stage(m, at(s, {h, i, j}), Combiner::kMax, {keys});
+  stage(z, exp_of(at(s, {h, i, j}) - at(m, {h, i})), Combiner::kSum, {keys});
+  stage(w, graph::binary(ExprOp::kDiv, exp_of(at(s, {h, i, j}) - at(m, {h, i})), at(z, {h, i})));
+  stage(output({heads, rows, 64}), at(w, {h, i, l}) * at(v, {h, l, j}), Combiner::kSum, {keys});
+}
+
 bool make_case(const std::string& name) {
   const Expr i = axis(0), j = axis(1), k = axis(2);
   if (name == "matmul") {
@@ -120,6 +138,12 @@ bool make_case(const std::string& name) {
     stage(s, at(e, {i, axis(3), axis(1), axis(2)}), Combiner::kSum, {64});
     stage(output({8, 64, 46, 46}), graph::binary(ExprOp::kDiv, at(e, {i, j, axis(2), axis(3)}),
                                                  at(s, {i, axis(2), axis(3)})));
+  } else if (name == "attention") {
+    attention(16, 256, 256, false);
+  } else if (name == "causal_attention") {
+    attention(16, 512, 512, true);
+  } else if (name == "decode") {
+    attention(32, 1, 4096, false);
   } else if (name == "layernorm") {
     const int64_t n = 16 * 128 * 128;
     const int x = input({16, n}), w = weight({n}), b = weight({n}), mean = temporary({16}),
@@ -229,7 +253,10 @@ int main(int argc, char** argv) {
   }
   if (std::getenv("KW_BENCH_SHOW")) {
     fmt::print("{}\n--- fused\n", g.text());
-    for (const auto& op : rewrite::fuse(g).ops) {
+    const rewrite::FusedGraph fused = rewrite::fuse(g);
+    for (const auto& joined : fused.joined)
+      fmt::print("joined: {}\n", fmt::join(joined.parts, " "));
+    for (const auto& op : fused.ops) {
       graph::StageGraph one{g.tensors, op.stages};
       fmt::print("anchor {}\n{}\n", static_cast<int>(op.anchor),
                  one.text().substr(one.text().find("\n") + 1));

@@ -20,21 +20,37 @@ constexpr size_t kKept = 256;          // of them kept
 // A family whose best prediction is within this factor of the op's best gets a try of its own.
 constexpr double kWorthATry = 3;
 
-// One way to make one op.
+// One way to make one op, or several at once.
 struct Option {
   const Family* family = nullptr;
   Schedule schedule;
   double predicted_s = 0;
+  const rewrite::JoinedOp* joined = nullptr;  // made in place of its parts
+  double ranked_s = 0;  // with what the other parts take where the op is a joined one's last part
 };
+
+// Ops that a choice leaves out, since a joined one stands for them.
+std::vector<bool> left_out(const std::vector<const Option*>& choice) {
+  std::vector<bool> out(choice.size(), false);
+  for (const Option* option : choice) {
+    if (option->joined == nullptr) continue;
+    const auto& parts = option->joined->parts;
+    for (size_t i = 0; i + 1 < parts.size(); ++i) out[parts[i]] = true;
+  }
+  return out;
+}
 
 Result<program::Candidate> build(const rewrite::FusedGraph& graph,
                                  const std::vector<const Option*>& choice,
                                  const target::MachineModel& model, int threads,
                                  const std::string& target) {
   ProgramBuilder builder(graph.tensors, target);
+  const std::vector<bool> skipped = left_out(choice);
   for (size_t i = 0; i < graph.ops.size(); ++i) {
-    const OpContext context(graph, graph.ops[i], model, threads);
-    builder.begin_op(graph.ops[i]);
+    if (skipped[i]) continue;
+    const rewrite::FusedOp& op = choice[i]->joined ? choice[i]->joined->op : graph.ops[i];
+    const OpContext context(graph, op, model, threads);
+    builder.begin_op(op);
     KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
   }
   return builder.finish();
@@ -59,6 +75,7 @@ class Expert : public program::Proposer {
         families_(families(options_.target)),
         random_(options_.seed) {
     for (const rewrite::FusedOp& op : graph_.ops) rank(op);
+    for (const rewrite::JoinedOp& joined : graph_.joined) rank_joined(joined);
     best_choice_.assign(graph_.ops.size(), 0);
     tried_.resize(graph_.ops.size());
   }
@@ -100,9 +117,39 @@ class Expert : public program::Proposer {
   using Choice = std::vector<int>;  // option index per op
 
   static void sort_by_prediction(std::vector<Option>& options) {
-    std::stable_sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
-      return a.predicted_s < b.predicted_s;
-    });
+    std::stable_sort(options.begin(), options.end(),
+                     [](const Option& a, const Option& b) { return a.ranked_s < b.ranked_s; });
+  }
+
+  std::vector<Option> options_of(const Family* family, const OpContext& context) const {
+    std::vector<Option> own;
+    for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {
+      if (!family->legal(context, schedule)) continue;
+      const double predicted = family->predict_seconds(context, schedule);
+      own.push_back({family, std::move(schedule), predicted, nullptr, predicted});
+    }
+    // Per family: one that predicts too well must not leave the others out.
+    sort_by_prediction(own);
+    if (own.size() > kKept) own.resize(kKept);
+    return own;
+  }
+
+  // The joined op's options join those of its last part.
+  void rank_joined(const rewrite::JoinedOp& joined) {
+    const OpContext context(graph_, joined.op, model_, options_.threads);
+    std::vector<Option>& last = ranked_[joined.parts.back()];
+    double others_s = 0;
+    for (size_t i = 0; i + 1 < joined.parts.size(); ++i)
+      others_s += ranked_[joined.parts[i]][0].ranked_s;
+    for (Option& option : last) option.ranked_s += others_s;
+    for (const Family* family : families_) {
+      if (!family->takes_joined() || !family->accepts(context)) continue;
+      for (Option& option : options_of(family, context)) {
+        option.joined = &joined;
+        last.push_back(std::move(option));
+      }
+    }
+    sort_by_prediction(last);
   }
 
   void rank(const rewrite::FusedOp& op) {
@@ -110,18 +157,10 @@ class Expert : public program::Proposer {
     std::vector<Option> all;
     for (const Family* family : families_) {
       if (op.steps > 0 && !family->takes_loops()) continue;
-      if (!family->accepts(context)) continue;
-      std::vector<Option> own;
-      for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {
-        if (!family->legal(context, schedule)) continue;
-        const double predicted = family->predict_seconds(context, schedule);
-        own.push_back({family, std::move(schedule), predicted});
-      }
+      if (family->takes_joined() || !family->accepts(context)) continue;
       // `general` is the fallback, not an idea.
       if (family == families_.back() && !all.empty()) continue;
-      // Per family: one that predicts too well must not leave the others out.
-      sort_by_prediction(own);
-      if (own.size() > kKept) own.resize(kKept);
+      std::vector<Option> own = options_of(family, context);
       all.insert(all.end(), own.begin(), own.end());
     }
     sort_by_prediction(all);
@@ -132,9 +171,10 @@ class Expert : public program::Proposer {
     if (seen_.empty()) return Choice(graph_.ops.size(), 0);
     // The op that is expected to cost most gets most of the attempts.
     std::vector<double> weight;
+    const std::vector<bool> skipped = left_out(options_of(best_choice_));
     for (size_t i = 0; i < ranked_.size(); ++i) {
       const Option& current = ranked_[i][static_cast<size_t>(best_choice_[i])];
-      const bool once = graph_.ops[i].prepared || ranked_[i].size() <= 1;
+      const bool once = graph_.ops[i].prepared || ranked_[i].size() <= 1 || skipped[i];
       weight.push_back(once ? 0 : current.predicted_s);
     }
     for (int attempt = 0; attempt < 200; ++attempt) {
@@ -183,7 +223,7 @@ class Expert : public program::Proposer {
     const auto& options = ranked_[op];
     for (int i = 0; i < static_cast<int>(options.size()); ++i) {
       const Option& option = options[static_cast<size_t>(i)];
-      if (option.predicted_s > kWorthATry * options[0].predicted_s) break;
+      if (option.ranked_s > kWorthATry * options[0].ranked_s) break;
       const bool tried = std::any_of(tried_[op].begin(), tried_[op].end(), [&](int other) {
         return options[static_cast<size_t>(other)].family == option.family;
       });
@@ -192,6 +232,13 @@ class Expert : public program::Proposer {
       if (!tried && !seen_.count(choice)) return i;
     }
     return std::nullopt;
+  }
+
+  std::vector<const Option*> options_of(const Choice& choice) const {
+    std::vector<const Option*> options;
+    for (size_t i = 0; i < choice.size(); ++i)
+      options.push_back(&ranked_[i][static_cast<size_t>(choice[i])]);
+    return options;
   }
 
   static int distance(const Option& a, const Option& b) {
@@ -205,11 +252,12 @@ class Expert : public program::Proposer {
     const bool first = seen_.empty();
     seen_.insert(choice);
     for (size_t i = 0; i < choice.size(); ++i) tried_[i].insert(choice[i]);
-    std::vector<const Option*> options;
+    const std::vector<const Option*> options = options_of(choice);
+    const std::vector<bool> skipped = left_out(options);
     program::Proposal proposal;
     for (size_t i = 0; i < choice.size(); ++i) {
-      const Option& option = ranked_[i][static_cast<size_t>(choice[i])];
-      options.push_back(&option);
+      if (skipped[i]) continue;
+      const Option& option = *options[i];
       if (!graph_.ops[i].prepared) proposal.predicted_s += option.predicted_s;
       for (const auto& [knob, value] : option.schedule)
         proposal.schedule[fmt::format("op{}.{}", i, knob)] = value;
@@ -379,7 +427,7 @@ Result<program::Candidate> naive_program(const graph::StageGraph& region,
                                          const ExpertOptions& options) {
   KW_TRY(const std::string target, known_target(options.target));
   const rewrite::FusedGraph graph = rewrite::fuse(region, {.enabled = false});
-  const Option general{families(target).back(), {}, 0};
+  const Option general{families(target).back(), {}, 0, nullptr, 0};
   const std::vector<const Option*> choice(graph.ops.size(), &general);
   return build(graph, choice, target::MachineModel{}, options.threads, target);
 }

@@ -43,4 +43,13 @@ const std::optional<rewrite::RowGroup>& OpContext::row_group() const {
   return *row_group_;
 }
 
+const std::optional<rewrite::Attention>& OpContext::attention() const {
+  if (!attention_) {
+    attention_.emplace();
+    if (op.anchor == rewrite::Anchor::kAttention)
+      *attention_ = rewrite::match_attention(op.stages, op.stages.size() - 1, graph.tensors);
+  }
+  return *attention_;
+}
+
 }  // namespace kernelwright::expert

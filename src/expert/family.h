@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "expert/program_builder.h"
 #include "expert/schedule.h"
+#include "rewrite/attention.h"
 #include "rewrite/contraction.h"
 #include "rewrite/fuse.h"
 #include "rewrite/row_group.h"
@@ -37,16 +38,18 @@ class OpContext {
   double bytes() const;
   int vector_bytes() const { return model.vector_bytes > 0 ? model.vector_bytes : 32; }
   // What the op is, worked out once: its only stage as a nest, as a contraction, its stages as a
-  // row group.
+  // row group, as an attention.
   const rewrite::Nest& nest() const;
   const std::optional<rewrite::Contraction>& contraction() const;
   const std::optional<rewrite::RowGroup>& row_group() const;
+  const std::optional<rewrite::Attention>& attention() const;
   mutable std::shared_ptr<const ContractionFacts> facts;  // filled by the contraction family
 
  private:
   mutable std::optional<rewrite::Nest> nest_;
   mutable std::optional<std::optional<rewrite::Contraction>> contraction_;
   mutable std::optional<std::optional<rewrite::RowGroup>> row_group_;
+  mutable std::optional<std::optional<rewrite::Attention>> attention_;
 };
 
 // A way to make kernels for a kind of fused op: a typed schedule space, a prediction, an emitter.
@@ -59,6 +62,8 @@ class Family {
   // Whether accepts() may be asked about recurrences (rewrite::Anchor::kLoop), which are carried
   // out step by step.
   virtual bool takes_loops() const { return false; }
+  // Whether accepts() may be asked about ops in place of several others (rewrite::JoinedOp).
+  virtual bool takes_joined() const { return false; }
   virtual ScheduleSpace space(const OpContext& context) const = 0;
   virtual bool legal(const OpContext& context, const Schedule& schedule) const { return true; }
   virtual double predict_seconds(const OpContext& context, const Schedule& schedule) const = 0;

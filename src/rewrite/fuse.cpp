@@ -6,6 +6,7 @@
 #include <set>
 
 #include "graph/loop.h"
+#include "rewrite/attention.h"
 #include "rewrite/contraction.h"
 #include "rewrite/nest.h"
 #include "rewrite/row_group.h"
@@ -15,7 +16,6 @@
 namespace kernelwright::rewrite {
 
 using graph::Combiner;
-using graph::DType;
 using graph::Expr;
 using graph::ExprNode;
 using graph::ExprOp;
@@ -57,13 +57,6 @@ std::vector<int> tensors_read(const Stage& stage) {
     for (const Expr& load : distinct_loads(expr, -1)) add_unique(tensors, load->tensor);
   }
   return tensors;
-}
-
-// What a reader sees of a value that was stored: rounded to the tensor's type.
-Expr as_stored(const Expr& value, DType dtype) {
-  if (dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kI64 || dtype == DType::kBool)
-    return value;
-  return graph::cast(dtype, value);
 }
 
 class Fuser {
@@ -576,6 +569,7 @@ FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options) {
   }
   fused.ops = sorted(std::move(ops), fused.tensors);
   mark_prepared(fused, stages, options.enabled);
+  if (options.enabled) join_attention(fused, stages);
   return fused;
 }
 

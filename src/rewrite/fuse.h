@@ -10,8 +10,17 @@ namespace kernelwright::rewrite {
 // What a kernel is built round. A contraction is a kSum stage whose body is a product of two loads
 // with affine indices (matmul, linear, convolution); a row group is one or more reductions over the
 // same trailing axes of one domain with what lies between them (softmax, norms); a loop is all
-// stages of a recurrence (graph/loop.h).
-enum class Anchor : uint8_t { kPointwise, kReduction, kRow, kContraction, kLoop, kGeneral };
+// stages of a recurrence (graph/loop.h); an attention is two contractions with a softmax between
+// them (rewrite/attention.h).
+enum class Anchor : uint8_t {
+  kPointwise,
+  kReduction,
+  kRow,
+  kContraction,
+  kLoop,
+  kAttention,
+  kGeneral
+};
 
 // Stages that become one kernel. All but the outputs live in registers or per-worker scratch.
 struct FusedOp {
@@ -23,9 +32,16 @@ struct FusedOp {
   int64_t steps = 0;                 // kLoop: of the recurrence
 };
 
+// One op that can take the place of several: made where the last of them stands.
+struct JoinedOp {
+  FusedOp op;
+  std::vector<size_t> parts;  // positions among the ops, ascending
+};
+
 struct FusedGraph {
   std::vector<graph::StageTensor> tensors;  // tensors that are no longer stored stay listed, unused
   std::vector<FusedOp> ops;                 // topological order
+  std::vector<JoinedOp> joined;             // of disjoint parts; whether it pays, a search decides
   std::vector<bool> fixed;                  // per tensor: a weight, or made by a prepared op
 };
 
@@ -45,7 +61,8 @@ struct FuseOptions {
 // Inlines pointwise and layout stages into their readers and writers: a producer into the loads of
 // its reader when it is cheap or has one reader; a consumer into `finish` of an anchor when it has
 // the anchor's domain. Reductions over the same rows join into one row group. A loop is one op; its
-// stages take in what is made before it, and each other at the same step.
+// stages take in what is made before it, and each other at the same step. Ops that are an attention
+// together are listed as such beside.
 FusedGraph fuse(const graph::StageGraph& graph, const FuseOptions& options = {});
 
 // The stages of a graph with pointwise ones inlined, as `fuse` does it first.

@@ -91,6 +91,7 @@ void substitute(Nest& nest, const std::vector<Expr>& axes) {
   nest.body = rewrite_all(nest.body, axes, nest.extents);
   nest.finish = rewrite_all(nest.finish, axes, nest.extents);
   nest.store = rewrite_all(nest.store, axes, nest.extents);
+  for (Expr& expr : nest.also) expr = rewrite_all(expr, axes, nest.extents);
 }
 
 void each_affine(const Expr& expr, int rank, const std::function<void(const Affine&)>& use,
@@ -177,6 +178,7 @@ bool can_merge(const Nest& nest, int a) {
   };
   for (const Expr& expr : {nest.body, nest.finish, nest.store})
     visit_affine(expr, nest.rank(), check);
+  for (const Expr& expr : nest.also) visit_affine(expr, nest.rank(), check);
   return fits;
 }
 
@@ -206,7 +208,7 @@ void merge_axes(Nest& nest) {
 }
 
 Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors,
-               bool merge) {
+               bool merge, const std::vector<Expr>& also) {
   Nest nest;
   const graph::StageTensor& output = tensors.at(static_cast<size_t>(stage.output));
   nest.extents = output.type.shape;
@@ -228,6 +230,7 @@ Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>&
   };
   nest.body = flatten(stage.body);
   nest.finish = flatten(stage.finish);
+  for (const Expr& expr : also) nest.also.push_back(flatten(expr));
   nest.store = graph::integer(0);
   const std::vector<int64_t> strides = graph::contiguous_strides(output.type.shape);
   for (int d = 0; d < nest.outer; ++d) {
@@ -237,6 +240,9 @@ Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>&
   for (int round = 0; round < 16; ++round) {
     std::optional<std::pair<int, int64_t>> split;
     for (const Expr& expr : {nest.body, nest.finish}) {
+      if (!split) split = wanted_split(nest, expr);
+    }
+    for (const Expr& expr : nest.also) {
       if (!split) split = wanted_split(nest, expr);
     }
     if (!split) break;

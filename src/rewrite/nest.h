@@ -17,9 +17,10 @@ struct Nest {
   int outer = 0;                 // how many of them are output axes
   graph::Combiner combiner = graph::Combiner::kNone;
   graph::Expr body;
-  graph::Expr finish;  // null: none
-  int output = -1;     // tensor written
-  graph::Expr store;   // element offset of the output
+  graph::Expr finish;             // null: none
+  int output = -1;                // tensor written
+  graph::Expr store;              // element offset of the output
+  std::vector<graph::Expr> also;  // further expressions over the same axes, kept in step
   std::string origin;
 
   int rank() const { return static_cast<int>(extents.size()); }
@@ -28,8 +29,9 @@ struct Nest {
 };
 
 // `merge` false keeps neighbouring axes apart, for callers that match axes of several stages first.
+// `also`: expressions over the stage's axes that become Nest::also.
 Nest make_nest(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors,
-               bool merge = true);
+               bool merge = true, const std::vector<graph::Expr>& also = {});
 void merge_axes(Nest& nest);
 // Whether axes `axis` and `axis` + 1 are one to everything that reads them; and makes them one.
 bool can_merge(const Nest& nest, int axis);

@@ -105,6 +105,13 @@ Expr times(const Expr& a, const Expr& b) {
   return !a ? b : !b ? a : a * b;
 }
 
+Expr as_stored(const Expr& value, graph::DType dtype) {
+  using graph::DType;
+  if (dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kI64 || dtype == DType::kBool)
+    return value;
+  return graph::cast(dtype, value);
+}
+
 std::optional<LinearForm> linear_in(const Expr& expr, const IsVariable& variable) {
   if (variable(*expr)) return LinearForm{};
   if (expr->kind != ScalarKind::kReal || expr->operands.empty()) return std::nullopt;

@@ -35,6 +35,9 @@ struct LinearForm {
 using IsVariable = std::function<bool(const graph::ExprNode&)>;
 std::optional<LinearForm> linear_in(const graph::Expr& expr, const IsVariable& variable);
 
+// What a reader sees of a value that was stored: rounded to the tensor's type.
+graph::Expr as_stored(const graph::Expr& value, graph::DType dtype);
+
 // Axes below `count` that an expression depends on, in ascending order.
 std::vector<int> axes_of(const graph::Expr& expr, int count);
 

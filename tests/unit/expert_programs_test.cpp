@@ -356,6 +356,25 @@ TEST_P(ExpertPrograms, Rows) {
   expect_right(cases);
 }
 
+TEST_P(ExpertPrograms, SoftmaxBetweenContractions) {
+  Stages s;
+  const int q = s.input({3, 7, 10}), k = s.input({3, 19, 10}), v = s.input({3, 19, 5}),
+            scores = s.temporary({3, 7, 19}), top = s.temporary({3, 7}),
+            total = s.temporary({3, 7}), weights = s.temporary({3, 7, 19});
+  const auto exponential = [&] {
+    return graph::unary(ExprOp::kExp, at(scores, {0, 1, 2}) - at(top, {0, 1}));
+  };
+  s.reduce(scores, Combiner::kSum, {10}, at(q, {0, 1, 3}) * at(k, {0, 2, 3}),
+           graph::reduced(ScalarKind::kReal) * constant(0.3));
+  s.reduce(top, Combiner::kMax, {19}, at(scores, {0, 1, 2}));
+  s.reduce(total, Combiner::kSum, {19}, exponential());
+  s.define(weights, graph::binary(ExprOp::kDiv, exponential(), at(total, {0, 1})));
+  s.reduce(s.output({3, 7, 5}), Combiner::kSum, {19}, at(weights, {0, 1, 3}) * at(v, {0, 3, 2}));
+  std::vector<Case> cases;
+  add_cases(cases, "attention", s.graph, 6);
+  expect_right(cases);
+}
+
 TEST_P(ExpertPrograms, Pooling) {
   std::vector<Case> cases;
   Stages average;

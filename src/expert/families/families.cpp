@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "expert/families/attention.h"
 #include "expert/families/contraction.h"
 #include "expert/families/cuda/contraction.h"
 #include "expert/families/cuda/general.h"
@@ -20,6 +21,7 @@ namespace kernelwright::expert {
 namespace {
 
 const std::vector<const Family*>& cpu_families() {
+  static const AttentionFamily attention;
   static const ContractionFamily contraction;
   static const PointwiseFamily pointwise;
   static const RecurrenceFamily recurrence;
@@ -28,8 +30,8 @@ const std::vector<const Family*>& cpu_families() {
   static const WindowFamily window;
   static const WinogradFamily winograd;
   static const GeneralFamily general;
-  static const std::vector<const Family*> all = {&contraction, &winograd, &pointwise, &recurrence,
-                                                 &row,         &scan,     &window,    &general};
+  static const std::vector<const Family*> all = {
+      &attention, &contraction, &winograd, &pointwise, &recurrence, &row, &scan, &window, &general};
   return all;
 }
 
