@@ -52,7 +52,7 @@ Case made(const std::string& name, const graph::StageGraph& graph, const Schedul
   return {name + " | " + schedule_text(schedule), &graph, builder.finish()};
 }
 
-void expect_right(const std::vector<Case>& cases) {
+void expect_shared_right(const std::vector<Case>& cases) {
   for (const Case& c : cases) {
     const auto valid = program::validate(c.candidate.program);
     EXPECT_TRUE(valid.has_value()) << c.name << ": " << valid.error().text();
@@ -95,10 +95,10 @@ Schedule shared(int64_t cluster, int64_t threads, int64_t vector, int64_t hold) 
 
 TEST(SharedRows, OfAClusterAreTheSame) {
   const Stages smooth = softmax(2, 512), normal = norm(2, 500);
-  expect_right({made("softmax", smooth.graph, shared(2, 32, 4, 1)),
-                made("softmax", smooth.graph, shared(4, 64, 1, 0)),
-                made("norm", normal.graph, shared(2, 64, 4, 3)),
-                made("norm", normal.graph, shared(2, 64, 2, 2))});
+  expect_shared_right({made("softmax", smooth.graph, shared(2, 32, 4, 1)),
+                       made("softmax", smooth.graph, shared(4, 64, 1, 0)),
+                       made("norm", normal.graph, shared(2, 64, 4, 3)),
+                       made("norm", normal.graph, shared(2, 64, 2, 2))});
 }
 
 TEST(SharedRows, AClusterIsAskedFor) {
@@ -117,11 +117,11 @@ Schedule grouped(int64_t blocks, int64_t threads, int64_t vector, int64_t hold) 
 
 TEST(SharedRows, OfAGroupAreTheSame) {
   const Stages smooth = softmax(3, 512), normal = norm(3, 500);
-  expect_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), kSmall),
-                made("softmax", smooth.graph, grouped(3, 32, 1, 3), kSmall),
-                made("norm", normal.graph, grouped(3, 64, 2, 1), kSmall),
-                made("norm", normal.graph, grouped(2, 32, 2, 3), kSmall),
-                made("norm", normal.graph, grouped(2, 64, 1, 0), kSmall)});
+  expect_shared_right({made("softmax", smooth.graph, grouped(2, 64, 4, 1), kSmall),
+                       made("softmax", smooth.graph, grouped(3, 32, 1, 3), kSmall),
+                       made("norm", normal.graph, grouped(3, 64, 2, 1), kSmall),
+                       made("norm", normal.graph, grouped(2, 32, 2, 3), kSmall),
+                       made("norm", normal.graph, grouped(2, 64, 1, 0), kSmall)});
 }
 
 TEST(SharedRows, AGroupIsLaunchedAsOne) {
@@ -144,11 +144,12 @@ TEST(SharedRows, WhatAllRowsShareStaysOnTheChip) {
   const Stages normal = norm(5, 500), wide = norm(3, 12000);
   const Schedule stay = {{"stay", 1}};
   const Size little = {4, (3 << 10) + 1200}, tight = {2, (3 << 10) + (32 << 10)};
-  expect_right({made("norm", normal.graph, with(grouped(2, 32, 2, 1), stay), kFour),
-                made("registers", normal.graph, with(grouped(2, 32, 2, 1), stay), little),
-                made("half", normal.graph, with(grouped(2, 32, 2, 3), stay), kFour),
-                made("loaded again", normal.graph, with(grouped(2, 64, 1, 0), stay), kFour),
-                made("all three places", wide.graph, with(grouped(2, 512, 1, 2), stay), tight)});
+  expect_shared_right(
+      {made("norm", normal.graph, with(grouped(2, 32, 2, 1), stay), kFour),
+       made("registers", normal.graph, with(grouped(2, 32, 2, 1), stay), little),
+       made("half", normal.graph, with(grouped(2, 32, 2, 3), stay), kFour),
+       made("loaded again", normal.graph, with(grouped(2, 64, 1, 0), stay), kFour),
+       made("all three places", wide.graph, with(grouped(2, 512, 1, 2), stay), tight)});
 }
 
 // Rows of two axes: a scale per channel, and a half-precision shift per point.
@@ -170,7 +171,7 @@ TEST(SharedRows, WhatStaysMayBeOfOtherShapes) {
   }
   // A vector of eight bytes is a register pair, not one per element.
   EXPECT_NE(cases[1].candidate.source.find("kw_vec<kw_f16, 4>* d0"), std::string::npos);
-  expect_right(cases);
+  expect_shared_right(cases);
 }
 
 // The loads of weights stand before the loop over rows, and nowhere else.
@@ -208,7 +209,7 @@ TEST(SharedRows, TheNextRowIsCopiedToThePlaceOfThisOne) {
     const size_t asked = c.candidate.source.find("kw_prefetch_l2(");
     EXPECT_LT(asked, c.candidate.source.find("kw_offer(")) << c.name;
   }
-  expect_right(cases);
+  expect_shared_right(cases);
 }
 
 int exchanges(const Case& c) {
@@ -229,7 +230,7 @@ TEST(SharedRows, AMeanAndItsSquaresTakeOneExchange) {
   EXPECT_EQ(exchanges(made("norm", normal.graph, grouped(3, 64, 2, 0), kSmall)), 2);
   // Nothing to join: a maximum and what follows from it.
   EXPECT_EQ(exchanges(made("softmax", smooth.graph, grouped(2, 64, 4, 1), kSmall)), 2);
-  expect_right(cases);
+  expect_shared_right(cases);
 }
 
 // A row far from zero whose parts lie far apart: what cancels must not be what counts.
@@ -249,7 +250,7 @@ TEST(SharedRows, OneExchangeIsAsExact) {
     cases.push_back(made("far", normal.graph, grouped(blocks, 32, 2, 1), kSmall));
     cases.back().bindings = {{0, x}};
   }
-  expect_right(cases);
+  expect_shared_right(cases);
 }
 
 // Schedules that would wait for ever, or that nobody needs, are refused.

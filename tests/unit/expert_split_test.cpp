@@ -104,7 +104,7 @@ void add_cases(std::vector<Case>& cases, const std::string& name, const graph::S
   ASSERT_GT(number, 0U) << name;
 }
 
-void expect_right(const std::vector<Case>& cases, double tolerance) {
+void expect_split_right(const std::vector<Case>& cases, double tolerance) {
   for (const Case& c : cases) {
     const auto valid = program::validate(c.candidate.program);
     EXPECT_TRUE(valid.has_value()) << c.name << ": " << valid.error().text();
@@ -131,7 +131,7 @@ TEST(Split, ProductsAreRight) {
   all.push_back(matmul(300, 64, 128, false, true));
   for (size_t i = 0; i < all.size(); ++i)
     add_cases(cases, "matmul " + std::to_string(i), all[i].graph, i == 0 ? 1 : 3);
-  expect_right(cases, 1e-6);
+  expect_split_right(cases, 1e-6);
 }
 
 TEST(Split, OperandsAndFinishMayBeExpressions) {
@@ -167,7 +167,7 @@ TEST(Split, OperandsAndFinishMayBeExpressions) {
                             at_index(image, {axis(0), axis(4), row, column}), constant(0)) *
                   at(kernel, {1, 4, 5, 6}));
   add_cases(cases, "convolution", conv.graph, 3);
-  expect_right(cases, 1e-6);
+  expect_split_right(cases, 1e-6);
 }
 
 std::vector<std::string> ideas(const graph::StageGraph& graph, const target::MachineModel& model) {

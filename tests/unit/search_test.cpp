@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "report/table.h"
 #include "search/artifact.h"
 #include "search/bench_suite.h"
 #include "search/halving.h"
@@ -13,6 +14,7 @@
 #include "search/param_tuner.h"
 #include "search/region_search.h"
 #include "search/run.h"
+#include "search/search_figures.h"
 
 namespace kernelwright::search {
 namespace {
@@ -175,6 +177,56 @@ TEST_F(RegionSearchTest, FindsTheFastestAndRecordsEveryVerdict) {
   auto best = program::read_candidate(options_.best_dir);
   ASSERT_TRUE(best) << best.error().text();
   EXPECT_EQ(best->source, "17");
+}
+
+// Proposals that know of what was measured before.
+class Learning : public Counting {
+ public:
+  using Counting::Counting;
+  Result<std::vector<program::Proposal>> propose(int count) override {
+    KW_TRY(auto proposals, Counting::propose(count));
+    for (auto& p : proposals) {
+      const int number = std::stoi(p.candidate.source);
+      p.predicted_s = number;
+      if (number > 4) p.learned_s = 100 - number;
+    }
+    return proposals;
+  }
+};
+
+TEST_F(RegionSearchTest, PredictionsCountOnceAndByTheLastMeasurement) {
+  options_.patience = 100;
+  Learning proposer(20);
+  const auto result = search(proposer, [](int n) { return n == 9 ? -1.0 : 50.0 - n; });
+  EXPECT_EQ(result.predicted_measured.size(), 19u);
+  ASSERT_EQ(result.learned.size(), 15u);
+  EXPECT_DOUBLE_EQ(result.learned[0].predicted, 5);
+  EXPECT_DOUBLE_EQ(result.learned[0].learned, 95);
+  EXPECT_DOUBLE_EQ(result.learned[0].measured, 45e-3);
+  const auto figures = prediction_figures(result);
+  EXPECT_EQ(figures.model, -1.0);
+  EXPECT_EQ(figures.model_of_the_same, -1.0);
+  EXPECT_EQ(figures.learned, 1.0);
+
+  RunResult run;
+  run.regions.emplace_back();
+  run.regions[0].search = result;
+  run.regions[0].search.taken_over = {{"a", "b", "slower", 2}, {"c", "d", "wrong", 0}};
+  const auto json = run_result_json(run, graph::Graph{});
+  const auto& told = json.at("regions")[0].at("search");
+  EXPECT_EQ(told.at("rank_correlation"), -1.0);
+  EXPECT_EQ(told.at("learned_rank_correlation"), 1.0);
+  EXPECT_EQ(told.at("learned_measured_s").size(), 15u);
+  EXPECT_EQ(told.at("share_of_final").size(), kCurveSeconds.size());
+  EXPECT_EQ(told.at("share_of_final")[0][0], 5.0);
+  EXPECT_EQ(told.at("taken_over")[1].at("ms"), nullptr);
+  const std::string text = report::result_table(json);
+  EXPECT_NE(text.find("correlation with the measured times -1.00, 1.00 after learning"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("2 schedules taken over from similar shapes, the best of them 2"),
+            std::string::npos)
+      << text;
 }
 
 TEST_F(RegionSearchTest, AFailedBuildIsAVerdictAndTheSearchGoesOn) {
