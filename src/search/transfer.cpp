@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
+#include <string>
 #include <tuple>
 
 #include "rewrite/structure.h"
@@ -15,40 +17,50 @@ namespace {
 
 constexpr size_t kSubjectsAsked = 16;
 
-// The expert's program to take a schedule from; nullopt: none was accepted.
-Result<std::optional<archive::VerdictRecord>> accepted_program(archive::Archive& archive,
-                                                               const std::string& subject) {
-  KW_TRY(auto records, archive.verdicts_of_subject(subject));
-  std::set<std::string> doubtful;
-  for (const auto& record : records)
-    if (!record.verdict.correct()) doubtful.insert(record.program);
-  std::set<std::string> promoted;
-  for (const auto& record : records)
-    if (record.verdict.tier == referee::Tier::kPromotion &&
-        record.verdict.kind == referee::VerdictKind::kAccepted)
-      promoted.insert(record.program);
-  std::optional<archive::VerdictRecord> best;
-  const auto key = [&](const archive::VerdictRecord& record) {
-    return std::tuple(!promoted.count(record.program), record.verdict.timing->ms);
-  };
-  for (auto& record : records) {
-    // A promotion's record carries no schedule.
-    if (record.proposer != "expert" || record.schedule_json == "{}" ||
-        record.verdict.kind != referee::VerdictKind::kAccepted || !record.verdict.timing ||
-        doubtful.count(record.program))
-      continue;
-    if (!best || key(record) < key(*best)) best = std::move(record);
-  }
-  return best;
-}
-
-std::map<std::string, int64_t> schedule_of(const archive::VerdictRecord& record) {
+std::map<std::string, int64_t> parsed_schedule(const std::string& text) {
   std::map<std::string, int64_t> schedule;
-  const auto parsed = nlohmann::json::parse(record.schedule_json, nullptr, false);
+  const auto parsed = nlohmann::json::parse(text, nullptr, false);
   if (!parsed.is_object()) return schedule;
   for (const auto& [knob, value] : parsed.items())
     if (value.is_number_integer()) schedule[knob] = value.get<int64_t>();
   return schedule;
+}
+
+// What all verdicts on a program of the expert say together.
+struct Standing {
+  std::string program, workload, region;
+  std::map<std::string, int64_t> schedule;  // a promotion's record carries none
+  bool accepted = false, promoted = false, doubtful = false;
+  double ms = 0;  // of the last timing
+};
+
+// The program to take a schedule from; nullopt: none was accepted.
+Result<std::optional<Standing>> accepted_program(archive::Archive& archive,
+                                                 const std::string& subject) {
+  KW_TRY(const auto records, archive.verdicts_of_subject(subject));
+  std::map<std::string, Standing> programs;
+  for (const auto& record : records) {
+    if (record.proposer != "expert") continue;
+    Standing& standing = programs[record.program];
+    standing.program = record.program;
+    standing.workload = record.workload;
+    standing.region = record.region;
+    if (standing.schedule.empty()) standing.schedule = parsed_schedule(record.schedule_json);
+    const auto& verdict = record.verdict;
+    const bool accepted = verdict.kind == referee::VerdictKind::kAccepted;
+    standing.accepted = standing.accepted || accepted;
+    standing.promoted =
+        standing.promoted || (accepted && verdict.tier == referee::Tier::kPromotion);
+    standing.doubtful = standing.doubtful || !verdict.correct();
+    if (verdict.timing) standing.ms = verdict.timing->ms;
+  }
+  std::optional<Standing> best;
+  const auto rank = [](const Standing& s) { return std::tuple(!s.promoted, s.ms, s.program); };
+  for (const auto& [id, standing] : programs) {
+    if (standing.doubtful || !standing.accepted || standing.schedule.empty()) continue;
+    if (!best || rank(standing) < rank(*best)) best = standing;
+  }
+  return best;
 }
 
 }  // namespace
@@ -70,7 +82,7 @@ Result<std::vector<program::Proposal>> taken_over(archive::Archive& archive,
     KW_TRY(const auto record, accepted_program(archive, other.id));
     if (!record) continue;
     // What this region cannot make is left out, whatever the reason.
-    auto proposal = expert.adapt(schedule_of(*record));
+    auto proposal = expert.adapt(record->schedule);
     if (!proposal || !*proposal) continue;
     (*proposal)->taken_from = record->program;
     (*proposal)->parent = record->program;

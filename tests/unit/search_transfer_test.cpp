@@ -175,6 +175,26 @@ TEST_F(Transfer, OnlyWhatIsAlikeAndBeyondDoubt) {
     Region other = region(text, policy);
     EXPECT_TRUE(similar(other).empty()) << text << policy;
   }
+  // Slower than the best at the first look, but promotion took it.
+  const auto records = archive_->verdicts_of_subject(one.subject.id);
+  ASSERT_TRUE(records);
+  const auto slower = std::find_if(records->begin(), records->end(), [](const auto& record) {
+    return record.verdict.kind == referee::VerdictKind::kSlower;
+  });
+  ASSERT_NE(slower, records->end());
+  program::Proposal promoted;
+  promoted.proposer = "expert";
+  promoted.candidate = *archive_->load(slower->program);
+  referee::Verdict accepted;
+  accepted.tier = referee::Tier::kPromotion;
+  accepted.kind = referee::VerdictKind::kAccepted;
+  accepted.timing.emplace();
+  ASSERT_TRUE(archive_->record("run", one.subject.id, promoted, slower->program, accepted));
+  Region next = region("input 128x256\nlinear 512\n");
+  auto found = similar(next);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].taken_from, slower->program);
+
   // Promotion found the best wrong: the next best it is.
   program::Proposal proposal;
   proposal.candidate = before.best->candidate;
