@@ -94,8 +94,8 @@ std::string searches_text(const json& result) {
     for (const auto& one : taken)
       if (one.at("ms").is_number() && (best_ms == 0 || one.at("ms") < best_ms))
         best_ms = one.at("ms");
-    out += fmt::format("  similar   {}: {} schedules taken over from similar shapes, {}\n", name,
-                       taken.size(),
+    out += fmt::format("  similar   {}: {} schedule{} taken over from similar shapes, {}\n", name,
+                       taken.size(), taken.size() == 1 ? "" : "s",
                        best_ms > 0 ? "the best of them " + ms_text(best_ms) : "none of them right");
   }
   return out;
