@@ -98,7 +98,7 @@ double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule
   const double lanes = static_cast<double>(context.vector_bytes()) / 4;
   // Streamed lines are written twice, and between two of them there is a break.
   const double copies =
-      streamed ? elements * (1.5e-10 + 1e-8 / static_cast<double>(schedule.at("line"))) : 0;
+      streamed ? elements * (1.2e-10 + 5e-9 / static_cast<double>(schedule.at("line"))) : 0;
   const double compute =
       (elements * (1 + rewrite::arithmetic_cost(nest.body)) / (lanes * 2e9) + copies) /
       std::max(1, context.threads);
