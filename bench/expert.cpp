@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times the expert's proposals for one op, without the referee: bench_expert CASE [COUNT]
-// [THREADS], or bench_expert FILE/graph.json. Prints seconds (median), GFLOP/s, share of the
-// measured peak, and the idea. KW_BENCH_SAVE=DIR keeps the fastest candidate, KW_BENCH_SHOW=1
-// prints the fused ops, KW_BENCH_CPU=1 counts processor time (for one thread on a busy machine).
+// [THREADS], or bench_expert FILE/graph.json. Prints seconds (median), what the machine model and
+// what it learned so far said of them, GFLOP/s, share of the measured peak, and the idea.
+// KW_BENCH_SAVE=DIR keeps the fastest candidate, KW_BENCH_SHOW=1 prints the fused ops,
+// KW_BENCH_CPU=1 counts processor time (for one thread on a busy machine).
 #include "expert/expert.h"
 
 #include <fmt/format.h>
@@ -289,9 +290,12 @@ int main(int argc, char** argv) {
         time_program(program::print_program(proposal.candidate.program), built->path, threads);
     outcome.correct = outcome.seconds > 0;
     proposer->learn(outcome);
-    fmt::print("{:9.3f} ms  predicted {:9.3f}  {:7.1f} GFLOP/s  {:3.0f} %  {:.1f} s  {}\n",
-               1e3 * outcome.seconds, 1e3 * proposal.predicted_s, flops / outcome.seconds * 1e-9,
-               100 * flops / outcome.seconds / peak, built->seconds, proposal.idea);
+    fmt::print(
+        "{:9.3f} ms  predicted {:9.3f}  learned {:9.3f}  {:7.1f} GFLOP/s  {:3.0f} %  {:.1f} s  "
+        "{}\n",
+        1e3 * outcome.seconds, 1e3 * proposal.predicted_s, 1e3 * proposal.learned_s,
+        flops / outcome.seconds * 1e-9, 100 * flops / outcome.seconds / peak, built->seconds,
+        proposal.idea);
     const char* save = std::getenv("KW_BENCH_SAVE");
     if (save != nullptr && outcome.correct && (best == 0 || outcome.seconds < best)) {
       if (auto written = program::write_candidate(proposal.candidate, save); !written)

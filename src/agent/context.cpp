@@ -43,8 +43,10 @@ std::string task_text(const ContextInput& in) {
   out += "\nTimes:\n";
   for (const auto& [name, ms] : r.baselines_ms) out += fmt::format("- {}: {:.4g} ms\n", name, ms);
   out += fmt::format(
-      "- speed of light: {:.4g} ms, {}-bound ({:.3g} GFLOP in contractions, {:.3g} GFLOP other, "
-      "{:.3g} MB that must cross the memory)\n",
+      "- speed of light: {:.4g} ms, {}-bound (the least work known: {:.3g} GFLOP in contractions, "
+      "3x3 "
+      "convolutions by minimal filtering; {:.3g} GFLOP other, {:.3g} MB that must cross the "
+      "memory)\n",
       r.light.seconds * 1e3, r.light.bound, r.work.contraction_flops / 1e9,
       r.work.other_flops / 1e9, r.work.bytes / 1e6);
   out += fmt::format(

@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -14,12 +15,13 @@
 namespace kernelwright::archive {
 namespace {
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 
 const char* const kCreate = R"sql(
 CREATE TABLE IF NOT EXISTS subject(
   id TEXT PRIMARY KEY, workload TEXT NOT NULL, region TEXT NOT NULL, target TEXT NOT NULL,
-  device TEXT NOT NULL, policy TEXT NOT NULL, ops TEXT NOT NULL) STRICT;
+  device TEXT NOT NULL, policy TEXT NOT NULL, ops TEXT NOT NULL,
+  structure TEXT NOT NULL DEFAULT '', extents TEXT NOT NULL DEFAULT '[]') STRICT;
 CREATE TABLE IF NOT EXISTS run(
   id TEXT PRIMARY KEY, workload TEXT NOT NULL, out_dir TEXT NOT NULL, command TEXT NOT NULL,
   status TEXT NOT NULL, started TEXT NOT NULL, finished TEXT, result TEXT NOT NULL DEFAULT '') STRICT;
@@ -40,6 +42,21 @@ CREATE TABLE IF NOT EXISTS lesson(
   change TEXT NOT NULL, gain REAL NOT NULL, program TEXT NOT NULL, created TEXT NOT NULL) STRICT;
 )sql";
 
+// What a subject of schema 1 lacks.
+const char* const kToSchema2 = R"sql(
+ALTER TABLE subject ADD COLUMN structure TEXT NOT NULL DEFAULT '';
+ALTER TABLE subject ADD COLUMN extents TEXT NOT NULL DEFAULT '[]';
+)sql";
+const char* const kSubjectsByStructure =
+    "CREATE INDEX IF NOT EXISTS subject_by_structure ON subject(structure)";
+
+// 0: no archive yet.
+Result<int64_t> schema_of(Database& database) {
+  KW_TRY(Statement version, database.prepare("PRAGMA user_version"));
+  KW_TRY(const bool row, version.step());
+  return row ? version.integer(0) : 0;
+}
+
 const char* tier_name(referee::Tier tier) {
   return tier == referee::Tier::kPromotion ? "promotion" : "search";
 }
@@ -58,12 +75,7 @@ Result<std::filesystem::path> Archive::default_path() {
 
 Result<Archive> Archive::open(const std::filesystem::path& path) {
   KW_TRY(Database database, Database::open(path));
-  int64_t schema = 0;
-  {
-    KW_TRY(Statement version, database.prepare("PRAGMA user_version"));
-    KW_TRY(bool row, version.step());
-    schema = row ? version.integer(0) : 0;
-  }
+  KW_TRY(int64_t schema, schema_of(database));
   if (schema > kSchema)
     return fail(
         Error{ErrorKind::kEnvironment, "the archive was written by a newer kernelwright", {}}
@@ -71,7 +83,11 @@ Result<Archive> Archive::open(const std::filesystem::path& path) {
             .with("schema", std::to_string(schema)));
   if (schema < kSchema) {
     KW_CHECK_OK(database.transaction([&]() -> Status {
-      KW_CHECK_OK(database.execute(kCreate));
+      // Another process may have done it meanwhile.
+      KW_TRY(schema, schema_of(database));
+      if (schema >= kSchema) return {};
+      KW_CHECK_OK(database.execute(schema == 1 ? kToSchema2 : kCreate));
+      KW_CHECK_OK(database.execute(kSubjectsByStructure));
       return database.execute(fmt::format("PRAGMA user_version={}", kSchema));
     }));
   }
@@ -80,10 +96,35 @@ Result<Archive> Archive::open(const std::filesystem::path& path) {
 
 Status Archive::record_subject(const SubjectRecord& subject) {
   KW_TRY(Statement insert,
-         database_.prepare("INSERT OR IGNORE INTO subject VALUES(?,?,?,?,?,?,?)"));
+         database_.prepare("INSERT INTO subject(id,workload,region,target,device,policy,ops,"
+                           "structure,extents) VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE "
+                           "SET structure=excluded.structure, extents=excluded.extents "
+                           "WHERE structure=''"));
   insert << subject.id << subject.workload << subject.region << subject.target << subject.device
-         << subject.policy << subject.ops;
+         << subject.policy << subject.ops << subject.structure
+         << nlohmann::json(subject.extents).dump();
   return insert.run();
+}
+
+Result<std::vector<SubjectRecord>> Archive::subjects_like(const SubjectRecord& subject) {
+  KW_TRY(Statement query,
+         database_.prepare("SELECT id,workload,region,target,device,policy,ops,structure,extents "
+                           "FROM subject WHERE structure=? AND structure<>'' AND target=? AND "
+                           "policy=? AND id<>? ORDER BY id"));
+  query << subject.structure << subject.target << subject.policy << subject.id;
+  std::vector<SubjectRecord> out;
+  while (true) {
+    KW_TRY(bool row, query.step());
+    if (!row) return out;
+    SubjectRecord other{query.text(0), query.text(1), query.text(2), query.text(3),
+                        query.text(4), query.text(5), query.text(6), query.text(7)};
+    const auto extents = nlohmann::json::parse(query.text(8), nullptr, false);
+    const bool numbers = extents.is_array() &&
+                         std::all_of(extents.begin(), extents.end(),
+                                     [](const auto& extent) { return extent.is_number_integer(); });
+    if (numbers) other.extents = extents.get<std::vector<int64_t>>();
+    out.push_back(std::move(other));
+  }
 }
 
 Status Archive::begin_run(const RunRecord& run) {

@@ -20,6 +20,10 @@ struct SubjectRecord {
   std::string region;
   std::string target, device, policy;
   std::string ops;  // op names, space-separated, for finding lessons
+  // The region without its extents (rewrite::structure_of), and these: regions of one structure
+  // take each other's schedules. Empty for what an older kernelwright recorded.
+  std::string structure = {};
+  std::vector<int64_t> extents = {};
 };
 
 struct RunRecord {
@@ -67,7 +71,10 @@ class Archive {
   // The user's archive under the XDG data folder.
   static Result<std::filesystem::path> default_path();
 
+  // What is known of a subject stays; a structure that was not known is added.
   Status record_subject(const SubjectRecord& subject);
+  // Other subjects of the same structure, target and policy, by id.
+  Result<std::vector<SubjectRecord>> subjects_like(const SubjectRecord& subject);
   Status begin_run(const RunRecord& run);
   Status finish_run(const std::string& id, const std::string& status,
                     const std::string& result_json);

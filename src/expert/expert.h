@@ -25,7 +25,8 @@ struct ExpertOptions {
 // naive_program(). Where rules that round in another order were used, the first batch has a program
 // without them as well, and what measures best goes on: a rule that the problem's rounding noise
 // does not allow, or that does not pay, is given up. Proposal::schedule names the rules that a
-// program came by (rule_key).
+// program came by (rule_key) and the family of each op ("family/op0/contraction"), which adapt()
+// takes from a region of the same structure.
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
                                                        const target::MachineModel& model,
                                                        const ExpertOptions& options);

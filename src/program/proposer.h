@@ -18,8 +18,11 @@ struct Proposal {
   std::string idea;                         // one line: what is new in it
   std::string parent;                       // candidate id it was made from; empty: none
   double predicted_s = 0;                   // by the machine model; 0: no prediction
+  double learned_s = 0;                     // corrected by what was measured until then; 0: nothing
   std::map<std::string, int64_t> schedule;  // expert: the knobs chosen
   double share_of_libraries = 0;            // share of its FLOP in library steps
+  // Id of the program of a similar region whose schedule this is; empty: none.
+  std::string taken_from = {};
 };
 
 // What became of a proposal, in the words a proposer may know. Proposers never see the referee's
@@ -40,6 +43,12 @@ class Proposer {
   // Up to `count` new proposals, best prediction first; none when the ideas are exhausted.
   virtual Result<std::vector<Proposal>> propose(int count) = 0;
   virtual void learn(const Outcome& outcome) = 0;
+  // A new proposal with the schedule of a region that differs in extents alone, as near to it as
+  // this region allows; nullopt: none is.
+  virtual Result<std::optional<Proposal>> adapt(const std::map<std::string, int64_t>& schedule) {
+    (void)schedule;
+    return std::optional<Proposal>();
+  }
 };
 
 }  // namespace kernelwright::program

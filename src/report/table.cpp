@@ -75,6 +75,37 @@ std::string ratio_text(double ratio) {
   return fmt::format("{:.2f}x", ratio);
 }
 
+namespace {
+
+// What may be told of the searches: predictions against measurements, schedules taken over.
+std::string searches_text(const json& result) {
+  std::string out;
+  for (const auto& region : result.value("regions", json::array())) {
+    const json search = region.value("search", json::object());
+    const std::string name = region.value("id", "");
+    if (search.contains("rank_correlation")) {
+      out += fmt::format("  predicted {}: rank correlation with the measured times {:.2f}", name,
+                         search.at("rank_correlation").get<double>());
+      if (search.contains("learned_rank_correlation"))
+        out += fmt::format(", {:.2f} after learning",
+                           search.at("learned_rank_correlation").get<double>());
+      out += "\n";
+    }
+    const json taken = search.value("taken_over", json::array());
+    if (taken.empty()) continue;
+    double best_ms = 0;
+    for (const auto& one : taken)
+      if (one.at("ms").is_number() && (best_ms == 0 || one.at("ms") < best_ms))
+        best_ms = one.at("ms");
+    out += fmt::format("  similar   {}: {} schedule{} taken over from similar shapes, {}\n", name,
+                       taken.size(), taken.size() == 1 ? "" : "s",
+                       best_ms > 0 ? "the best of them " + ms_text(best_ms) : "none of them right");
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string result_table(const json& result) {
   const json& baseline = result.at("baseline");
   const json& best = result.at("best");
@@ -139,6 +170,7 @@ std::string result_table(const json& result) {
     counts += fmt::format("{}{} {}", counts.empty() ? ": " : ", ", count.get<int>(), name);
     verdicts += count.get<int>();
   }
+  out += searches_text(result);
   out += fmt::format("  tried     {} programs in {:.0f} s ({} verdicts{})\n",
                      result.value("tried", 0), result.value("search_s", 0.0), verdicts, counts);
   out += fmt::format("  artifact  {}\n", result.value("artifact", ""));

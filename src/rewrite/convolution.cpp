@@ -2,6 +2,7 @@
 #include "rewrite/convolution.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kernelwright::rewrite {
 
@@ -47,6 +48,15 @@ std::optional<SlidingWindow> match_window(const Contraction& c, int64_t size) {
   if (!take_pair(window.row, window.window_row)) return std::nullopt;
   if (window.row > window.column) return std::nullopt;
   return window;
+}
+
+bool can_be_filtered(const graph::Stage& stage, const std::vector<graph::StageTensor>& tensors) {
+  auto c = match_contraction(stage, tensors);
+  if (!c) return false;
+  if (match_window(*c, 3)) return true;
+  std::swap(c->a, c->b);
+  std::swap(c->m, c->n);
+  return match_window(*c, 3).has_value();
 }
 
 }  // namespace kernelwright::rewrite

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "graph/loop.h"
+#include "rewrite/convolution.h"
 #include "rewrite/fuse.h"
 #include "rewrite/terms.h"
 
@@ -176,8 +177,23 @@ Rewritten apply_rules(const StageGraph& graph, const RuleOptions& options) {
   return Rewriting(graph, options).run();
 }
 
+namespace {
+
+// As it stands, convolutions by minimal filtering.
+graph::Work filtered_work(const StageGraph& graph) {
+  graph::Work work = graph::count_work(graph);
+  for (const Stage& stage : graph.stages) {
+    if (can_be_filtered(stage, graph.tensors))
+      work.contraction_flops -=
+          (1 - kFilteredShare) * graph::count_stage_work(graph, stage).contraction_flops;
+  }
+  return work;
+}
+
+}  // namespace
+
 graph::Work least_work(const StageGraph& graph, const graph::Ceilings& ceilings) {
-  graph::Work least = graph::count_work(graph);
+  graph::Work least = filtered_work(graph);
   double seconds = graph::speed_of_light(least, ceilings).seconds;
   for (const bool rounding : {false, true}) {
     RuleOptions options;
@@ -190,7 +206,7 @@ graph::Work least_work(const StageGraph& graph, const graph::Ceilings& ceilings)
       form.tensors[static_cast<size_t>(stage.output)].role = graph::TensorRole::kWeight;
       return true;
     });
-    const graph::Work work = graph::count_work(form);
+    const graph::Work work = filtered_work(form);
     const double time = graph::speed_of_light(work, ceilings).seconds;
     if (time < seconds) least = work;
     seconds = std::min(seconds, time);

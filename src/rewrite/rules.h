@@ -49,7 +49,8 @@ struct Rewritten {
 Rewritten apply_rules(const graph::StageGraph& graph, const RuleOptions& options);
 
 // The work of a region in the form that needs least time of those known: as it came, or rewritten,
-// without what is made of weights once. What a bound on its time may count.
+// without what is made of weights once, convolutions by minimal filtering (convolution.h). What a
+// bound on its time may count: speed of light, "faster than light", report and agents' context.
 graph::Work least_work(const graph::StageGraph& graph, const graph::Ceilings& ceilings);
 
 }  // namespace kernelwright::rewrite

@@ -130,6 +130,8 @@ void append(RegionSearchResult& all, RegionSearchResult next, double offset_s) {
   next.curve = std::move(all.curve);
   next.predicted_measured.insert(next.predicted_measured.begin(), all.predicted_measured.begin(),
                                  all.predicted_measured.end());
+  next.learned.insert(next.learned.begin(), all.learned.begin(), all.learned.end());
+  next.taken_over.insert(next.taken_over.begin(), all.taken_over.begin(), all.taken_over.end());
   next.elapsed_s += offset_s;
   next.stop_reason = all.stop_reason;
   all = std::move(next);

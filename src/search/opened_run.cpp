@@ -19,6 +19,7 @@
 #include "report/html.h"
 #include "report/table.h"
 #include "rewrite/rules.h"
+#include "rewrite/structure.h"
 #include "search/budget.h"
 #include "search/lesson.h"
 
@@ -186,8 +187,16 @@ Result<std::optional<std::string>> OpenedRun::open_region(OpenedRegion& run) {
   KW_TRY(run.stages, graph::lower(graph, region));
   run.subject = subject_id(session_, run.stages);
   run.ops = region_ops(graph, region);
-  KW_CHECK_OK(archive_.record_subject({run.subject, begun_.workload, region.id, begun_.target,
-                                       begun_.device, begun_.policy, run.ops}));
+  run.record = {run.subject,
+                begun_.workload,
+                region.id,
+                begun_.target,
+                begun_.device,
+                begun_.policy,
+                run.ops,
+                rewrite::structure_of(run.stages),
+                rewrite::extents_of(run.stages)};
+  KW_CHECK_OK(archive_.record_subject(run.record));
   const auto dtype = compute_dtype(run.stages);
   const auto ceilings = session_.model.ceilings(dtype, session_.policy);
   run.work = rewrite::least_work(run.stages, ceilings);

@@ -26,7 +26,8 @@ struct OpenedRegion {
   RegionResult result;
   graph::StageGraph stages;
   std::string subject;
-  std::string ops;  // op names, space-separated
+  std::string ops;                // op names, space-separated
+  archive::SubjectRecord record;  // of the two, and what similar regions are found by
   graph::Work work;
   graph::SpeedOfLight light;
   std::unique_ptr<referee::Referee> referee;

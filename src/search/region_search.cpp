@@ -111,6 +111,7 @@ class RegionSearch {
         continue;
       }
       KW_TRY(auto ruling, contest_.rule(proposals[i], prepared[i], 0));
+      note_taken_over(proposals[i], ruling);
       learn(ruling.outcome);
     }
     Status trouble;
@@ -136,10 +137,36 @@ class RegionSearch {
                            double time_s) {
     if (best_id() == prepared.id) return contest_.best()->ms;
     KW_TRY(const auto ruling, contest_.rule(proposal, prepared, time_s));
-    if (proposal.predicted_s > 0 && ruling.verdict.correct() && ruling.verdict.timing)
-      result_.predicted_measured.emplace_back(proposal.predicted_s, ruling.outcome.seconds);
+    note_predictions(proposal, ruling);
+    note_taken_over(proposal, ruling);
     learn(ruling.outcome);
     return ruling.in_play ? ruling.ms : std::numeric_limits<double>::infinity();
+  }
+
+  // What was predicted before the first measurement, beside the last.
+  void note_predictions(const program::Proposal& proposal, const Contest::Ruling& ruling) {
+    if (proposal.predicted_s <= 0 || !ruling.verdict.correct() || !ruling.verdict.timing) return;
+    const double measured = ruling.outcome.seconds;
+    const auto [place, is_new] = places_.try_emplace(
+        ruling.outcome.candidate_id, result_.predicted_measured.size(), result_.learned.size());
+    if (is_new) {
+      result_.predicted_measured.emplace_back(proposal.predicted_s, measured);
+      if (proposal.learned_s > 0)
+        result_.learned.push_back({proposal.predicted_s, proposal.learned_s, measured});
+      return;
+    }
+    result_.predicted_measured[place->second.first].second = measured;
+    if (proposal.learned_s > 0) result_.learned[place->second.second].measured = measured;
+  }
+
+  void note_taken_over(const program::Proposal& proposal, const Contest::Ruling& ruling) {
+    if (proposal.taken_from.empty()) return;
+    auto& all = result_.taken_over;
+    auto it = std::find_if(all.begin(), all.end(), [&](const TakenOver& one) {
+      return one.program == ruling.outcome.candidate_id;
+    });
+    if (it == all.end()) it = all.insert(all.end(), TakenOver{});
+    *it = {ruling.outcome.candidate_id, proposal.taken_from, ruling.outcome.verdict, ruling.ms};
   }
 
   // A point on the curve when there is a new best.
@@ -179,6 +206,8 @@ class RegionSearch {
   Budget budget_;
   std::set<std::string> seen_;
   int judged_ = 0;  // verdicts of this search
+  // Candidate id -> where its predictions stand in the result: the machine model's, the learned.
+  std::map<std::string, std::pair<size_t, size_t>> places_;
   RegionSearchResult result_;
 };
 

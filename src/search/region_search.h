@@ -35,6 +35,21 @@ struct CurvePoint {
   std::string idea;
 };
 
+// What was said of a program's time before it was measured, and the time, in seconds.
+struct LearnedFigure {
+  double predicted = 0;  // by the machine model
+  double learned = 0;    // corrected by what was measured until then
+  double measured = 0;
+};
+
+// A schedule of a similar shape (transfer.h), as it was judged here.
+struct TakenOver {
+  std::string program;  // its id here
+  std::string from;     // the program that it was taken from
+  std::string verdict;  // the last
+  double ms = 0;        // 0: not right
+};
+
 struct RegionSearchResult {
   std::optional<referee::Prepared> best;      // correct, and the fastest of the search tier
   std::vector<referee::Prepared> runners_up;  // next best, for when promotion refuses the best
@@ -42,7 +57,10 @@ struct RegionSearchResult {
   double share_of_libraries = 0;        // of the best
   std::map<std::string, int> verdicts;  // verdict name -> count
   std::vector<CurvePoint> curve;
-  std::vector<std::pair<double, double>> predicted_measured;  // seconds, of every correct program
+  // Seconds, once for every correct program, by its last measurement.
+  std::vector<std::pair<double, double>> predicted_measured;
+  std::vector<LearnedFigure> learned;  // of those with a learned prediction
+  std::vector<TakenOver> taken_over;   // in the order of judging
   int tried = 0;
   double elapsed_s = 0;
   std::string stop_reason;  // "budget", "near the speed of light", "ideas exhausted", "no gain",

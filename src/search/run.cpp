@@ -13,6 +13,7 @@
 #include "report/table.h"
 #include "search/budget.h"
 #include "search/opened_run.h"
+#include "search/transfer.h"
 
 namespace kernelwright::search {
 namespace {
@@ -98,6 +99,8 @@ Status search_with_expert(OpenedRun& run, OpenedRegion& region, double budget_s)
   pace.stop = run.options().stop;
   std::vector<program::Proposal> first;
   if (auto left = run.left_behind(region)) first.push_back(std::move(*left));
+  KW_TRY(auto similar, taken_over(run.archive(), region.record, *expert, kTakenOver));
+  std::move(similar.begin(), similar.end(), std::back_inserter(first));
   const auto on_verdict = [&](const RegionSearchResult& found, const Budget& budget) {
     base::progress("search", progress_text(region, found, budget));
   };

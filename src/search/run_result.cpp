@@ -50,9 +50,27 @@ json region_result_json(const graph::Graph& graph, const RegionResult& result) {
                                {"ms", point.ms},
                                {"program", point.program},
                                {"idea", point.idea}});
+  search["taken_over"] = json::array();
+  for (const auto& one : result.search.taken_over)
+    search["taken_over"].push_back({{"program", one.program},
+                                    {"from", one.from},
+                                    {"verdict", one.verdict},
+                                    {"ms", one.ms > 0 ? json(one.ms) : json(nullptr)}});
   search["predicted_measured_s"] = result.search.predicted_measured;
-  if (const auto correlation = rank_correlation(result.search.predicted_measured))
-    search["rank_correlation"] = *correlation;
+  search["learned_measured_s"] = json::array();
+  for (const auto& figure : result.search.learned)
+    search["learned_measured_s"].push_back({figure.learned, figure.measured});
+  const auto figures = prediction_figures(result.search);
+  if (figures.model) search["rank_correlation"] = *figures.model;
+  if (figures.learned) search["learned_rank_correlation"] = *figures.learned;
+  if (figures.model_of_the_same)
+    search["rank_correlation_of_the_same"] = *figures.model_of_the_same;
+  std::vector<std::pair<double, double>> curve;
+  for (const auto& point : result.search.curve) curve.emplace_back(point.elapsed_s, point.ms);
+  search["share_of_final"] = json::array();
+  if (!curve.empty())
+    for (const double seconds : kCurveSeconds)
+      search["share_of_final"].push_back({seconds, share_of_final(curve, seconds)});
   out["search"] = std::move(search);
   return out;
 }

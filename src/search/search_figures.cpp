@@ -61,6 +61,17 @@ double share_of_final(const std::vector<std::pair<double, double>>& curve, doubl
   return by_then > 0 ? curve.back().second / by_then : 0;
 }
 
+PredictionFigures prediction_figures(const RegionSearchResult& search) {
+  std::vector<std::pair<double, double>> learned, model;
+  for (const auto& figure : search.learned) {
+    learned.emplace_back(figure.learned, figure.measured);
+    model.emplace_back(figure.predicted, figure.measured);
+  }
+  return {rank_correlation(search.predicted_measured), rank_correlation(learned),
+          rank_correlation(model), static_cast<int>(search.predicted_measured.size()),
+          static_cast<int>(search.learned.size())};
+}
+
 std::optional<double> rank_correlation_of(const nlohmann::json& region) {
   std::vector<std::pair<double, double>> pairs;
   for (const auto& pair : list_of(region, "predicted_measured_s"))

@@ -123,6 +123,33 @@ TEST_F(ArchiveTest, ANewerSchemaIsRefused) {
   EXPECT_EQ(opened.error().kind, ErrorKind::kEnvironment);
 }
 
+// What was recorded before structures were known stays, and gets one when its region is met again.
+TEST_F(ArchiveTest, AnArchiveOfSchema1IsTakenOver) {
+  const auto old = dir_->path() / "old.sqlite";
+  {
+    auto database = Database::open(old);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->execute(
+        "CREATE TABLE subject(id TEXT PRIMARY KEY, workload TEXT NOT NULL, region TEXT NOT NULL, "
+        "target TEXT NOT NULL, device TEXT NOT NULL, policy TEXT NOT NULL, ops TEXT NOT NULL) "
+        "STRICT; INSERT INTO subject VALUES('a','w','r0','cpu','d','strict','o'); "
+        "INSERT INTO subject VALUES('b','w','r0','cpu','d','strict','o'); PRAGMA user_version=1;"));
+  }
+  const SubjectRecord b = {"b", "w", "r0", "cpu", "d", "strict", "o", "relu", {8}};
+  for (int time = 0; time < 2; ++time) {
+    auto opened = Archive::open(old);
+    ASSERT_TRUE(opened) << opened.error().text();
+    ASSERT_TRUE(opened->record_subject(b));
+    EXPECT_EQ(opened->subjects_like(b)->size(), static_cast<size_t>(time));
+    ASSERT_TRUE(
+        opened->record_subject({"a", "w", "r0", "cpu", "d", "strict", "o", "relu", {4, 2}}));
+    const auto like = opened->subjects_like(b);
+    ASSERT_TRUE(like && like->size() == 1);
+    EXPECT_EQ(like->front().id, "a");
+    EXPECT_EQ(like->front().extents, (std::vector<int64_t>{4, 2}));
+  }
+}
+
 TEST_F(ArchiveTest, AFileThatIsNoArchiveIsSaidSo) {
   const auto junk = dir_->path() / "junk.sqlite";
   ASSERT_TRUE(base::write_file_atomic(junk, std::string(5000, 'x')));

@@ -54,7 +54,7 @@ Stages arm_rows() {
   s.reduce(m, Combiner::kMax, {130}, at(x, {0, 1}));
   s.define(e, graph::unary(ExprOp::kExp, at(x, {0, 1}) - at(m, {0})));
   s.reduce(t, Combiner::kSum, {130}, at(e, {0, 1}));
-  s.define(y, at(e, {0, 1}) / at(t, {0}));
+  s.define(y, graph::binary(ExprOp::kDiv, at(e, {0, 1}), at(t, {0})));
   return s;
 }
 

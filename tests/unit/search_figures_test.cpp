@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "search/bench_suite.h"
@@ -45,6 +46,52 @@ TEST(SearchFigures, ABenchSumsThemUp) {
   EXPECT_EQ(summary.share_of_final, (std::vector<double>{0.5, 1, 1}));
   EXPECT_THAT(summary_text(summary),
               ::testing::HasSubstr("50 / 100 / 100 % of the final speed after 5 / 15 / 60 s"));
+}
+
+TEST(Suite, GeomeanCountsKeptBaselinesAsOne) {
+  const auto improved = [](double speedup) {
+    return nlohmann::json{{"workload", "w"},
+                          {"status", "improved"},
+                          {"coverage", 1.0},
+                          {"baseline", {{"eager_ms", 8.0}, {"best_ms", 4.0}}},
+                          {"best", {{"ms", 4.0 / speedup}, {"speedup", speedup}}}};
+  };
+  const nlohmann::json kept = {{"workload", "k"},
+                               {"status", "baseline_kept"},
+                               {"coverage", 0.0},
+                               {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
+                               {"best", nullptr}};
+  const nlohmann::json error = {
+      {"workload", "e"}, {"status", "error"}, {"error", {{"message", "m"}}}};
+  const auto summary = summarize({improved(4), kept, error});
+  EXPECT_EQ(summary.right, 2);
+  EXPECT_EQ(summary.errors, 1);
+  EXPECT_NEAR(summary.geomean, 2.0, 1e-9);
+  EXPECT_NEAR(summary.geomean_eager, std::sqrt(8.0), 1e-9);
+  EXPECT_NEAR(summary.fast_p_best[0].second, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(summary.fast_p_best[3].second, 1.0 / 3, 1e-9);
+  EXPECT_EQ(summary.covered, 1);
+}
+
+TEST(Suite, SaysWhatWasTimedOnABusyMachine) {
+  nlohmann::json row = {{"workload", "k"},
+                        {"status", "baseline_kept"},
+                        {"coverage", 0.0},
+                        {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
+                        {"speed_of_light", {{"fraction", 0.5}}},
+                        {"best", nullptr}};
+  EXPECT_EQ(suite_row(row).back(), "baseline_kept");
+  EXPECT_EQ(summary_text(summarize({row})).find("figures may be off"), std::string::npos);
+  row["disturbed"] = true;
+  EXPECT_EQ(suite_row(row).back(), "baseline_kept *");
+  EXPECT_NE(summary_text(summarize({row})).find("1 timed while other"), std::string::npos);
+}
+
+TEST(Suite, ShardsTogetherAreTheWhole) {
+  const std::vector<std::string> all = {"a", "b", "c", "d", "e"};
+  auto one = shard(all, 1, 2), two = shard(all, 2, 2);
+  EXPECT_EQ(one.size() + two.size(), all.size());
+  EXPECT_EQ(one, (std::vector<std::string>{"a", "c", "e"}));
 }
 
 }  // namespace

@@ -6,13 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "report/table.h"
 #include "search/artifact.h"
-#include "search/bench_suite.h"
 #include "search/halving.h"
 #include "search/lesson.h"
 #include "search/param_tuner.h"
 #include "search/region_search.h"
 #include "search/run.h"
+#include "search/search_figures.h"
 
 namespace kernelwright::search {
 namespace {
@@ -175,6 +176,55 @@ TEST_F(RegionSearchTest, FindsTheFastestAndRecordsEveryVerdict) {
   auto best = program::read_candidate(options_.best_dir);
   ASSERT_TRUE(best) << best.error().text();
   EXPECT_EQ(best->source, "17");
+}
+
+// Proposals that know of what was measured before.
+class Learning : public Counting {
+ public:
+  using Counting::Counting;
+  Result<std::vector<program::Proposal>> propose(int count) override {
+    KW_TRY(auto proposals, Counting::propose(count));
+    for (auto& p : proposals) {
+      const int number = std::stoi(p.candidate.source);
+      p.predicted_s = number;
+      if (number > 4) p.learned_s = 100 - number;
+    }
+    return proposals;
+  }
+};
+
+TEST_F(RegionSearchTest, PredictionsCountOnceAndByTheLastMeasurement) {
+  options_.patience = 100;
+  Learning proposer(20);
+  const auto result = search(proposer, [](int n) { return n == 9 ? -1.0 : 50.0 - n; });
+  EXPECT_EQ(result.predicted_measured.size(), 19u);
+  ASSERT_EQ(result.learned.size(), 15u);
+  EXPECT_DOUBLE_EQ(result.learned[0].predicted, 5);
+  EXPECT_DOUBLE_EQ(result.learned[0].learned, 95);
+  EXPECT_DOUBLE_EQ(result.learned[0].measured, 45e-3);
+  const auto figures = prediction_figures(result);
+  EXPECT_EQ(figures.model, -1.0);
+  EXPECT_EQ(figures.model_of_the_same, -1.0);
+  EXPECT_EQ(figures.learned, 1.0);
+
+  RunResult run;
+  run.regions.emplace_back();
+  run.regions[0].search = result;
+  run.regions[0].search.taken_over = {{"a", "b", "slower", 2}, {"c", "d", "wrong", 0}};
+  const auto json = run_result_json(run, graph::Graph{});
+  const auto& told = json.at("regions")[0].at("search");
+  EXPECT_EQ(told.at("rank_correlation"), -1.0);
+  EXPECT_EQ(told.at("learned_rank_correlation"), 1.0);
+  EXPECT_EQ(told.at("learned_measured_s").size(), 15u);
+  EXPECT_EQ(told.at("share_of_final").size(), kCurveSeconds.size());
+  EXPECT_EQ(told.at("taken_over")[1].at("ms"), nullptr);
+  const std::string text = report::result_table(json);
+  EXPECT_NE(text.find("correlation with the measured times -1.00, 1.00 after learning"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("2 schedules taken over from similar shapes, the best of them 2"),
+            std::string::npos)
+      << text;
 }
 
 TEST_F(RegionSearchTest, AFailedBuildIsAVerdictAndTheSearchGoesOn) {
@@ -544,52 +594,6 @@ TEST(ShortName, IsSafeAsAFolder) {
   EXPECT_EQ(short_name("a/b/net.py:Net"), "net");
   EXPECT_EQ(short_name("../../etc/pa ss$(x)"), "pa_ss__x_");
   EXPECT_EQ(short_name(".."), "workload..");
-}
-
-TEST(Suite, GeomeanCountsKeptBaselinesAsOne) {
-  const auto improved = [](double speedup) {
-    return nlohmann::json{{"workload", "w"},
-                          {"status", "improved"},
-                          {"coverage", 1.0},
-                          {"baseline", {{"eager_ms", 8.0}, {"best_ms", 4.0}}},
-                          {"best", {{"ms", 4.0 / speedup}, {"speedup", speedup}}}};
-  };
-  const nlohmann::json kept = {{"workload", "k"},
-                               {"status", "baseline_kept"},
-                               {"coverage", 0.0},
-                               {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
-                               {"best", nullptr}};
-  const nlohmann::json error = {
-      {"workload", "e"}, {"status", "error"}, {"error", {{"message", "m"}}}};
-  const auto summary = summarize({improved(4), kept, error});
-  EXPECT_EQ(summary.right, 2);
-  EXPECT_EQ(summary.errors, 1);
-  EXPECT_NEAR(summary.geomean, 2.0, 1e-9);
-  EXPECT_NEAR(summary.geomean_eager, std::sqrt(8.0), 1e-9);
-  EXPECT_NEAR(summary.fast_p_best[0].second, 1.0 / 3, 1e-9);
-  EXPECT_NEAR(summary.fast_p_best[3].second, 1.0 / 3, 1e-9);
-  EXPECT_EQ(summary.covered, 1);
-}
-
-TEST(Suite, SaysWhatWasTimedOnABusyMachine) {
-  nlohmann::json row = {{"workload", "k"},
-                        {"status", "baseline_kept"},
-                        {"coverage", 0.0},
-                        {"baseline", {{"eager_ms", 1.0}, {"best_ms", 1.0}}},
-                        {"speed_of_light", {{"fraction", 0.5}}},
-                        {"best", nullptr}};
-  EXPECT_EQ(suite_row(row).back(), "baseline_kept");
-  EXPECT_EQ(summary_text(summarize({row})).find("figures may be off"), std::string::npos);
-  row["disturbed"] = true;
-  EXPECT_EQ(suite_row(row).back(), "baseline_kept *");
-  EXPECT_NE(summary_text(summarize({row})).find("1 timed while other"), std::string::npos);
-}
-
-TEST(Suite, ShardsTogetherAreTheWhole) {
-  const std::vector<std::string> all = {"a", "b", "c", "d", "e"};
-  auto one = shard(all, 1, 2), two = shard(all, 2, 2);
-  EXPECT_EQ(one.size() + two.size(), all.size());
-  EXPECT_EQ(one, (std::vector<std::string>{"a", "c", "e"}));
 }
 
 }  // namespace

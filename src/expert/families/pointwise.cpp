@@ -96,8 +96,12 @@ double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule
   if (crossing_axis(nest) >= 0 && schedule.at("tile") == 0) bytes += 4 * out_bytes;
   const double bandwidth = std::max(1e9, context.model.memory_bytes_per_s());
   const double lanes = static_cast<double>(context.vector_bytes()) / 4;
-  const double compute = elements * (1 + rewrite::arithmetic_cost(nest.body)) /
-                         (lanes * 2e9 * std::max(1, context.threads));
+  // Streamed lines are written twice, and between two of them there is a break.
+  const double copies =
+      streamed ? elements * (1.2e-10 + 5e-9 / static_cast<double>(schedule.at("line"))) : 0;
+  const double compute =
+      (elements * (1 + rewrite::arithmetic_cost(nest.body)) / (lanes * 2e9) + copies) /
+      std::max(1, context.threads);
   const double blocks = elements / static_cast<double>(schedule.at("chunk"));
   const double uneven = blocks < 4 * context.threads ? 1.02 : 1.0;
   return std::max(bytes / bandwidth, compute) * uneven + blocks * 5e-8 + context.model.launch_s;
