@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -37,15 +38,16 @@ class CubinWriter {
     symbols_.append(reinterpret_cast<const char*>(&symbol), sizeof symbol);
     return static_cast<uint32_t>(symbols_.size() / sizeof symbol) - 1;
   }
-  // A kernel with registers, a stack, launch bounds and static shared memory.
+  // A kernel with registers, a stack, launch bounds (the others are y and z) and static shared
+  // memory.
   void kernel(const std::string& name, uint32_t registers, uint32_t stack, uint32_t max_threads,
-              uint64_t shared) {
+              uint64_t shared, std::array<uint32_t, 2> others = {1, 1}) {
     const uint32_t code =
         section(".text." + name, std::string(128, '\0'), SHF_ALLOC | SHF_EXECINSTR);
     const uint32_t index = symbol(name, STT_FUNC, STB_GLOBAL, code, 128, 0x10);
     info_ += record(0x2f, {index, registers}) + record(0x11, {index, stack});
     std::string own;
-    if (max_threads > 0) own += record(0x05, {max_threads, 1, 1});
+    if (max_threads > 0) own += record(0x05, {max_threads, others[0], others[1]});
     own += std::string("\x03\x19\x18\x00", 4);  // 24 bytes of parameters
     section(".nv.info." + name, own, 0);
     if (shared > 0) empty_section(".nv.shared." + name, shared, SHF_ALLOC | SHF_WRITE);

@@ -38,6 +38,18 @@ TEST(Cubin, WhatAKernelTakesIsRead) {
   EXPECT_EQ(cubin->find("m"), nullptr);
 }
 
+// Bounds of any size are a file's word, and no more threads than a device could have.
+TEST(Cubin, BoundsBeyondAllMeasureStayNumbers) {
+  const uint32_t most = 0xffffffff;
+  CubinWriter writer;
+  writer.kernel("k", 32, 0, most, 0, {most, most});
+  writer.kernel("none", 32, 0, 64, 0, {0, 2});
+  const auto cubin = read_cubin(writer.file());
+  ASSERT_TRUE(cubin) << cubin.error().text();
+  EXPECT_GT(cubin->find("k")->max_threads, 1 << 20);
+  EXPECT_EQ(cubin->find("none")->max_threads, 128);
+}
+
 TEST(Cubin, OtherFilesAreErrors) {
   EXPECT_THAT(read_cubin("").error().text(), HasSubstr("not an ELF file"));
   EXPECT_THAT(read_cubin(CubinWriter().file(EM_X86_64)).error().text(),

@@ -179,13 +179,22 @@ std::array<int64_t, 3> triple(const Record& record) {
   return {record.words[0], record.words[1], record.words[2]};
 }
 
+// No device has as many threads or blocks; more are as many.
+constexpr int64_t kBeyondAll = int64_t{1} << 30;
+
+int64_t product(const std::array<int64_t, 3>& extents) {
+  int64_t all = 1;
+  for (int64_t extent : extents) all = std::min(kBeyondAll, all * std::min(kBeyondAll, extent));
+  return all;
+}
+
 void read_kernel_info(const ElfReader& reader, const Cubin::Section& section,
                       Cubin::Kernel& kernel) {
   for (const auto& record : read_info(reader, section)) switch (record.attribute) {
       case kMaxThreads:
         if (const auto t = triple(record); t[0] > 0)
-          kernel.max_threads =
-              static_cast<int>(t[0] * std::max<int64_t>(t[1], 1) * std::max<int64_t>(t[2], 1));
+          kernel.max_threads = static_cast<int>(
+              product({t[0], std::max<int64_t>(t[1], 1), std::max<int64_t>(t[2], 1)}));
         break;
       case kRequiredThreads:
         kernel.block = triple(record);
@@ -196,7 +205,7 @@ void read_kernel_info(const ElfReader& reader, const Cubin::Section& section,
       case kBlocksPerCluster: {
         const auto cluster = triple(record);
         // 1, 1, 1 is also written where the source says nothing.
-        if (cluster[0] * cluster[1] * cluster[2] > 1) kernel.cluster = cluster;
+        if (product(cluster) > 1) kernel.cluster = cluster;
         break;
       }
       default:
