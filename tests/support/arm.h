@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "program/program.h"
+#include "support/cpu_launch.h"
 
 namespace kernelwright::testing {
 
@@ -24,8 +25,8 @@ class ArmRun {
 
   // Bytes that launches refer to; they begin at a multiple of 256 in the image.
   void memory(std::byte* begin, size_t bytes);
-  void launch(const std::string& kernel, const program::Launch& step, int64_t grid, int64_t grain,
-              int64_t scratch, const std::vector<void*>& buffers);
+  void launch(const std::string& kernel, const program::Launch& step, const CpuLaunch& how,
+              const std::vector<void*>& buffers);
   void zero(const void* begin, size_t bytes);
   // Carries all out and brings the memory back; what went wrong, or nothing.
   std::string run(const std::filesystem::path& host, const std::filesystem::path& folder);

@@ -48,8 +48,8 @@ std::string ArmRun::build(const std::filesystem::path& source,
   const std::string root = KW_SOURCE_DIR;
   return said_by({kCompiler, "-std=c++20", "-O1", "-march=armv8-a", "-fopenmp-simd",
                   "-fno-math-errno", "-Wno-psabi", "-static", "-pthread", "-I" + root + "/include",
-                  "-I" + root + "/src/target/cpu/device", "-o", host.string(), with_table.string(),
-                  root + "/tests/support/arm/host.cpp"});
+                  "-I" + root + "/src/target/cpu/device", "-I" + root + "/tests", "-o",
+                  host.string(), with_table.string(), root + "/tests/support/arm/host.cpp"});
 }
 
 void ArmRun::memory(std::byte* begin, size_t bytes) {
@@ -65,10 +65,10 @@ size_t ArmRun::offset_of(const void* pointer) const {
   return 0;
 }
 
-void ArmRun::launch(const std::string& kernel, const program::Launch& step, int64_t grid,
-                    int64_t grain, int64_t scratch, const std::vector<void*>& buffers) {
-  script_ += fmt::format("launch {} {} {} {} {} {}", kernel, step.team ? 1 : 0, grain, grid,
-                         scratch, buffers.size());
+void ArmRun::launch(const std::string& kernel, const program::Launch& step, const CpuLaunch& how,
+                    const std::vector<void*>& buffers) {
+  script_ += fmt::format("launch {} {} {} {} {} {}", kernel, how.team ? 1 : 0, how.grain, how.grid,
+                         how.scratch_bytes, buffers.size());
   for (size_t a = 0; a < buffers.size(); ++a) {
     if (std::holds_alternative<program::StepCounterArg>(step.args[a]))
       script_ += fmt::format(" #{}", reinterpret_cast<intptr_t>(buffers[a]));

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <barrier>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -13,12 +13,12 @@
 #include <random>
 #include <regex>
 #include <set>
-#include <thread>
 
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "kernelwright/kernel_abi.h"
 #include "support/arm.h"
+#include "support/cpu_launch.h"
 #include "target/cpu/device/kw_half.h"
 
 namespace kernelwright::testing {
@@ -181,11 +181,9 @@ class Memory {
   std::vector<std::byte> bytes_;
 };
 
-constexpr int kWorkers = 2;
-
 // Where kernels run: in this process, out of a library, or on another machine.
 struct Place {
-  void* library = nullptr;
+  void* loaded = nullptr;
   ArmRun* arm = nullptr;
 };
 
@@ -228,7 +226,7 @@ std::string launch_emulated(const Place& place, const std::string& prefix,
                             const program::Launch& step, std::map<std::string, Memory>& memory,
                             int64_t round) {
   auto* kernel = reinterpret_cast<EmulatedLaunch>(
-      dlsym(place.library, (prefix + step.kernel + "_launch").c_str()));
+      dlsym(place.loaded, (prefix + step.kernel + "_launch").c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
   std::vector<EmulatedMap> maps;
   std::vector<void*> buffers = buffers_of(step, memory, maps, round);
@@ -247,60 +245,25 @@ std::string launch_emulated(const Place& place, const std::string& prefix,
   return fault == nullptr ? "" : step.kernel + ": " + fault;
 }
 
-// Workers of a team launch meet here.
-struct Team {
-  std::barrier<> meeting{kWorkers};
-};
-
 std::string launch(const Place& place, const std::string& prefix, const program::Launch& step,
                    std::map<std::string, Memory>& memory, int64_t round) {
   std::vector<EmulatedMap> maps;
   std::vector<void*> buffers = buffers_of(step, memory, maps, round);
-  int64_t grid = 1;
-  for (const auto& extent : step.grid) grid *= number(extent, 1);
-  const int64_t grain = std::max<int64_t>(1, std::max(number(step.grain, 1), grid / 3));
+  CpuLaunch how = {step.team, 1, 1, number(step.scratch_bytes, 0)};
+  for (const auto& extent : step.grid) how.grid *= number(extent, 1);
+  how.grain = std::max<int64_t>(1, std::max(number(step.grain, 1), how.grid / 3));
   if (place.arm != nullptr) {
-    place.arm->launch(prefix + step.kernel, step, grid, grain, number(step.scratch_bytes, 0),
-                      buffers);
+    place.arm->launch(prefix + step.kernel, step, how, buffers);
     return "";
   }
-  auto* kernel = reinterpret_cast<kw_kernel>(dlsym(place.library, (prefix + step.kernel).c_str()));
+  auto* kernel = reinterpret_cast<kw_kernel>(dlsym(place.loaded, (prefix + step.kernel).c_str()));
   if (kernel == nullptr) return "no kernel " + prefix + step.kernel;
-  std::vector<Memory> scratch;
-  for (int w = 0; w < kWorkers; ++w)
-    scratch.emplace_back(static_cast<size_t>(number(step.scratch_bytes, 0)));
-  if (step.team) {
-    Team team;
-    std::vector<std::thread> workers;
-    for (int w = 0; w < kWorkers; ++w) {
-      workers.emplace_back([&, w] {
-        kw_args args{};
-        args.buffers = buffers.data();
-        args.worker = w;
-        args.worker_count = kWorkers;
-        args.scratch = scratch[static_cast<size_t>(w)].data();
-        args.scratch_bytes = number(step.scratch_bytes, 0);
-        args.barrier = [](kw_team* t) { reinterpret_cast<Team*>(t)->meeting.arrive_and_wait(); };
-        args.team = reinterpret_cast<kw_team*>(&team);
-        kernel(&args, 0, grid);
-      });
-    }
-    for (std::thread& worker : workers) worker.join();
-    for (Memory& block : scratch)
-      if (!block.whole()) return step.kernel + ": wrote beside its scratch";
-    return "";
-  }
-  int worker = 0;
-  for (int64_t begin = 0; begin < grid; begin += grain) {
-    kw_args args{};
-    args.buffers = buffers.data();
-    args.worker = worker;
-    args.worker_count = kWorkers;
-    args.scratch = scratch[static_cast<size_t>(worker)].data();
-    args.scratch_bytes = number(step.scratch_bytes, 0);
-    kernel(&args, begin, std::min(grid, begin + grain));
-    worker = (worker + 1) % kWorkers;
-  }
+  std::vector<Memory> own(kWorkers, Memory(static_cast<size_t>(how.scratch_bytes)));
+  std::array<void*, kWorkers> scratch = {};
+  for (size_t w = 0; w < own.size(); ++w) scratch[w] = own[w].data();
+  carry_out(kernel, how, buffers.data(), scratch);
+  for (Memory& block : own)
+    if (!block.whole()) return step.kernel + ": wrote beside its scratch";
   return "";
 }
 

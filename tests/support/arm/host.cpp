@@ -9,16 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <barrier>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "kernelwright/kernel_abi.h"
+#include "support/cpu_launch.h"
 
 struct kw_entry {
   const char* name;
@@ -26,47 +24,15 @@ struct kw_entry {
 };
 extern "C" const kw_entry kw_entries[];
 
+namespace testing = kernelwright::testing;
+
 namespace {
-
-constexpr int kWorkers = 2;
-
-struct Team {
-  std::barrier<> meeting{kWorkers};
-};
 
 struct Scratch {
   explicit Scratch(int64_t size) : bytes(static_cast<size_t>(size) + 64) {}
   void* data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
   std::vector<char> bytes;
 };
-
-void launch(kw_kernel kernel, bool team, int64_t grain, int64_t grid, int64_t scratch,
-            const std::vector<void*>& buffers) {
-  Team meeting;
-  std::vector<Scratch> own(kWorkers, Scratch(scratch));
-  const auto call = [&](int worker, int64_t begin, int64_t end) {
-    kw_args args{};
-    args.buffers = buffers.data();
-    args.worker = worker;
-    args.worker_count = kWorkers;
-    args.scratch = own[static_cast<size_t>(worker)].data();
-    args.scratch_bytes = scratch;
-    if (team) {
-      args.barrier = [](kw_team* t) { reinterpret_cast<Team*>(t)->meeting.arrive_and_wait(); };
-      args.team = reinterpret_cast<kw_team*>(&meeting);
-    }
-    kernel(&args, begin, end);
-  };
-  if (team) {
-    std::vector<std::thread> workers;
-    for (int w = 0; w < kWorkers; ++w) workers.emplace_back(call, w, 0, grid);
-    for (std::thread& worker : workers) worker.join();
-    return;
-  }
-  int worker = 0;
-  for (int64_t begin = 0; begin < grid; begin += grain, worker = (worker + 1) % kWorkers)
-    call(worker, begin, std::min(grid, begin + grain));
-}
 
 int fail(const std::string& what) {
   std::cerr << what << "\n";
@@ -92,10 +58,10 @@ int main(int argc, char** argv) {
       continue;
     }
     std::string name;
-    bool team = false;
-    int64_t grain = 1, grid = 1, scratch = 0;
+    testing::CpuLaunch how;
     size_t count = 0;
-    if (word != "launch" || !(script >> name >> team >> grain >> grid >> scratch >> count))
+    if (word != "launch" ||
+        !(script >> name >> how.team >> how.grain >> how.grid >> how.scratch_bytes >> count))
       return fail("a line that is not understood: " + word);
     std::vector<void*> buffers;
     for (size_t a = 0; a < count && script >> word; ++a)
@@ -104,7 +70,8 @@ int main(int argc, char** argv) {
     const kw_entry* entry = kw_entries;
     while (entry->name != nullptr && name != entry->name) ++entry;
     if (entry->name == nullptr) return fail("no kernel " + name);
-    launch(entry->kernel, team, grain, grid, scratch, buffers);
+    Scratch first(how.scratch_bytes), second(how.scratch_bytes);
+    testing::carry_out(entry->kernel, how, buffers.data(), {first.data(), second.data()});
   }
   return 0;
 }
