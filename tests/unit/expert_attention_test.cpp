@@ -377,5 +377,33 @@ TEST(Attention, TheExpertTriesItAndThePartsAlone) {
   expect_attention(cases, 2e-6);
 }
 
+// A schedule of the joined op names no family for the parts that it leaves out.
+TEST(Attention, ItsScheduleGoesFromShapeToShape) {
+  const BuiltAttention small = attention_of({.rows = 64, .keys = 64, .depth = 32, .columns = 32}),
+                       large = attention_of({.rows = 96, .keys = 128, .depth = 32, .columns = 32});
+  auto from = make_expert(small.s.graph, kernelwright::testing::plain_machine("cpu"), {});
+  auto to = make_expert(large.s.graph, kernelwright::testing::plain_machine("cpu"), {});
+  ASSERT_TRUE(from.has_value() && to.has_value());
+  const auto proposals = (*from)->propose(24);
+  ASSERT_TRUE(proposals.has_value());
+  const auto families = [](const program::Proposal& proposal) {
+    std::vector<std::string> named;
+    for (const auto& [key, value] : proposal.schedule)
+      if (key.rfind("family/", 0) == 0) named.push_back(key);
+    return named;
+  };
+  int joined = 0, parts = 0;
+  for (const auto& proposal : *proposals) {
+    const auto named = families(proposal);
+    const auto taken = (*to)->adapt(proposal.schedule);
+    ASSERT_TRUE(taken.has_value()) << taken.error().text();
+    if (!*taken) continue;  // the same as one before
+    EXPECT_EQ(families(**taken), named);
+    ++(named.size() == 1 ? joined : parts);
+  }
+  EXPECT_GT(joined, 0);
+  EXPECT_GT(parts, 0);
+}
+
 }  // namespace
 }  // namespace kernelwright::expert
