@@ -36,6 +36,11 @@ KW_EXPORT void kw_park(void);
 // Returns when every worker runs, each on a core of its own where there are enough; they then spin
 // for the next launch as after any launch. For a call that is to be timed.
 KW_EXPORT kw_status kw_wake(void);
+// Reads and writes so many bytes once, on all threads, as fast as memory allows: what a kernel with
+// this traffic cannot beat just now. Multiples of 64 are moved; `from` and `to` are 64-byte
+// aligned. What is written means nothing.
+KW_EXPORT kw_status kw_move_traffic(const void* from, int64_t read_bytes, void* to,
+                                    int64_t written_bytes);
 
 // Opens a program: the text of program.json and the built object on disk. Its "target" decides:
 //   cpu   a shared object;

@@ -136,7 +136,9 @@ class ArtifactCheck:
             tensors.append(packer.add(outputs[answer["index"]] if "index" in answer else own[answer["name"]]))
         return {"tensors": tensors, "bytes": packer.size}, [packer.write("kw-outputs")]
 
-    def time(self, seconds, flush_bytes, fresh_memory, with_compile):
+    def time(self, seconds, flush_bytes, fresh_memory, with_compile, traffic=(0, 0)):
+        """traffic: (bytes read, bytes written) of a call. On a CPU the same traffic without any work is timed
+        among the rest, since what memory gives changes with what the machine's other users do."""
         contenders = {"original": self._original}
         if with_compile and self._ready_compiled():
             contenders["compile"] = self._compiled
@@ -148,6 +150,8 @@ class ArtifactCheck:
             contents.append((args, dict(sorted(kwargs.items()))))
         if self.device.type == "cuda":
             return self._time_on_device(seconds, flush_bytes, fresh_memory, contenders, contents)
+        if any(traffic) and not fresh_memory:
+            contenders["memory"] = _Traffic(*traffic)
         ms = {name: [] for name in contenders}
         flush = baselines.Flush(flush_bytes)
         with baselines.quiet(), torch.inference_mode(), policies.context(self._policy, self.device.type):
@@ -156,17 +160,18 @@ class ArtifactCheck:
                 for module in contenders.values():
                     for args, kwargs in contents[:2]:
                         module(*args, **kwargs)
+                ours = {"dropin", "memory"} if self.generated else {"memory"}
                 end = time.perf_counter() + max(0.0, seconds)
                 names, rounds = list(contenders), 0
                 while rounds < MIN_ROUNDS or (time.perf_counter() < end and rounds < MAX_ROUNDS):
                     args, kwargs = contents[rounds % CONTENTS]
                     for name in names[rounds % len(names) :] + names[: rounds % len(names)]:
-                        wake = native.wake if name == "dropin" and self.generated else None
+                        wake = native.wake if name in ours else None
                         ms[name].append(baselines.cold_call(contenders[name], args, kwargs, flush, wake))
                     rounds += 1
             finally:
                 baselines.set_memory(True)
-        return {"ms": ms}
+        return {"ms": {k: v for k, v in ms.items() if k != "memory"}, "memory_ms": ms.get("memory", [])}
 
     def _time_on_device(self, seconds, flush_bytes, fresh_memory, contenders, contents):
         """With fresh memory, `ms` is latency: every result lies in memory that was not PyTorch's before, which the
@@ -230,3 +235,16 @@ class ArtifactCheck:
             except Exception:  # a baseline that does not work here is left out
                 return False
         return True
+
+
+class _Traffic:
+    """A call's bytes without its work."""
+
+    def __init__(self, read, written):
+        # Not zeros: untouched pages would all be one page of zeros.
+        self._memory = [torch.full((max(1, size),), 1, dtype=torch.uint8) for size in (read, written)]
+        source, target = [memory.data_ptr() for memory in self._memory]
+        self._arguments = (source, read, target, written)
+
+    def __call__(self, *_args, **_kwargs):
+        native.move_traffic(*self._arguments)

@@ -19,6 +19,7 @@ _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
 _dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
+_is_tracing = getattr(torch._C, "_is_tracing", torch.jit.is_tracing)
 _functorch_level = getattr(torch._C._functorch, "maybe_current_level", lambda: None)
 
 
@@ -182,7 +183,7 @@ class Engine:
 
     def accept(self, args, kwargs):
         """Slots with inputs and weights in place, or None: the call is for the original."""
-        if _dispatch_modes() or _functorch_level() is not None or torch.jit.is_tracing():
+        if _dispatch_modes() or _functorch_level() is not None or _is_tracing():
             return None
         if torch.is_autocast_enabled(self._type):
             if self._autocast is None or torch.get_autocast_dtype(self._type) is not self._autocast:
@@ -363,7 +364,9 @@ class Engine:
         self._names = {w["value"]: w["name"] for w in graph["weights"]}
         self._programs = [(r, self.artifact.open_program(r)) for r in self.artifact.regions_of(self.part)]
         regions = [(r, self._region_maker(r, p)) for r, p in self._programs]
-        self._plan = Plan(graph, regions, outputs, [value for _, value in self._mutated], self._device)
+        # Workers that spin would take cores from PyTorch's.
+        between = native.park if self._type == "cpu" else None
+        self._plan = Plan(graph, regions, outputs, [value for _, value in self._mutated], self._device, between)
         self._region_calls = [make(self._plan.slot) for _, make in regions]
         slot = self._plan.slot
         self._needed = {n for unit in self._plan.steps for n in unit.reads}
@@ -455,7 +458,10 @@ class Engine:
                     self._stream = stream
             return self._run(slots)
         self._share_threads()
-        return self._run(slots)
+        result = self._run(slots)
+        if self.part is not None:  # the rest of the module is eager
+            native.park()
+        return result
 
     @staticmethod
     def _share_threads():
@@ -498,6 +504,8 @@ class Engine:
             for name, tensor in zip(region["inputs"], inputs, strict=True):
                 slots[self._plan.slot[name]] = tensor
             self._region_calls[number](slots)
+            if gpu is None and (self._plan.eager_nodes or self.part is not None):
+                native.park()
             if foreign and gpu is not None:
                 for tensor in own.values():
                     tensor.record_stream(torch.cuda.current_stream(gpu))

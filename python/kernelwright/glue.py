@@ -35,10 +35,10 @@ class Plan:
     """Steps over a list of slots, one per value. `run(slots)` fills them; inputs and weights come filled.
 
     steps: callables over the slots. slot: value name -> index. Regions are handed in as
-    (region description, callable(slots)).
+    (region description, callable(slots)). between: called after a region that PyTorch's own work follows.
     """
 
-    def __init__(self, graph, regions, outputs, mutated, device=None):
+    def __init__(self, graph, regions, outputs, mutated, device=None, between=None):
         self.slot = {name: index for index, name in enumerate(graph["values"])}
         inner = {name: unit for unit, (region, _) in enumerate(regions) for name in region["nodes"]}
         units = [_RegionUnit(region, make(self.slot)) for region, make in regions]
@@ -47,7 +47,11 @@ class Plan:
         self.steps = _ordered(units, wanted, set(graph["inputs"]) | {w["value"] for w in graph["weights"]})
         self._drop = self._last_uses(wanted)
         self.eager_nodes = sum(isinstance(unit, _NodeUnit) for unit in self.steps)
-        self._program = [(unit.call, drop) for unit, drop in zip(self.steps, self._drop, strict=True)]
+        self._program = []
+        for unit, drop, after in zip(self.steps, self._drop, [*self.steps[1:], None], strict=True):
+            self._program.append((unit.call, drop))
+            if between is not None and isinstance(unit, _RegionUnit) and isinstance(after, _NodeUnit):
+                self._program.append((lambda slots: between(), ()))
 
     def _last_uses(self, kept):
         """Per step, the slots that nobody reads after it."""

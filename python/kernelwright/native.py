@@ -46,7 +46,7 @@ def runtime():
     except (OSError, AttributeError) as error:
         raise EnvironmentError_(f"cannot load the runtime: {error}", path=path) from None
     check_abi(abi, str(path))
-    pointers, doubles = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_double)
+    pointers = ctypes.POINTER(ctypes.c_void_p)
     signatures = {
         "kw_last_error": (ctypes.c_char_p, []),
         "kw_cpu_features": (ctypes.c_char_p, []),
@@ -54,6 +54,7 @@ def runtime():
         "kw_get_threads": (ctypes.c_int, []),
         "kw_park": (None, []),
         "kw_wake": (ctypes.c_int, []),
+        "kw_move_traffic": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64]),
         "kw_open": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, pointers]),
         "kw_close": (None, [ctypes.c_void_p]),
         "kw_buffer_count": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
@@ -64,8 +65,9 @@ def runtime():
         "kw_target": (ctypes.c_char_p, [ctypes.c_void_p]),
         "kw_prepare": (ctypes.c_int, [ctypes.c_void_p, pointers]),
         "kw_prepare_on": (ctypes.c_int, [ctypes.c_void_p, pointers, ctypes.c_void_p]),
-        "kw_run": (ctypes.c_int, [ctypes.c_void_p, pointers, pointers, pointers, doubles]),
-        "kw_run_on": (ctypes.c_int, [ctypes.c_void_p, pointers, pointers, pointers, doubles, ctypes.c_void_p]),
+        # Arrays by their address: every argument that ctypes has to look at is paid for in each call.
+        "kw_run": (ctypes.c_int, [ctypes.c_void_p] * 5),
+        "kw_run_on": (ctypes.c_int, [ctypes.c_void_p] * 6),
         "kw_poison_scratch_on": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]),
         "kw_sync_is_zero_on": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
         "kw_describe": (ctypes.c_char_p, [ctypes.c_void_p]),
@@ -99,8 +101,14 @@ def park():
 
 
 def wake():
-    """Wakes all workers; they spin for some tens of microseconds."""
+    """Wakes all workers; they spin for some hundreds of microseconds."""
     if runtime().kw_wake() != 0:
+        raise InputError(_last_error())
+
+
+def move_traffic(source, read_bytes, target, written_bytes):
+    """Reads and writes so many bytes at two addresses, as fast as memory allows just now."""
+    if runtime().kw_move_traffic(source, read_bytes, target, written_bytes) != 0:
         raise InputError(_last_error())
 
 
@@ -133,9 +141,10 @@ class Program:
         self._all_outputs = self._output_indices == list(range(len(self._output_indices)))
         # Made once: building ctypes arrays costs more than a small launch.
         self._weights = (ctypes.c_void_p * len(self.weight_names))()
-        self._inputs = (ctypes.c_void_p * len(self._input_indices))()
-        self._outputs = (ctypes.c_void_p * len(self._output_indices))()
-        self._states = (ctypes.c_void_p * len(self.state_names))()
+        counts = [len(self._input_indices), len(self._output_indices), len(self.state_names)]
+        self._addresses = (ctypes.c_void_p * sum(counts))()
+        begin, size = ctypes.addressof(self._addresses), ctypes.sizeof(ctypes.c_void_p)
+        self._at = (begin, begin + size * counts[0], begin + size * (counts[0] + counts[1]))
         self._run, self._run_on = lib.kw_run, lib.kw_run_on
         self._lock = threading.Lock()
 
@@ -198,15 +207,13 @@ class Program:
         with self._lock:
             if self._handle is None:
                 raise InputError("the program is closed")
-            self._inputs[:] = inputs
-            self._outputs[:] = outputs
             if len(states) != len(self.state_names):
                 raise InputError(f"{len(states)} states given, {len(self.state_names)} needed")
-            self._states[:] = states
+            self._addresses[:] = [*inputs, *outputs, *states]
             if stream is None:
-                status = self._run(self._handle, self._inputs, self._outputs, self._states, scalars)
+                status = self._run(self._handle, *self._at, scalars)
             else:
-                status = self._run_on(self._handle, self._inputs, self._outputs, self._states, scalars, stream)
+                status = self._run_on(self._handle, *self._at, scalars, stream)
             if status != 0:
                 raise InputError(_last_error())
 

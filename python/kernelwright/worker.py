@@ -164,6 +164,7 @@ class Worker:
             _integer(request, "flush_bytes", 0),
             bool(request.get("fresh_memory", False)),
             bool(request.get("with_compile", False)),
+            (_integer(request, "read_bytes", 0), _integer(request, "written_bytes", 0)),
         ), []
 
     def _mapped(self):

@@ -138,9 +138,15 @@ std::string times(const json& r) {
       "interval. Errors: against the module in fp64, in units of the problem&#39;s own rounding "
       "noise, the worst over all judged draws.";
   if (const json& fresh = object_at(object_at(r, "final"), "fresh"); !fresh.empty())
-    out += fmt::format(" With fresh output memory on both sides: original {}, drop-in {}.",
-                       ms_text(number_at(fresh, "original_ms")),
-                       ms_text(number_at(fresh, "dropin_ms")));
+    out += fmt::format(
+        " With fresh output memory on both sides: original {}, of which page faults {}; drop-in "
+        "{}.",
+        ms_text(number_at(fresh, "original_ms")), percent(number_at(fresh, "fault_share")),
+        ms_text(number_at(fresh, "dropin_ms")));
+  if (const json& memory = object_at(object_at(r, "final"), "memory"); !memory.empty())
+    out += fmt::format(
+        " The same bytes moved without any work took {} in the same calls: {} of the time shown.",
+        ms_text(number_at(memory, "ms")), percent(number_at(memory, "share")));
   if (const double prepare = number_at(best, "prepare_ms"); prepare > 0)
     out += fmt::format(" Weights are prepared once, in {}.", ms_text(prepare));
   if (const double library = number_at(r, "library_share"); library > 0)

@@ -149,10 +149,20 @@ std::string result_table(const json& result) {
   if (result.contains("final") && result.at("final").is_object() &&
       result.at("final").contains("fresh"))
     out += fmt::format(
-        "  fresh     {} with fresh output memory on both sides (original eager {}, drop-in {})\n",
+        "  fresh     {} with fresh output memory on both sides (original eager {}, of which {:.0f} "
+        "% "
+        "page faults; drop-in {})\n",
         ratio_text(result.at("final").at("fresh").value("speedup", 1.0)),
         ms_text(result.at("final").at("fresh").value("original_ms", 0.0)),
+        100 * result.at("final").at("fresh").value("fault_share", 0.0),
         ms_text(result.at("final").at("fresh").value("dropin_ms", 0.0)));
+  if (result.contains("final") && result.at("final").is_object() &&
+      result.at("final").contains("memory"))
+    out += fmt::format(
+        "  memory    {} for the same bytes without any work, in the same calls: {:.0f} % of the "
+        "time shown\n",
+        ms_text(result.at("final").at("memory").value("ms", 0.0)),
+        100 * result.at("final").at("memory").value("share", 0.0));
   if (result.value("disturbed", false))
     out += fmt::format(
         "  disturbed other programs used {:.0f} % of the processors while this was timed: the "

@@ -97,6 +97,7 @@ Status take_times(const torch::Worker::ArtifactTimes& times, FinalCheck& check) 
     check.baseline.best_name = name;
     reference = &samples;
   }
+  if (!times.memory_ms.empty()) check.memory_ms = referee::median(times.memory_ms);
   const auto interval = interval_against(*reference);
   check.best.ms = check.best.latency_ms = referee::median(dropin->second);
   if (const auto latency = times.latency_ms.find("dropin");
@@ -143,7 +144,8 @@ Result<FinalCheck> check_artifact(Session& session, const std::filesystem::path&
   }
   const size_t flush = flush_bytes(session);
   const auto use_before = base::processor_use();
-  KW_TRY(auto warm, dropin.time_artifact(options.timing_s, flush, false, options.with_compile));
+  KW_TRY(auto warm, dropin.time_artifact(options.timing_s, flush, false, options.with_compile,
+                                         options.traffic));
   check.others_share = base::others_share(use_before, base::processor_use());
   if (check.disturbed())
     base::warn(fmt::format(

@@ -19,6 +19,7 @@ struct FinalCheckOptions {
   double fresh_timing_s = 2;  // the same with fresh memory, without torch.compile
   bool with_compile = true;
   uint64_t seed = 0;
+  torch::Worker::Traffic traffic = {};  // of a call; with none, memory alone is not timed
 };
 
 // The last word on an artifact: its drop-in module against the original module, on fresh inputs and
@@ -31,6 +32,7 @@ struct FinalCheck {
   BestFigures best;                     // speedup against the fastest baseline
   std::vector<Comparison> comparisons;  // against each, "eager" first
   FreshFigures fresh;
+  std::optional<double> memory_ms;  // of the traffic alone, among the same calls
   double prepare_ms = 0;
   // Share of the machine's processor time that other programs used while it was timed (0 to 1).
   double others_share = 0;

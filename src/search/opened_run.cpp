@@ -380,12 +380,28 @@ Status OpenedRun::write_artifact() {
     options.timing_s = std::clamp(result_.search_s, 2.0, options.timing_s);
     options.fresh_timing_s = options.timing_s / 4;
     options.seed = unpredictable_seed();
+    options.traffic = traffic();
     if (interrupted())
       options = {.timing_s = 2, .fresh_timing_s = 0.5, .with_compile = false, .seed = options.seed};
     KW_TRY(FinalCheck check, check_artifact(session_, folder_.path(), spec, options));
     KW_CHECK_OK(take_final_check(check, programs));
   }
   return {};
+}
+
+// What a call must move, where memory bounds all of it.
+torch::Worker::Traffic OpenedRun::traffic() const {
+  double bytes = 0;
+  for (const auto& run : regions_) {
+    if (run.result.bound != "memory") return {};
+    bytes += run.work.bytes;
+  }
+  if (session_.target->kind() != "cpu" || !unjudged_.empty()) return {};
+  int64_t written = 0;
+  const graph::Graph& graph = session_.imported.graph;
+  for (const auto& output : graph.outputs)
+    if (output.value >= 0) written += graph.value(output.value).type.bytes();
+  return {std::max<int64_t>(0, static_cast<int64_t>(bytes) - written), written};
 }
 
 void OpenedRun::take_region_results() {
@@ -432,6 +448,8 @@ Status OpenedRun::take_final_check(const FinalCheck& check, const std::string& p
   result_.prepare_ms = check.prepare_ms;
   result_.others_share = check.others_share;
   result_.disturbed = check.disturbed();
+  if (check.memory_ms)
+    result_.memory = MemoryFigures{traffic().read, traffic().written, *check.memory_ms};
   if (!check.faster())
     return keep_baseline(fmt::format(
         "the drop-in was not faster with confidence in the final check ({}, at least {})",

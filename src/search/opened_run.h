@@ -90,6 +90,7 @@ class OpenedRun {
   void take_region_results();
   double whole_eager_ms();
   std::string why_nothing_was_accepted() const;
+  torch::Worker::Traffic traffic() const;
   Status take_final_check(const FinalCheck& check, const std::string& programs);
   Status keep_baseline(const std::string& reason);
   void take_region_baseline();

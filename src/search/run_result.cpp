@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "search/run_result.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "search/search_figures.h"
@@ -73,6 +74,11 @@ json region_result_json(const graph::Graph& graph, const RegionResult& result) {
       search["share_of_final"].push_back({seconds, share_of_final(curve, seconds)});
   out["search"] = std::move(search);
   return out;
+}
+
+// Of eager's time with fresh memory, what pages cost that are touched for the first time.
+double fault_share(double warm_ms, double fresh_ms) {
+  return fresh_ms > 0 ? std::max(0.0, 1 - warm_ms / fresh_ms) : 0;
 }
 
 }  // namespace
@@ -151,10 +157,16 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
                            {"bound", r.bound}};
   out["final"] = nullptr;
   if (r.fresh)
-    out["final"] = {{"fresh",
-                     {{"original_ms", r.fresh->original_ms},
-                      {"dropin_ms", r.fresh->dropin_ms},
-                      {"speedup", r.fresh->speedup}}}};
+    out["final"]["fresh"] = {
+        {"original_ms", r.fresh->original_ms},
+        {"dropin_ms", r.fresh->dropin_ms},
+        {"speedup", r.fresh->speedup},
+        {"fault_share", fault_share(r.baseline.eager_ms, r.fresh->original_ms)}};
+  if (r.memory)
+    out["final"]["memory"] = {{"read_bytes", r.memory->read_bytes},
+                              {"written_bytes", r.memory->written_bytes},
+                              {"ms", r.memory->ms},
+                              {"share", shown_ms > 0 ? r.memory->ms / shown_ms : 0}};
   out["others_share"] = r.others_share;
   out["disturbed"] = r.disturbed;
   if (!r.agents_json.empty()) out["agents"] = json::parse(r.agents_json, nullptr, false);

@@ -44,6 +44,13 @@ struct FreshFigures {
   double original_ms = 0, dropin_ms = 0, speedup = 1;
 };
 
+// A call's bytes moved without any work, timed among the calls of the final check: what memory
+// allowed just then.
+struct MemoryFigures {
+  int64_t read_bytes = 0, written_bytes = 0;
+  double ms = 0;
+};
+
 struct RegionResult {
   graph::Region region;
   bool accepted = false;
@@ -68,6 +75,7 @@ struct RunResult {
   std::optional<BestFigures> best;
   std::vector<Comparison> comparisons;  // of the drop-in, also where it was not taken
   std::optional<FreshFigures> fresh;
+  std::optional<MemoryFigures> memory;
   std::optional<referee::ErrorFigures> candidate_error, eager_error;
   double coverage = 0, share_of_libraries = 0;
   double speed_of_light_ms = 0;

@@ -576,16 +576,17 @@ Result<ArtifactOutputs> Worker::run_artifact(const Draw& draw) {
 }
 
 Result<Worker::ArtifactTimes> Worker::time_artifact(double seconds, size_t flush_bytes,
-                                                    bool fresh_memory, bool with_compile) {
-  Json request = {{"seconds", seconds},
-                  {"flush_bytes", flush_bytes},
-                  {"fresh_memory", fresh_memory},
-                  {"with_compile", with_compile}};
+                                                    bool fresh_memory, bool with_compile,
+                                                    Traffic traffic) {
+  Json request = {{"seconds", seconds},           {"flush_bytes", flush_bytes},
+                  {"fresh_memory", fresh_memory}, {"with_compile", with_compile},
+                  {"read_bytes", traffic.read},   {"written_bytes", traffic.written}};
   KW_TRY(auto reply,
          Caller::call(*this, "artifact_time", std::move(request), kArtifactS + 3 * seconds));
   return guarded("artifact_time", [&]() -> Result<ArtifactTimes> {
     using Times = std::map<std::string, std::vector<double>>;
-    return ArtifactTimes{reply.body.at("ms").get<Times>(), reply.body.value("latency_ms", Times())};
+    return ArtifactTimes{reply.body.at("ms").get<Times>(), reply.body.value("latency_ms", Times()),
+                         reply.body.value("memory_ms", std::vector<double>())};
   });
 }
 

@@ -173,9 +173,14 @@ class Worker {
   struct ArtifactTimes {
     std::map<std::string, std::vector<double>> ms;
     std::map<std::string, std::vector<double>> latency_ms;  // on a GPU
+    std::vector<double> memory_ms;                          // of the traffic alone, on a CPU
+  };
+  // Bytes that a call must move. Where given, the same traffic without work is timed as well.
+  struct Traffic {
+    int64_t read = 0, written = 0;
   };
   Result<ArtifactTimes> time_artifact(double seconds, size_t flush_bytes, bool fresh_memory,
-                                      bool with_compile);
+                                      bool with_compile, Traffic traffic = {0, 0});
 
   void stop();
 

@@ -11,6 +11,7 @@ import artifacts
 import pytest
 import torch
 
+from kernelwright import native
 from kernelwright.dropin import attach, load_artifact
 from kernelwright.errors import EnvironmentError_, InputError
 
@@ -258,7 +259,14 @@ def get_inputs():
 """
 
 
-def test_regions_with_eager_between(tmp_path, kernels):
+def counted_parks(monkeypatch):
+    parks = []
+    monkeypatch.setattr(native, "park", lambda: parks.append(1))
+    return parks
+
+
+def test_regions_with_eager_between(tmp_path, kernels, monkeypatch):
+    parks = counted_parks(monkeypatch)
     folder = artifacts.make(
         tmp_path, TWO, lambda g: [([n], [artifacts.RELU]) for n in artifacts.nodes_named(g, "relu")], kernels
     )
@@ -267,6 +275,7 @@ def test_regions_with_eager_between(tmp_path, kernels):
     assert ran_native(model, x)
     assert torch.equal(model(x), torch.relu(torch.sigmoid(torch.relu(x)) - 0.75))
     assert len(engine(model)._programs) == 2
+    assert len(parks) == 1, "once: before the sigmoid, not at the end of the call"
 
 
 STATE = """import torch
@@ -339,7 +348,8 @@ def get_inputs():
 """
 
 
-def test_a_part_of_a_module(tmp_path, kernels):
+def test_a_part_of_a_module(tmp_path, kernels, monkeypatch):
+    parks = counted_parks(monkeypatch)
     folder = artifacts.make(tmp_path, PARTS, lambda g: [(artifacts.nodes_named(g, "relu"), [artifacts.RELU])], kernels)
     model = load_artifact(folder)()
     x = torch.randn(8, 40)
@@ -349,6 +359,7 @@ def test_a_part_of_a_module(tmp_path, kernels):
         assert torch.equal(result, 2 * torch.relu(head))
         engines = [m.__dict__["_kernelwright"] for m in model.modules() if "_kernelwright" in m.__dict__]
         assert sum(e.prepare_count for e in engines) == 1
+        assert len(parks) == 1, "the rest of the module is eager"
         assert torch.equal(copy.deepcopy(model)(x), result)
 
 

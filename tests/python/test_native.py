@@ -122,6 +122,21 @@ def test_weights_are_prepared_and_unused_inputs_skipped(kernels):
             program.run([x.address], [y.address], scalars=[0.5])
 
 
+@pytest.mark.parametrize("read, written", [(0, 1 << 14), (1 << 16, 64), (1 << 20, 5 << 20), (192, 0)])
+def test_traffic_covers_what_it_writes_and_no_more(read, written):
+    native.set_threads(2)
+    source, target = (ctypes.c_uint8 * (read + 128))(*[1] * 64), (ctypes.c_uint8 * (written + 192))()
+    ctypes.memset(target, 255, len(target))
+    begin = -(-ctypes.addressof(target) // 64) * 64
+    native.move_traffic(-(-ctypes.addressof(source) // 64) * 64, read, begin, written)
+    after = bytes(target)
+    offset = begin - ctypes.addressof(target)
+    assert 255 not in after[offset : offset + written]
+    assert set(after[:offset] + after[offset + written :]) == {255}
+    with pytest.raises(InputError, match="unaligned"):
+        native.move_traffic(begin, 64, begin + 4, 64)
+
+
 def test_errors_are_one_line(kernels):
     with pytest.raises(InputError, match="program.json is not valid JSON"):
         native.Program("{", kernels / "kernels.so")

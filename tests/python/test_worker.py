@@ -254,6 +254,10 @@ def test_artifact_side_by_side(client, tmp_path):
         reply, _ = client.ok("artifact_time", seconds=0.05, flush_bytes=1 << 16, fresh_memory=fresh, with_compile=False)
         ms = reply["ms"]
         assert set(ms) == {"original", "dropin"} and len(ms["original"]) == len(ms["dropin"]) >= 5
+        assert reply["memory_ms"] == []
+    reply, _ = client.ok("artifact_time", seconds=0.05, flush_bytes=1 << 16, read_bytes=1 << 20, written_bytes=1 << 23)
+    assert set(reply["ms"]) == {"original", "dropin"}
+    assert len(reply["memory_ms"]) == len(reply["ms"]["dropin"]) and min(reply["memory_ms"]) > 0
 
 
 def test_the_files_neighbours_are_named(client, tmp_path):

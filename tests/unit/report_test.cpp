@@ -19,7 +19,7 @@ nlohmann::json sample() {
     "baseline": {"eager_ms": 4, "compile_ms": 3, "best_ms": 3, "best_name": "compile", "notes": []},
     "best": {"ms": 1.5, "speedup": 2.0, "speedup_low": 1.9, "speedup_high": 2.1, "program": "abc"},
     "error": {"candidate": {"rho_rms": 1.5, "rho_max": 6, "relative": 1e-7}, "eager": {"rho_rms": 1, "rho_max": 5, "relative": 1e-7}},
-    "speed_of_light": {"ms": 1.2, "fraction": 0.8, "bound": "memory"}, "final": {"fresh": {"original_ms": 5, "dropin_ms": 2.5, "speedup": 2}},
+    "speed_of_light": {"ms": 1.2, "fraction": 0.8, "bound": "memory"}, "final": {"fresh": {"original_ms": 5, "dropin_ms": 2.5, "speedup": 2, "fault_share": 0.2}, "memory": {"read_bytes": 64, "written_bytes": 64, "ms": 1.35, "share": 0.9}},
     "regions": [{"id": "r0", "nodes": ["relu"], "accepted": true, "eager_ms": 4, "speed_of_light_ms": 1.2, "bound": "memory",
                  "search": {"tried": 12, "elapsed_s": 20, "stop_reason": "budget",
                             "curve": [{"elapsed_s": 1, "ms": 2, "program": "p", "idea": "vectors of 16"}, {"elapsed_s": 5, "ms": 1.5, "program": "q", "idea": "unroll"}],
@@ -30,7 +30,8 @@ TEST(ResultTable, SaysTimesErrorsShareAndPlace) {
   const std::string table = result_table(sample());
   for (const char* expected :
        {"PyTorch eager", "4.00 ms", "torch.compile", "kernelwright", "1.50 ms", "2.00x",
-        "1.90 – 2.10", "80 %", "runs/x", "100 % of eager time", "12 programs"})
+        "1.90 – 2.10", "80 %", "runs/x", "100 % of eager time", "12 programs",
+        "5.00 ms, of which 20 % page faults", "1.35 ms for the same bytes", "90 % of the time"})
     EXPECT_NE(table.find(expected), std::string::npos) << expected << "\n" << table;
 }
 

@@ -10,6 +10,7 @@
 #include "kernelwright/runtime.h"
 #include "target/cpu/runtime/features.h"
 #include "target/cpu/runtime/pool.h"
+#include "target/cpu/runtime/traffic.h"
 #include "target/runtime/loaded_program.h"
 
 using kernelwright::runtime::LoadedProgram;
@@ -96,6 +97,19 @@ void kw_park(void) {
 kw_status kw_wake(void) {
   return guarded([]() -> kernelwright::Status {
     kernelwright::runtime::process_pool().wake();
+    return {};
+  });
+}
+
+kw_status kw_move_traffic(const void* from, int64_t read_bytes, void* to, int64_t written_bytes) {
+  return guarded([&]() -> kernelwright::Status {
+    if ((!from && read_bytes >= 64) || (!to && written_bytes >= 64) || read_bytes < 0 ||
+        written_bytes < 0 ||
+        ((reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to)) & 63))
+      return kernelwright::fail(kernelwright::ErrorKind::kUsage,
+                                "kw_move_traffic: null or unaligned memory, or a negative size");
+    kernelwright::runtime::move_traffic(kernelwright::runtime::process_pool(), from, read_bytes, to,
+                                        written_bytes);
     return {};
   });
 }

@@ -12,9 +12,10 @@
 namespace kernelwright::runtime {
 namespace {
 
-// About 50 microseconds of pause instructions: longer than the gap between two launches or two
-// calls, shorter than anyone would notice as load.
-constexpr int kIdleSpins = 2000;
+// About 300 microseconds of pause instructions: longer than the gap between two launches, and than
+// what Python does between two calls on cold caches (some 150); far shorter than OpenMP's workers
+// spin.
+constexpr int kIdleSpins = 12000;
 // Ranges a worker's own part is cut into, so that others can help out.
 constexpr int64_t kRangesPerPart = 8;
 

@@ -13,7 +13,7 @@
 namespace kernelwright::runtime {
 
 // Worker threads that cut index ranges among themselves. The caller takes part as worker 0, so a
-// pool of one has no threads. Idle workers spin for some tens of microseconds, then sleep. One
+// pool of one has no threads. Idle workers spin for some hundreds of microseconds, then sleep. One
 // launch at a time: hold lock() around run_ranges() and run_team().
 class Pool {
  public:
