@@ -69,6 +69,8 @@ class Worker:
         )
         self.exported = export.export(self.workload)
         call_spec.add_to(self.exported)
+        if self.workload.drawn:
+            self.exported.graph["drawn"] = self.workload.drawn
         export.write(self.exported, out)
         call_spec.write_constants(self.exported, out, self.workload.module)
         self._regions, self._drawers, self._baselines = {}, {}, {}

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import random
 import re
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ class Workload:
         self.class_name = class_name
         self.module_globals = module_globals if module_globals is not None else {}
         self.size = size
+        self.drawn = {}  # constants that a size with a seed has drawn
         self.policy = policy
         self.init_args = ((), {})
         self.module = None
@@ -181,7 +183,7 @@ def _load_file(path, class_name, size, policy):
         sys.modules.pop(name, None)
         raise user_error(f"cannot load {path.name}", error, file) from error
     namespace = vars(module)
-    _apply_sizes(namespace, size, file)
+    drawn = _apply_sizes(namespace, size, file)
     class_name = class_name or _default_class(namespace, name, file)
     short = file.stem if class_name == "Model" else f"{file.stem}_{class_name}"
     workload = Workload(
@@ -194,6 +196,7 @@ def _load_file(path, class_name, size, policy):
         policy=policy,
     )
     workload._construct = _constructor(workload, path.name)
+    workload.drawn = drawn
     return workload
 
 
@@ -306,16 +309,42 @@ def _constructor(workload, where):
 
 
 def _apply_sizes(namespace, size, file):
-    """SIZES = {"cpu": {...}, "gpu": {...}} overrides the file's constants."""
-    sizes = namespace.get("SIZES")
-    if sizes is None:
-        return
-    if not isinstance(sizes, dict) or not all(isinstance(v, dict) for v in sizes.values()):
-        raise InputError(f"SIZES in {file.name} is not a dict of dicts")
-    for name, value in sizes.get(size, {}).items():
+    """SIZES = {"cpu": {...}, "gpu": {...}} overrides the file's constants. A size with a seed, such as "cpu:7", then
+    draws those that DRAWS = {"cpu": {NAME: (low, high) or (low, high, multiple), ...}} has ranges for; they are
+    returned."""
+    kind, colon, seed = size.partition(":")
+    namespace.update(_sizes_of(namespace, "SIZES", kind, file))
+    if not colon:
+        return {}
+    ranges = _sizes_of(namespace, "DRAWS", kind, file)
+    if not ranges:
+        raise InputError(f"{file.name} has no DRAWS for '{kind}': no size can be drawn", given=size)
+    drawn = {name: _drawn(name, ranges[name], seed, file) for name in ranges}
+    namespace.update(drawn)
+    return drawn
+
+
+def _sizes_of(namespace, table, kind, file):
+    tables = namespace.get(table, {})
+    if not isinstance(tables, dict) or not all(isinstance(v, dict) for v in tables.values()):
+        raise InputError(f"{table} in {file.name} is not a dict of dicts")
+    for name in tables.get(kind, {}):
         if name not in namespace:
-            raise InputError(f"SIZES['{size}'] in {file.name} sets {name}, which the file does not define")
-        namespace[name] = value
+            raise InputError(f"{table}['{kind}'] in {file.name} sets {name}, which the file does not define")
+    return tables.get(kind, {})
+
+
+def _drawn(name, bounds, seed, file):
+    """An integer drawn evenly over octaves; the same for the same name, bounds and seed everywhere."""
+    try:
+        low, high, step = (*bounds, 1)[:3]
+        fits = 0 < low <= high and step > 0 and not (low % step or high % step)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(f"DRAWS in {file.name}: {name} is not (low, high) or (low, high, multiple), all positive")
+    value = low * (high / low) ** random.Random(f"{seed} {name}").random()
+    return round(value / step) * step
 
 
 def _init_args(workload, text):

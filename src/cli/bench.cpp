@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -19,10 +20,30 @@ namespace {
 
 using nlohmann::json;
 
-// What a row is known by when a bench is resumed.
-std::string row_key(const std::string& path, const BenchOptions& options) {
-  return fmt::format("{}|{}|{}|{}|{:.0f}", path, options.judge.target, options.judge.policy,
-                     options.size, options.search.budget_s);
+// One row to be: a workload at one size.
+struct Job {
+  std::string path, size;
+  std::string key;  // what the row is known by when a bench is resumed
+};
+
+std::vector<Job> jobs_of(const std::vector<std::string>& paths, const BenchOptions& options) {
+  const auto key = [&](const std::string& path, const std::string& size) {
+    return fmt::format("{}|{}|{}|{}|{:.0f}", path, options.judge.target, options.judge.policy, size,
+                       options.search.budget_s);
+  };
+  std::string kind = options.size;
+  if (kind.empty()) kind = options.judge.target.starts_with("cuda") ? "gpu" : "cpu";
+  const uint64_t seed =
+      options.judge.seed != 0 ? options.judge.seed : std::random_device()() % 1'000'000;
+  std::vector<Job> jobs;
+  for (const auto& path : paths) {
+    if (options.drawn == 0) jobs.push_back({path, options.size, key(path, options.size)});
+    // The seed stays out of the key: a bench that goes on need not know it.
+    for (int i = 0; i < options.drawn; ++i)
+      jobs.push_back({path, fmt::format("{}:{}", kind, seed + static_cast<uint64_t>(i)),
+                      key(path, fmt::format("{}, drawn {}", kind, i + 1))});
+  }
+  return jobs;
 }
 
 // Rows of an earlier bench; a last line that was cut short is dropped.
@@ -46,9 +67,10 @@ bool ends_within_a_line(const std::string& path) {
   return in.get() != '\n';
 }
 
-json run_one(const std::string& path, const BenchOptions& options) {
+json run_one(const Job& job, const BenchOptions& options) {
+  const std::string& path = job.path;
   search::RunOptions run;
-  run.spec = workload_spec({path, "", "", options.size}, options.judge);
+  run.spec = workload_spec({path, "", "", job.size}, options.judge);
   run.threads = options.judge.threads;
   run.budget_s = options.search.budget_s;
   run.seed = options.judge.seed;
@@ -57,6 +79,10 @@ json run_one(const std::string& path, const BenchOptions& options) {
             {"status", "error"},
             {"error", json::parse(ok.error().json_text(), nullptr, false)}};
   run.command = fmt::format("bench {} --budget {:.0f}s", path, options.search.budget_s);
+  if (!options.judge.target.empty()) run.command += " --target " + options.judge.target;
+  if (!options.judge.policy.empty()) run.command += " --policy " + options.judge.policy;
+  if (options.judge.threads > 0) run.command += fmt::format(" --threads {}", options.judge.threads);
+  if (!job.size.empty()) run.command += " --size " + job.size;
   const auto result = search::optimize(run);
   if (!result)
     return {{"workload", search::short_name(path)},
@@ -79,8 +105,12 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
     return report_error(ok.error(), global);
   auto found = search::find_workloads(options.paths);
   if (!found) return report_error(found.error(), global);
+  if (options.drawn > 0 && options.size.find(':') != std::string::npos)
+    return report_error({ErrorKind::kUsage, "--drawn draws the seeds: --size takes none", {}},
+                        global);
   search::install_interrupt_handler();
-  const auto workloads = search::shard(*found, options.shard_index, options.shard_count);
+  const auto jobs =
+      jobs_of(search::shard(*found, options.shard_index, options.shard_count), options);
   const std::string out_path = options.out.empty() ? "bench.jsonl" : options.out;
   if (std::error_code code;
       !options.resume && std::filesystem::file_size(out_path, code) > 0 && !code)
@@ -97,15 +127,15 @@ int cmd_bench(const BenchOptions& options, const GlobalOptions& global) {
   if (!out) return report_error({ErrorKind::kEnvironment, "cannot write " + out_path, {}}, global);
 
   std::vector<json> rows;
-  for (size_t i = 0; i < workloads.size() && !search::interrupted(); ++i) {
-    const std::string key = row_key(workloads[i], options);
+  for (size_t i = 0; i < jobs.size() && !search::interrupted(); ++i) {
+    const std::string& key = jobs[i].key;
     json row;
     if (const auto it = known.find(key);
         it != known.end() && it->second.value("status", "") != "error") {
       row = it->second;
     } else {
-      base::note(fmt::format("[{}/{}] {}", i + 1, workloads.size(), workloads[i]));
-      row = run_one(workloads[i], options);
+      base::note(fmt::format("[{}/{}] {} {}", i + 1, jobs.size(), jobs[i].path, jobs[i].size));
+      row = run_one(jobs[i], options);
       if (search::interrupted()) break;  // half a search is no row
       row["key"] = key;
       out << row.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;

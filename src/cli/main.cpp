@@ -32,6 +32,22 @@ namespace {
 
 using Run = std::function<int()>;
 
+// "cpu", "gpu", or either with a seed: "cpu:7".
+std::string wrong_size(const std::string& text) {
+  const size_t colon = text.find(':');
+  const std::string kind = text.substr(0, colon);
+  const std::string seed = colon == std::string::npos ? "0" : text.substr(colon + 1);
+  if ((kind == "cpu" || kind == "gpu") && !seed.empty() && seed.size() <= 19 &&
+      seed.find_first_not_of("0123456789") == std::string::npos)
+    return "";
+  return "'" + text + "' is not cpu or gpu, with a seed or without, such as cpu:7";
+}
+
+void add_size(CLI::App* command, std::string& size) {
+  command->add_option("--size", size, setting_help("size"))
+      ->check(CLI::Validator(wrong_size, "SIZE"));
+}
+
 void add_workload(CLI::App* command, WorkloadOptions& options) {
   command
       ->add_option("workload", options.workload,
@@ -40,8 +56,7 @@ void add_workload(CLI::App* command, WorkloadOptions& options) {
   command->add_option("--init", options.init, "constructor arguments as JSON");
   command->add_option("--inputs", options.inputs,
                       "input shapes such as 'f32[8,3,224,224],i64[8]', or a .pt file");
-  command->add_option("--size", options.size, setting_help("size"))
-      ->check(CLI::IsMember({"cpu", "gpu"}));
+  add_size(command, options.size);
 }
 
 void add_target(CLI::App* command, std::string& target) {
@@ -123,12 +138,15 @@ void add_bench(CLI::App& app, const GlobalOptions& global, Run& run) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "optimize many workloads, with a summary");
   command->add_option("paths", options->paths, "workload files and folders")->required();
-  command->add_option("--size", options->size, setting_help("size"))
-      ->check(CLI::IsMember({"cpu", "gpu"}));
+  add_size(command, options->size);
   add_judge(command, options->judge);
   add_search(command, options->search);
   command->add_option("--out", options->out, "results as JSON lines");
   command->add_flag("--resume", options->resume, "skip workloads that --out holds already");
+  command
+      ->add_option("--drawn", options->drawn,
+                   "each workload at N sizes drawn from its DRAWS (see --size), by --seed")
+      ->check(CLI::Range(0, 1000));
   command->add_option_function<std::string>(
       "--shard",
       [options](const std::string& text) {

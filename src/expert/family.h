@@ -23,13 +23,15 @@ struct ContractionFacts;  // families/contraction_plan.h
 class OpContext {
  public:
   OpContext(const rewrite::FusedGraph& fused, const rewrite::FusedOp& fused_op,
-            const target::MachineModel& machine, int worker_count)
-      : graph(fused), op(fused_op), model(machine), threads(worker_count) {}
+            const target::MachineModel& machine, int worker_count,
+           target::Policy numerics = target::Policy::kStrict)
+      : graph(fused), op(fused_op), model(machine), threads(worker_count), policy(numerics) {}
 
   const rewrite::FusedGraph& graph;
   const rewrite::FusedOp& op;
   const target::MachineModel& model;
   const int threads;
+  const target::Policy policy;
 
   const graph::TensorType& type(int tensor) const {
     return graph.tensors.at(static_cast<size_t>(tensor)).type;

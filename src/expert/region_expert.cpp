@@ -130,7 +130,7 @@ std::vector<Option> RegionExpert::options_of(const Family* family, const OpConte
 }
 
 void RegionExpert::rank(const rewrite::FusedOp& op) {
-  const OpContext context(graph_, op, model_, options_.threads);
+  const OpContext context(graph_, op, model_, options_.threads, options_.policy);
   std::vector<Option> all;
   for (const Family* family : families_) {
     if (op.steps > 0 && !family->takes_loops()) continue;
@@ -146,7 +146,7 @@ void RegionExpert::rank(const rewrite::FusedOp& op) {
 
 // The joined op's options join those of its last part.
 void RegionExpert::rank_joined(const rewrite::JoinedOp& joined) {
-  const OpContext context(graph_, joined.op, model_, options_.threads);
+  const OpContext context(graph_, joined.op, model_, options_.threads, options_.policy);
   std::vector<Option>& last = ranked_[joined.parts.back()];
   double others_s = 0;
   for (size_t i = 0; i + 1 < joined.parts.size(); ++i)
@@ -283,7 +283,7 @@ std::optional<int> RegionExpert::nearest_option(size_t op, const std::string& fa
   if (known == ranked_[op].end()) return std::nullopt;
   Option nearest{known->family, {}, 0, known->joined, 0};
   const rewrite::FusedOp& made = known->joined ? known->joined->op : graph_.ops[op];
-  const OpContext context(graph_, made, model_, options_.threads);
+  const OpContext context(graph_, made, model_, options_.threads, options_.policy);
   double least = std::numeric_limits<double>::infinity();
   for (Schedule& schedule : enumerate(nearest.family->space(context), kEnumerated)) {
     double apart = 0;

@@ -111,7 +111,7 @@ class GraphReader {
   Result<Graph> read(const Json& json) {
     KW_CHECK_OK(known_keys(json, "top level",
                            {"format", "workload", "class", "training", "torch", "values", "inputs",
-                            "weights", "nodes", "outputs", "mutations", "eager", "parts", "call"}));
+                            "weights", "nodes", "outputs", "mutations", "eager", "parts", "call", "drawn"}));
     KW_TRY(const Json* format,
            field(json, "", "format", Json::value_t::number_integer, "an integer"));
     if (*format != 1) return bad("format", "only format 1 is known");
@@ -121,6 +121,12 @@ class GraphReader {
            field(json, "", "training", Json::value_t::boolean, "true or false"));
     graph_.training = training->get<bool>();
     KW_TRY(graph_.torch_version, text_field(json, "", "torch"));
+    if (json.contains("drawn")) {
+      KW_TRY(const Json* drawn, field(json, "", "drawn", Json::value_t::object, "an object"));
+      for (const auto& [name, value] : drawn->items()) {
+        KW_TRY(graph_.drawn[name], integer_from(value, "drawn." + name));
+      }
+    }
     KW_CHECK_OK(read_values(json));
     KW_CHECK_OK(read_inputs(json));
     KW_CHECK_OK(read_weights(json));
@@ -476,6 +482,7 @@ std::string graph_json(const Graph& graph) {
               {"outputs", outputs},
               {"mutations", mutations},
               {"eager", eager}};
+  if (!graph.drawn.empty()) out["drawn"] = graph.drawn;
   if (!graph.whole) {
     Json parts = Json::array();
     for (const auto& part : graph.parts) {

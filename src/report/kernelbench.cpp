@@ -138,9 +138,11 @@ Result<std::string> kernelbench_file(const fs::path& artifact, const program::Ca
     KW_TRY(constants, base::read_file(artifact / "constants.safetensors", kMostConstants));
   }
   const size_t colon = where.find(':');
+  const std::string size = spec.value("size", "cpu");
   const std::string target = result.value("target", spec.value("target", "cpu"));
   const json facts = {{"class", colon == std::string::npos ? "Model" : where.substr(colon + 1)},
-                      {"size", spec.value("size", "cpu")},
+                      {"size", size.substr(0, size.find(':'))},
+                      {"drawn", result.value("drawn", json::object())},
                       {"policy", spec.value("policy", "strict")},
                       {"target", target.substr(0, target.find(':'))},
                       {"workload", result.value("workload", "")},

@@ -37,7 +37,7 @@ def _load_original():
     sys.modules[module.__name__] = module
     exec(compile(_ORIGINAL, "<original>", "exec"), vars(module))
     sizes = getattr(module, "SIZES", {}).get(_FACTS["size"], {})
-    for name, value in sizes.items():
+    for name, value in {**sizes, **_FACTS["drawn"]}.items():
         setattr(module, name, value)
     return module
 

@@ -210,7 +210,11 @@ std::vector<std::string> suite_row(const json& row) {
                              : "")};
   const auto& baseline = row.at("baseline");
   const bool improved = row.at("best").is_object();
-  return {row.value("workload", ""),
+  std::string name = row.value("workload", "");
+  if (row.contains("drawn") && row.at("drawn").is_object())
+    for (const auto& [constant, value] : row.at("drawn").items())
+      name += fmt::format(" {}={}", constant, value.dump());
+  return {name,
           report::ms_text(baseline.value("eager_ms", 0.0)),
           baseline.contains("compile_ms") && baseline.at("compile_ms").is_number()
               ? report::ms_text(baseline.at("compile_ms").get<double>())

@@ -155,6 +155,7 @@ json run_result_json(const RunResult& r, const graph::Graph& graph) {
   out["speed_of_light"] = {{"ms", r.speed_of_light_ms},
                            {"fraction", shown_ms > 0 ? r.speed_of_light_ms / shown_ms : 0},
                            {"bound", r.bound}};
+  if (!graph.drawn.empty()) out["drawn"] = graph.drawn;
   out["final"] = nullptr;
   if (r.fresh)
     out["final"]["fresh"] = {

@@ -58,6 +58,36 @@ def test_sizes_reach_inputs_and_constructor(user_file):
     assert workload.make_inputs(0)[0][0].shape == (2, 8)
 
 
+def test_a_size_with_a_seed_is_drawn(user_file):
+    path = user_file(FILE + 'M = 1\nDRAWS = {"cpu": {"N": (16, 256, 16), "M": (1, 1000)}}\n')
+    drawn = [load(path, size=f"cpu:{seed}").drawn for seed in range(40)]
+    assert all(16 <= d["N"] <= 256 and d["N"] % 16 == 0 and 1 <= d["M"] <= 1000 for d in drawn)
+    # Evenly over octaves: as many below the geometric mean of the bounds as above it.
+    assert len({d["N"] for d in drawn}) > 5 and 8 < sum(d["M"] < 32 for d in drawn) < 32
+    again = load(path, size="cpu:7")
+    assert again.drawn == drawn[7] and again.init_args == ((drawn[7]["N"],), {})
+    assert again.make_inputs(0)[0][0].shape == (2, drawn[7]["N"])
+    assert load(path).drawn == {}
+
+
+@pytest.mark.parametrize(
+    "draws, message",
+    [
+        ("", "no DRAWS for 'cpu'"),
+        ('DRAWS = {"gpu": {"N": (1, 2)}}', "no DRAWS for 'cpu'"),
+        ("DRAWS = 3", "not a dict of dicts"),
+        ('DRAWS = {"cpu": {"Q": (1, 2)}}', "sets Q, which the file does not define"),
+        ('DRAWS = {"cpu": {"N": (4, 2)}}', "N is not .low, high."),
+        ('DRAWS = {"cpu": {"N": 4}}', "N is not .low, high."),
+        ('DRAWS = {"cpu": {"N": (1, 64, 16)}}', "N is not .low, high."),
+        ('DRAWS = {"cpu": {"N": ("a", "b")}}', "N is not .low, high."),
+    ],
+)
+def test_bad_draws_get_one_line(user_file, draws, message):
+    with pytest.raises(InputError, match=message):
+        load(user_file(FILE + draws + "\n"), size="cpu:1")
+
+
 def test_seeds_decide_inputs_and_nothing_else(user_file):
     workload = load(user_file(FILE))
     first, again, other = (workload.make_inputs(seed)[0][0] for seed in (7, 7, 8))

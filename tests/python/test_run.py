@@ -169,6 +169,21 @@ def test_interrupt_leaves_the_best_so_far(home):
     assert result["interrupted"] and (home / "cut" / "optimized.py").exists()
 
 
+def test_bench_at_drawn_sizes(home):
+    (home / "drawn.py").write_text(RELU.replace("256", "ROWS") + 'ROWS = 8\nDRAWS = {"cpu": {"ROWS": (64, 512)}}\n')
+    arguments = ["bench", "drawn.py", "--drawn", "2", "--budget", "2s", "--out", "drawn.jsonl", "--json"]
+    assert json.loads(run(home, *arguments).stdout)["summary"]["right"] == 2
+    rows = [json.loads(line) for line in (home / "drawn.jsonl").read_text().splitlines()]
+    assert all(64 <= row["drawn"]["ROWS"] <= 512 for row in rows)
+    assert len({row["spec"]["size"] for row in rows}) == 2 and all("--size cpu:" in row["command"] for row in rows)
+    # Going on needs no seed; the same sizes again do.
+    assert json.loads(run(home, *arguments, "--resume", timeout=20).stdout)["rows"] == 2
+    refused = run(home, "bench", "drawn.py", "--drawn", "2", "--size", "cpu:1", expect=2)
+    assert "--size takes none" in error_line(refused)
+    wrong = run(home, "explain", "drawn.py", "--size", "cpu:x", expect=2)
+    assert "cpu or gpu, with a seed or without" in wrong.stderr
+
+
 def test_bench_resumes(home, relu):
     (home / "suite").mkdir(exist_ok=True)
     (home / "suite" / "one.py").write_text(RELU)

@@ -15,6 +15,7 @@ from kernelwright.workload import load
 ROOT = Path(__file__).parents[2]
 WORKLOADS = sorted((ROOT / "workloads").glob("*/*.py"))
 SPINE = (ROOT / "bench/spine.txt").read_text().split()
+DRAWN = (ROOT / "bench/drawn.txt").read_text().split()
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,22 @@ def test_it_exports_whole(path, table):
     exported = export(load(path))
     assert exported.whole and exported.graph["eager"] == []
     assert {node["op"] for node in exported.graph["nodes"]} - table == set()
+
+
+def test_every_kind_of_work_has_drawn_sizes():
+    assert len(DRAWN) == len(set(DRAWN)) >= 12 and {ROOT / path for path in DRAWN} <= set(WORKLOADS)
+    assert {p for p in WORKLOADS if "DRAWS = " in p.read_text()} == {ROOT / path for path in DRAWN}
+
+
+@pytest.mark.parametrize("path", DRAWN, ids=lambda p: Path(p).stem)
+def test_drawn_sizes_fit_together(path):
+    for seed in range(12):
+        names = load(ROOT / path, size=f"cpu:{seed}", check=False).module_globals
+        with torch.device("meta"):
+            inputs = names["get_inputs"]()
+            result = names["Model"](*names["get_init_inputs"]())(*inputs)
+        moved = sum(t.numel() * t.element_size() for t in [*inputs, result])
+        assert 1 << 10 < moved < 1 << 28, (seed, moved)
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda p: p.stem)

@@ -13,6 +13,7 @@ SIZES = {
     "cpu": {"BATCH": 8, "LENGTH": 64, "FEATURES": 64, "HIDDEN": 128, "CLASSES": 10},
     "gpu": {"BATCH": 10, "LENGTH": 512, "FEATURES": 128, "HIDDEN": 256, "CLASSES": 10},
 }
+DRAWS = {"cpu": {"BATCH": (1, 16), "LENGTH": (16, 128), "FEATURES": (16, 128), "HIDDEN": (32, 256)}}
 
 
 class Model(nn.Module):

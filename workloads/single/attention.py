@@ -13,6 +13,7 @@ SIZES = {
     "cpu": {"BATCH": 2, "HEADS": 8, "LENGTH": 256, "WIDTH": 64},
     "gpu": {"BATCH": 32, "HEADS": 32, "LENGTH": 512, "WIDTH": 128},
 }
+DRAWS = {"cpu": {"BATCH": (1, 4), "HEADS": (2, 16), "LENGTH": (64, 512), "WIDTH": (16, 96, 8)}}
 
 
 class Model(nn.Module):

@@ -9,6 +9,7 @@ IN = 32
 OUT = 64
 SIZE = 56
 SIZES = {"cpu": {"BATCH": 8, "IN": 32, "OUT": 64, "SIZE": 56}, "gpu": {"BATCH": 64, "IN": 64, "OUT": 128, "SIZE": 256}}
+DRAWS = {"cpu": {"BATCH": (2, 16), "IN": (8, 64), "OUT": (8, 128), "SIZE": (14, 64)}}
 
 
 class Model(nn.Module):

@@ -8,6 +8,7 @@ BATCH = 8
 CHANNELS = 64
 SIZE = 112
 SIZES = {"cpu": {"BATCH": 8, "CHANNELS": 64, "SIZE": 112}, "gpu": {"BATCH": 16, "CHANNELS": 64, "SIZE": 512}}
+DRAWS = {"cpu": {"BATCH": (2, 8), "CHANNELS": (16, 128), "SIZE": (28, 112)}}
 
 
 class Model(nn.Module):

@@ -9,6 +9,7 @@ IN = 32
 OUT = 32
 SIZE = 32
 SIZES = {"cpu": {"BATCH": 8, "IN": 32, "OUT": 32, "SIZE": 32}, "gpu": {"BATCH": 32, "IN": 64, "OUT": 64, "SIZE": 256}}
+DRAWS = {"cpu": {"BATCH": (2, 8), "IN": (8, 64), "OUT": (8, 64), "SIZE": (14, 48)}}
 
 
 class Model(nn.Module):

@@ -7,6 +7,7 @@ import torch.nn as nn
 ROWS = 1024
 COLUMNS = 4096
 SIZES = {"cpu": {"ROWS": 1024, "COLUMNS": 4096}, "gpu": {"ROWS": 32768, "COLUMNS": 32768}}
+DRAWS = {"cpu": {"ROWS": (128, 2048), "COLUMNS": (256, 8192)}}
 
 
 class Model(nn.Module):

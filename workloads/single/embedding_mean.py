@@ -12,6 +12,7 @@ SIZES = {
     "cpu": {"BATCH": 4096, "LENGTH": 32, "WORDS": 10000, "WIDTH": 64},
     "gpu": {"BATCH": 65536, "LENGTH": 64, "WORDS": 100000, "WIDTH": 256},
 }
+DRAWS = {"cpu": {"BATCH": (512, 8192), "LENGTH": (8, 64), "WORDS": (1000, 50000), "WIDTH": (32, 256)}}
 
 
 class Model(nn.Module):

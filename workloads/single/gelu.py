@@ -8,6 +8,7 @@ import torch.nn.functional as F
 ROWS = 2048
 COLUMNS = 2048
 SIZES = {"cpu": {"ROWS": 2048, "COLUMNS": 2048}, "gpu": {"ROWS": 4096, "COLUMNS": 65536}}
+DRAWS = {"cpu": {"ROWS": (256, 4096), "COLUMNS": (256, 4096)}}
 
 
 class Model(nn.Module):

@@ -12,6 +12,7 @@ SIZES = {
     "cpu": {"BATCH": 16, "CHANNELS": 16, "HEIGHT": 128, "WIDTH": 128},
     "gpu": {"BATCH": 32, "CHANNELS": 64, "HEIGHT": 256, "WIDTH": 256},
 }
+DRAWS = {"cpu": {"BATCH": (4, 32), "CHANNELS": (4, 32), "HEIGHT": (32, 128), "WIDTH": (32, 128)}}
 
 
 class Model(nn.Module):

@@ -9,6 +9,7 @@ BATCH = 16
 CHANNELS = 32
 SIZE = 96
 SIZES = {"cpu": {"BATCH": 16, "CHANNELS": 32, "SIZE": 96}, "gpu": {"BATCH": 32, "CHANNELS": 64, "SIZE": 512}}
+DRAWS = {"cpu": {"BATCH": (4, 16), "CHANNELS": (8, 64), "SIZE": (32, 128)}}
 
 
 class Model(nn.Module):

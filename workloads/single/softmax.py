@@ -7,6 +7,7 @@ import torch.nn as nn
 ROWS = 512
 COLUMNS = 8192
 SIZES = {"cpu": {"ROWS": 512, "COLUMNS": 8192}, "gpu": {"ROWS": 4096, "COLUMNS": 65536}}
+DRAWS = {"cpu": {"ROWS": (128, 2048), "COLUMNS": (256, 16384)}}
 
 
 class Model(nn.Module):

@@ -8,6 +8,7 @@ BATCH = 16
 LENGTH = 512
 WIDTH = 512
 SIZES = {"cpu": {"BATCH": 16, "LENGTH": 512, "WIDTH": 512}, "gpu": {"BATCH": 128, "LENGTH": 4096, "WIDTH": 4096}}
+DRAWS = {"cpu": {"BATCH": (4, 16), "LENGTH": (64, 1024), "WIDTH": (64, 1024)}}
 
 
 class Model(nn.Module):

@@ -38,6 +38,7 @@ class Emitter {
         builder_(builder),
         real_(plan.wide ? Real::kF64 : Real::kF32),
         type_(code::real_type(real_)),
+        panel_(plan.pairs ? code::c_type(graph::DType::kBF16) : type_),
         extents_(c_.nest.extents) {}
 
   void emit() {
@@ -47,8 +48,7 @@ class Emitter {
     const std::string micro = kernel.name() + "_tile";
     kernel.helpers = micro_kernel(micro);
     kernel.body = main_body(kernel, micro);
-    kernel.scratch_bytes =
-        (p_.a_elements() + p_.b_elements() + p_.c_elements()) * p_.element_bytes();
+    kernel.scratch_bytes = p_.scratch_bytes();
     // A range covers the points that share a packed block, or it would be packed again for each.
     const int64_t points = p_.batch * p_.m_blocks * p_.n_blocks;
     const int64_t sharing = p_.n_fastest ? (p_.a_elements() > 0 ? p_.n_blocks : 1)
@@ -71,6 +71,7 @@ class Emitter {
       tile.step_a = p_.facts->direct_a->k_stride;
     }
     if (p_.direct_b) tile.step_b = p_.facts->direct_b->k_stride;
+    tile.pairs = p_.pairs;
     return register_tile_source(name, tile);
   }
 
@@ -102,6 +103,21 @@ class Emitter {
       printer.bind_axis(c_.k[j], axis_name(c_.k[j]), level + static_cast<int>(j));
   }
 
+  // Where a panel of `width` has its element of k `kk` and place `at`, and what is put there.
+  std::string packed_at(const std::string& kk, int64_t width, const std::string& at) const {
+    return p_.pairs ? fmt::format("(({0}) / 2 * {1} + {2}) * 2 + ({0}) % 2", kk, width, at)
+                    : fmt::format("({}) * {} + {}", kk, width, at);
+  }
+  std::string packed_value(const std::string& value) const {
+    return p_.pairs ? code::to_stored(value, graph::DType::kBF16, graph::ScalarKind::kReal) : value;
+  }
+  // The last k of an odd number meets zero in both panels: what else lies there might be no number.
+  std::string pad_panel(int64_t width, int indent) const {
+    if (p_.packed_k == p_.k) return "";
+    return fmt::format("{}for (int64_t l = 0; l < {}; ++l) panel[({} + l) * 2 + 1] = 0;\n",
+                       pad(indent), width, p_.k / 2 * width);
+  }
+
   // Fills the panel of A's tile `t` at `panel`. Batch axes are in scope.
   std::string pack_a_tile(KernelText& kernel, int indent) const {
     ExprPrinter printer(real_, extents_, "pa");
@@ -112,14 +128,15 @@ class Emitter {
     bind_k(printer, 3);
     const std::string value = printer.print(c_.a);
     const std::string kk = printer.print(flat_k());
-    std::string text = printer.take(0, indent) + printer.take(1, indent);
+    std::string text = printer.take(0, indent) + printer.take(1, indent) + pad_panel(p_.mr, indent);
     text += fmt::format(
         "{0}for (int64_t r = 0; r < {1}; ++r) {{\n{0}  const int64_t m = t * {1} + r;\n{0}  if (m "
         ">= {2}) break;\n",
         pad(indent), p_.mr, p_.m);
     text += decode("m", c_.m, indent + 2) + printer.take(2, indent + 2);
     text += k_loops(printer, 3, indent + 2, [&](int inner) {
-      return fmt::format("{}panel[({}) * {} + r] = {};\n", pad(inner), kk, p_.mr, value);
+      return fmt::format("{}panel[{}] = {};\n", pad(inner), packed_at(kk, p_.mr, "r"),
+                         packed_value(value));
     });
     return text + pad(indent) + "}\n";
   }
@@ -192,14 +209,15 @@ class Emitter {
     bind_k(printer, 3);
     const std::string value = printer.print(c_.b);
     const std::string kk = printer.print(flat_k());
-    std::string text = printer.take(0, indent) + printer.take(1, indent);
+    std::string text = printer.take(0, indent) + printer.take(1, indent) + pad_panel(p_.nr, indent);
     text += fmt::format("{}const int64_t t0 = t, t1 = t + 1;\n", pad(indent));
     text += column_runs(true, indent, [&](int in) {
       return printer.take(2, in) + k_loops(printer, 3, in, [&](int inner) {
-               std::string row = fmt::format("{0}{1}* __restrict to = panel + ({2}) * {3} + at;\n",
-                                             pad(inner), type_, kk, p_.nr);
+               std::string row = fmt::format("{}{}* __restrict to = panel + {};\n", pad(inner),
+                                             panel_, packed_at(kk, p_.nr, "at"));
                const std::string body = printer.take(lane_level, inner + 4) +
-                                        fmt::format("{}to[l] = {};\n", pad(inner + 4), value);
+                                        fmt::format("{}to[{}] = {};\n", pad(inner + 4),
+                                                    p_.pairs ? "2 * l" : "l", packed_value(value));
                return row + lane_loop(body, inner, true);
              });
     });
@@ -212,8 +230,11 @@ class Emitter {
     const bool batched = uses_batch(side_a ? c_.a : c_.b);
     const int64_t batch = batched ? p_.batch : 1;
     const std::string packed = builder_.add_buffer(
-        program::BufferRole::kPacked, p_.wide ? graph::DType::kF64 : graph::DType::kF32,
-        {batch, tiles, p_.k, width});
+        program::BufferRole::kPacked,
+        p_.pairs  ? graph::DType::kBF16
+        : p_.wide ? graph::DType::kF64
+                  : graph::DType::kF32,
+        {batch, tiles, p_.packed_k, width});
     KernelText kernel(builder_, std::string(side_a ? "pack_a_" : "pack_b_") + c_.nest.origin);
     const std::string to = kernel.write_buffer(packed);
     kernel.body = fmt::format(
@@ -222,7 +243,7 @@ class Emitter {
         tiles);
     kernel.body += decode(fmt::format("point / {}", tiles), c_.batch, 4);
     kernel.body +=
-        fmt::format("    {}* __restrict panel = {} + point * {};\n", type_, to, p_.k * width);
+        fmt::format("    {}* __restrict panel = {} + point * {};\n", panel_, to, p_.packed_k * width);
     kernel.body += (side_a ? pack_a_tile(kernel, 4) : pack_b_tile(kernel, 4)) + "  }\n";
     kernel.launch_in_prepare(batch * tiles);
     return packed;
@@ -255,15 +276,17 @@ class Emitter {
 
   std::string main_body(KernelText& kernel, const std::string& micro) {
     std::string text;
-    const int64_t a_panel = p_.k * p_.mr, b_panel = p_.k * p_.nr;
-    text += fmt::format("  {0}* __restrict scratch = ({0}*)kw->scratch;\n", type_);
+    const int64_t a_panel = p_.packed_k * p_.mr, b_panel = p_.packed_k * p_.nr;
+    text += "  char* const scratch = (char*)kw->scratch;\n";
     if (p_.a_elements() > 0)
-      text += fmt::format("  {}* __restrict pack_a = scratch;\n  int64_t held_a = -1;\n", type_);
+      text += fmt::format("  {0}* __restrict pack_a = ({0}*)scratch;\n  int64_t held_a = -1;\n",
+                          panel_);
     if (p_.b_elements() > 0)
-      text += fmt::format("  {}* __restrict pack_b = scratch + {};\n  int64_t held_b = -1;\n",
-                          type_, p_.a_elements());
-    text += fmt::format("  {}* __restrict tile = scratch + {};\n", type_,
-                        p_.a_elements() + p_.b_elements());
+      text += fmt::format(
+          "  {0}* __restrict pack_b = ({0}*)(scratch + {1});\n  int64_t held_b = -1;\n", panel_,
+          p_.a_bytes());
+    text += fmt::format("  {0}* __restrict tile = ({0}*)(scratch + {1});\n", type_,
+                        p_.a_bytes() + p_.b_bytes());
     text += "  for (int64_t point = begin; point < end; ++point) {\n";
     const int64_t blocks = p_.m_blocks * p_.n_blocks;
     text += fmt::format("    const int64_t batch = point / {};\n", blocks);
@@ -286,7 +309,7 @@ class Emitter {
     } else if (p_.weight_a) {
       const std::string index =
           uses_batch(c_.a) ? fmt::format("(batch * {} + u0)", p_.m_tiles) : "u0";
-      text += fmt::format("    const {}* __restrict a0 = {} + {} * {};\n", type_,
+      text += fmt::format("    const {}* __restrict a0 = {} + {} * {};\n", panel_,
                           kernel.read_buffer(packed_a_), index, a_panel);
     } else {
       text +=
@@ -295,9 +318,9 @@ class Emitter {
       text += fmt::format(
           "      for (int64_t t = u0; t < u1; ++t) {{\n        {}* __restrict panel = pack_a + (t "
           "- u0) * {};\n",
-          type_, a_panel);
+          panel_, a_panel);
       text += pack_a_tile(kernel, 8) + "      }\n    }\n";
-      text += fmt::format("    const {}* __restrict a0 = pack_a;\n", type_);
+      text += fmt::format("    const {}* __restrict a0 = pack_a;\n", panel_);
     }
     if (p_.direct_b) {
       const std::string base = direct_base(kernel, false, fmt::format("t0 * {}", p_.nr), 4, text);
@@ -305,7 +328,7 @@ class Emitter {
     } else if (p_.weight_b) {
       const std::string index =
           uses_batch(c_.b) ? fmt::format("(batch * {} + t0)", p_.n_tiles) : "t0";
-      text += fmt::format("    const {}* __restrict b0 = {} + {} * {};\n", type_,
+      text += fmt::format("    const {}* __restrict b0 = {} + {} * {};\n", panel_,
                           kernel.read_buffer(packed_b_), index, b_panel);
     } else {
       text += fmt::format(
@@ -315,9 +338,9 @@ class Emitter {
       text += fmt::format(
           "      for (int64_t t = first_tile; t < last_tile; ++t) {{\n        {}* __restrict panel "
           "= pack_b + (t - first_tile) * {};\n",
-          type_, b_panel);
+          panel_, b_panel);
       text += pack_b_tile(kernel, 8) + "      }\n    }\n";
-      text += fmt::format("    const {}* __restrict b0 = pack_b;\n", type_);
+      text += fmt::format("    const {}* __restrict b0 = pack_b;\n", panel_);
     }
     const int64_t a_tile = p_.direct_a ? p_.facts->direct_a->row_stride * p_.mr : a_panel;
     const int64_t a_step = p_.direct_a ? p_.facts->direct_a->k_stride : p_.mr;
@@ -326,7 +349,7 @@ class Emitter {
     text += fmt::format(
         "    for (int64_t k0 = 0; k0 < {0}; k0 += {1}) {{\n      const int64_t depth = k0 + {1} < "
         "{0} ? {1} : {0} - k0;\n",
-        p_.k, p_.kc);
+        p_.packed_k, p_.kc);
     text +=
         "      for (int64_t t = t0; t < t1; ++t) {\n        for (int64_t u = u0; u < u1; ++u) {\n";
     text += fmt::format(
@@ -379,7 +402,8 @@ class Emitter {
   const Contraction& c_;
   ProgramBuilder& builder_;
   Real real_;
-  std::string type_;
+  std::string type_;   // of sums
+  std::string panel_;  // of packed operands
   const std::vector<int64_t>& extents_;
   std::string packed_a_, packed_b_;
 };
@@ -422,31 +446,38 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
   space.push_back(
       {"direct_b",
        f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  space.push_back(
+      {"pairs", may_pair(context) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0}, may_pair(context)});
   return space;
 }
 
 bool ContractionFamily::legal(const OpContext& context, const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
   if (!fits_registers(context, p.mr, p.nv)) return false;
+  if (p.pairs && (p.direct_a || p.direct_b)) return false;
   if (p.direct_a && p.m % p.mr != 0) return false;
   if (p.direct_b && (p.n % p.nr != 0 || p.n != p.inner)) return false;
   // One block in its usual order is enough of a choice.
   if (p.n_fastest && (p.m_blocks == 1 || p.n_blocks == 1)) return false;
-  return (p.a_elements() + p.b_elements() + p.c_elements()) * p.element_bytes() <= kScratchLimit;
+  return p.scratch_bytes() <= kScratchLimit;
 }
 
 double ContractionFamily::predict_seconds(const OpContext& context,
                                           const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
   const double threads = std::max(1, context.threads);
-  const double rate = vector_rate(context, p.wide, p.lanes);
-  double step = tile_step_seconds(p.mr, p.nv, rate);
+  double rate = vector_rate(context, p.wide, p.lanes);
+  // A pair takes one instruction of 4 operations a lane.
+  if (p.pairs)
+    rate = context.model.rate("bf16", graph::DType::kBF16) / std::max(1, context.model.threads) /
+           (4.0 * static_cast<double>(p.lanes));
+  double step = tile_step_seconds(p.mr, p.nv, rate) / (p.pairs ? 2 : 1);
   // Panels that do not fit the nearest caches.
-  const double b_bytes = static_cast<double>(p.kc * p.nr * p.element_bytes());
+  const double b_bytes = static_cast<double>(p.kc * p.nr * p.panel_bytes());
   if (b_bytes > 40e3) step *= 1.03;
-  const double held = static_cast<double>((p.block_m * p.mr + p.block_n * p.nr) * p.k +
-                                          p.block_m * p.mr * p.block_n * p.nr) *
-                      static_cast<double>(p.element_bytes());
+  const double held = static_cast<double>(
+      (p.block_m * p.mr + p.block_n * p.nr) * p.packed_k * p.panel_bytes() +
+      p.block_m * p.mr * p.block_n * p.nr * p.element_bytes());
   if (held > 0.8 * 1048576) step *= 1.04;
   if (held > 4.0 * 1048576) step *= 1.06;
   if (p.direct_a && p.k * p.element_bytes() % 4096 == 0) step *= 1.3;

@@ -12,8 +12,8 @@ using graph::ExprOp;
 
 namespace {
 
-int64_t whole_lines(int64_t elements) {
-  return ceil_div(elements, 16) * 16;
+int64_t whole_lines(int64_t bytes) {
+  return ceil_div(bytes, 64) * 64;
 }
 
 bool only_weights(const OpContext& context, const graph::Expr& operand) {
@@ -74,14 +74,25 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
   return *context.facts;
 }
 
+bool may_pair(const OpContext& context) {
+  return context.policy == target::Policy::kBf16 && context.vector_bytes() == 64 &&
+         context.model.rate("bf16", graph::DType::kBF16) > 0 && !contraction_facts(context).wide;
+}
+
 int64_t ContractionPlan::a_elements() const {
-  return direct_a || weight_a ? 0 : whole_lines(block_m * mr * k);
+  return direct_a || weight_a ? 0 : block_m * mr * packed_k;
 }
 int64_t ContractionPlan::b_elements() const {
-  return direct_b || weight_b ? 0 : whole_lines(block_n * nr * k);
+  return direct_b || weight_b ? 0 : block_n * nr * packed_k;
 }
-int64_t ContractionPlan::c_elements() const {
-  return whole_lines(block_m * mr * block_n * nr);
+int64_t ContractionPlan::a_bytes() const {
+  return whole_lines(a_elements() * panel_bytes());
+}
+int64_t ContractionPlan::b_bytes() const {
+  return whole_lines(b_elements() * panel_bytes());
+}
+int64_t ContractionPlan::c_bytes() const {
+  return whole_lines(block_m * mr * block_n * nr * element_bytes());
 }
 
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
@@ -99,7 +110,9 @@ ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   p.mr = s.at("mr");
   p.nv = s.at("nv");
   p.nr = p.nv * p.lanes;
-  p.kc = s.at("kc") == 0 ? p.k : std::min(p.k, s.at("kc"));
+  p.pairs = s.at("pairs") != 0;
+  p.packed_k = p.pairs ? ceil_div(p.k, 2) * 2 : p.k;
+  p.kc = s.at("kc") == 0 ? p.packed_k : std::min(p.packed_k, s.at("kc"));
   p.flat = s.at("flat") != 0;
   p.n_fastest = s.at("order") != 0;
   p.direct_a = s.at("direct_a") != 0;

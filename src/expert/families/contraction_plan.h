@@ -25,6 +25,9 @@ struct ContractionFacts {
 };
 const ContractionFacts& contraction_facts(const OpContext& context);
 
+// Whether operands may be rounded to bf16 and the machine multiplies pairs of them.
+bool may_pair(const OpContext& context);
+
 // The numbers that follow from a contraction and a schedule.
 struct ContractionPlan {
   const rewrite::Contraction* c = nullptr;
@@ -41,12 +44,20 @@ struct ContractionPlan {
   bool flat = false, n_fastest = false;
   bool direct_a = false, direct_b = false;
   bool weight_a = false, weight_b = false;  // packed in `prepare`
+  // Operands rounded to bf16 and multiplied in pairs (register_tile.h); panels then hold an even
+  // number of k, the last of an odd one against zero.
+  bool pairs = false;
+  int64_t packed_k = 1;
 
-  int64_t element_bytes() const { return wide ? 8 : 4; }
-  // Per-worker scratch in elements, each part a multiple of 16.
+  int64_t element_bytes() const { return wide ? 8 : 4; }  // of sums and results
+  int64_t panel_bytes() const { return pairs ? 2 : element_bytes(); }  // of a packed element
+  // Per-worker scratch: elements of packed operands, bytes of each part (whole cache lines).
   int64_t a_elements() const;
   int64_t b_elements() const;
-  int64_t c_elements() const;
+  int64_t a_bytes() const;
+  int64_t b_bytes() const;
+  int64_t c_bytes() const;
+  int64_t scratch_bytes() const { return a_bytes() + b_bytes() + c_bytes(); }
 };
 
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& schedule);

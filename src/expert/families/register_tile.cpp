@@ -11,6 +11,42 @@ std::string vector_type(const std::string& name) {
   return name + "_v";
 }
 
+namespace {
+
+// The loop's head and the products of one k.
+std::string single_step(const std::string& v, const char* type, const RegisterTile& tile) {
+  std::string text = "  for (int64_t k = 0; k < depth; ++k) {\n";
+  for (int64_t j = 0; j < tile.nv; ++j) {
+    text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * tile.lanes,
+                        tile.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
+  }
+  for (int64_t r = 0; r < tile.mr; ++r) {
+    text += fmt::format("    {{ const {} x = a[{}];", type, r * tile.row_a);
+    for (int64_t j = 0; j < tile.nv; ++j) text += fmt::format(" c{0}_{1} += x * b{1};", r, j);
+    text += " }\n";
+  }
+  return text;
+}
+
+// The same for two neighbours in k.
+std::string pair_step(const std::string& name, const RegisterTile& tile) {
+  std::string text = "  for (int64_t k = 0; k < depth; k += 2) {\n";
+  for (int64_t j = 0; j < tile.nv; ++j)
+    text += fmt::format("    __m512i b{0} = _mm512_loadu_si512(b + {1}); KW_KEEP(b{0});\n", j,
+                        2 * j * tile.lanes);
+  for (int64_t r = 0; r < tile.mr; ++r) {
+    text += fmt::format("    {{ const __m512i x = _mm512_set1_epi32(*(const {}_pair*)(a + {}));",
+                        name, 2 * r * tile.row_a);
+    for (int64_t j = 0; j < tile.nv; ++j)
+      text += fmt::format(" c{0}_{1} = _mm512_dpbf16_ps(c{0}_{1}, (__m512bh)x, (__m512bh)b{1});", r,
+                          j);
+    text += " }\n";
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string register_tile_source(const std::string& name, const RegisterTile& tile) {
   const std::string v = vector_type(name);
   const char* type = code::real_type(tile.real);
@@ -29,27 +65,24 @@ std::string register_tile_source(const std::string& name, const RegisterTile& ti
   text +=
       fmt::format("typedef {0} {1} __attribute__((vector_size({2}), aligned({3}), may_alias));\n",
                   type, v, tile.lanes * bytes, bytes);
+  if (tile.pairs)
+    text += fmt::format(
+        "#include <immintrin.h>\ntypedef int {}_pair __attribute__((may_alias, aligned(2)));\n",
+        name);
   text += fmt::format(
-      "static __attribute__((noinline)) void {}(const {t}* __restrict a, const {t}* __restrict "
-      "b, {t}* __restrict c, int64_t depth, int first) {{\n",
-      name, fmt::arg("t", type));
+      "static __attribute__((noinline)) void {0}(const {1}* __restrict a, const {1}* __restrict "
+      "b, {2}* __restrict c, int64_t depth, int first) {{\n",
+      name, tile.pairs ? "uint16_t" : type, type);
   for (int64_t r = 0; r < tile.mr; ++r) {
     text += fmt::format("  {} ", v);
     for (int64_t j = 0; j < tile.nv; ++j)
       text += fmt::format("{}c{}_{} = {{}}", j ? ", " : "", r, j);
     text += ";\n";
   }
-  text += "  for (int64_t k = 0; k < depth; ++k) {\n";
-  for (int64_t j = 0; j < tile.nv; ++j) {
-    text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * tile.lanes,
-                        tile.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
-  }
-  for (int64_t r = 0; r < tile.mr; ++r) {
-    text += fmt::format("    {{ const {} x = a[{}];", type, r * tile.row_a);
-    for (int64_t j = 0; j < tile.nv; ++j) text += fmt::format(" c{0}_{1} += x * b{1};", r, j);
-    text += " }\n";
-  }
-  text += fmt::format("    a += {};\n    b += {};\n  }}\n", tile.step_a, tile.step_b);
+  text += tile.pairs ? pair_step(name, tile) : single_step(v, type, tile);
+  const int64_t together = tile.pairs ? 2 : 1;
+  text += fmt::format("    a += {};\n    b += {};\n  }}\n", together * tile.step_a,
+                      together * tile.step_b);
   for (const bool first : {true, false}) {
     text += first ? "  if (first) {\n" : "  } else {\n";
     for (int64_t r = 0; r < tile.mr; ++r) {

@@ -9,7 +9,9 @@
 namespace kernelwright::expert {
 
 // The innermost loop of products on the CPU: C[mr][nv vectors] (+)= sum over k of A[r] * B[vector],
-// all of C in registers. Distances in elements.
+// all of C in registers. Distances in elements. With `pairs`, operands are bf16, two neighbours in k
+// beside each other, and AVX512-BF16 multiplies and adds a pair at a time (in f32, denormals taken
+// for zero); vectors have 64 bytes, and distances count pairs as two elements.
 struct RegisterTile {
   code::Real real = code::Real::kF32;
   int64_t lanes = 1;  // elements per vector
@@ -17,11 +19,13 @@ struct RegisterTile {
   int64_t row_a = 1, step_a = 1;  // to A's next row, to its next k
   int64_t step_b = 1;             // to B's next k
   int64_t row_c = 1;
+  bool pairs = false;
 };
 
 // Name of the vector type that the source of a tile `name` defines: unaligned, may alias.
 std::string vector_type(const std::string& name);
 // "void name(a, b, c, depth, first)": adds `depth` products to c, or with `first` puts them there.
+// With `pairs` depth is even.
 std::string register_tile_source(const std::string& name, const RegisterTile& tile);
 // Whether accumulators and operands fit the vector registers.
 bool fits_registers(const OpContext& context, int64_t mr, int64_t nv);

@@ -25,6 +25,9 @@ using rewrite::RowGroup;
 namespace {
 
 constexpr int64_t kScratchLimit = 8 << 20;
+// Rows whose sum in columns side by side is made in f32 before it joins the f64 sum, where nothing
+// but sums is asked for: fewer conversions, and as many streams as are fetched ahead at a time.
+constexpr int64_t kBlockRows = 8;
 
 class Emitter {
  public:
@@ -182,7 +185,7 @@ class Emitter {
     std::vector<size_t> reductions;
     std::vector<size_t> stored;
     ExprPrinter printer = printer_for(pass, false, fmt::format("p{}_", pass), real_);
-    std::string updates;
+    std::string updates, block_updates;
     std::string single_store, single_value, single_out;
     for (size_t j = 0; j < group_.members.size(); ++j) {
       const auto& member = group_.members[j];
@@ -193,6 +196,7 @@ class Emitter {
         updates +=
             fmt::format("@acc{}[l] = {};\n", j,
                         code::combine(member.nest.combiner, fmt::format("acc{}[l]", j), value));
+        block_updates += fmt::format("@part{0} += {1};\n", j, value);
         continue;
       }
       stored.push_back(j);
@@ -224,7 +228,8 @@ class Emitter {
           reduced_type(j), j, step, zero(j));
     }
     int indent = 6;
-    const int looped = columns_ ? rows_axes_ : rows_axes_ - 1;
+    const bool blocked = stored.empty() && sums_in_blocks(reductions);
+    const int looped = columns_ && !blocked ? rows_axes_ : rows_axes_ - 1;
     for (int r = 0; r < looped; ++r) {
       const int a = outer_ + r;
       text += fmt::format("{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n", pad(indent), a,
@@ -232,7 +237,11 @@ class Emitter {
       indent += 2;
       text += printer.take(2 + r, indent);
     }
-    if (columns_) {
+    if (blocked) {
+      const std::string lines =
+          printer.take(lane_level_ - 1, indent + 6) + printer.take(lane_level_, indent + 6);
+      text += block_sums(reductions, lanes, lines + indented(block_updates, indent + 6), indent);
+    } else if (columns_) {
       text += fmt::format(
           "#pragma GCC ivdep\n{0}for (int64_t l = 0; l < {1}; ++l) {{\n{0}  const int64_t i{2} = "
           "base + l; (void)i{2};\n",
@@ -287,6 +296,38 @@ class Emitter {
     for (size_t j : reductions) text += finish_reduction(j, pass, lanes);
     // Values per row must outlive the pass.
     return (columns_ ? "" : declare_scalars(reductions)) + text + "    }\n";
+  }
+
+  // Whether the pass is nothing but f32 sums of columns, long enough to go by blocks of rows.
+  bool sums_in_blocks(const std::vector<size_t>& reductions) const {
+    return columns_ && real_ == Real::kF32 && plan_.only_reduces() && !reductions.empty() &&
+           extents_.back() >= 2 * kBlockRows &&
+           std::all_of(reductions.begin(), reductions.end(), [&](size_t j) {
+             const auto& nest = group_.members[j].nest;
+             return nest.combiner == Combiner::kSum && nest.body->kind == ScalarKind::kReal;
+           });
+  }
+
+  // The innermost row axis by blocks, then what is left of it; `inside` adds a row's values to the
+  // block's sums `part`.
+  std::string block_sums(const std::vector<size_t>& reductions, const std::string& lanes,
+                         const std::string& inside, int indent) const {
+    std::string begin, end;
+    for (size_t j : reductions) {
+      begin += fmt::format("{}    float part{} = 0;\n", pad(indent), j);
+      end += fmt::format("{0}    acc{1}[l] += part{1};\n", pad(indent), j);
+    }
+    std::string text = fmt::format("{}int64_t k0 = 0;\n", pad(indent));
+    for (const int64_t rows : {kBlockRows, int64_t{1}}) {
+      text += fmt::format(
+          "{0}for (; k0 + {1} <= {2}; k0 += {1}) {{\n#pragma GCC ivdep\n{0}  for (int64_t l = 0; l "
+          "< {3}; ++l) {{\n{0}    const int64_t i{4} = base + l; (void)i{4};\n{5}#pragma GCC "
+          "unroll {1}\n{0}    for (int64_t u = 0; u < {1}; ++u) {{\n{0}      const int64_t i{6} = "
+          "k0 + u;\n{7}{0}    }}\n{8}{0}  }}\n{0}}}\n",
+          pad(indent), rows, extents_.back(), lanes, lane_axis_, begin, outer_ + rows_axes_ - 1,
+          inside, end);
+    }
+    return text;
   }
 
   std::string declare_scalars(const std::vector<size_t>& members) const {
@@ -402,7 +443,8 @@ ScheduleSpace RowFamily::space(const OpContext& context) const {
   ScheduleSpace space;
   space.push_back(
       {"lanes", group.outer.empty() ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}, 0});
-  space.push_back({"width", {16, 32, 64, 128, 256}, 64});
+  // The widest are for columns alone: whole rows are then read one after another.
+  space.push_back({"width", {16, 32, 64, 128, 256, 512, 1024}, 64});
   space.push_back(
       {"keep", keeps_values(context) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{1}, 1});
   const bool writes = std::any_of(group.members.begin(), group.members.end(),
@@ -415,8 +457,10 @@ bool RowFamily::legal(const OpContext& context, const Schedule& schedule) const 
   const RowGroup& group = *context.row_group();
   const bool columns = schedule.at("lanes") != 0;
   if (columns && schedule.at("stream") != 0) return false;
+  const int64_t width = schedule.at("width");
+  if (width > 256 && (!columns || group.outer.back() <= width / 2)) return false;
   const int64_t kept =
-      schedule.at("keep") != 0 ? group.row_length() * (columns ? schedule.at("width") : 1) * 8 : 0;
+      schedule.at("keep") != 0 ? group.row_length() * (columns ? width : 1) * 8 : 0;
   return kept <= kScratchLimit;
 }
 
@@ -466,7 +510,8 @@ double RowFamily::predict_seconds(const OpContext& context, const Schedule& sche
   const double row_bytes =
       static_cast<double>(group.row_length()) * 4 * (columns ? std::max(width, 16.0) : 1);
   if (row_bytes > 512e3) bytes += 0.3 * context.bytes() * (plan.count - 1);
-  if (columns && width * 4 < 128 && stride <= 1) bytes *= 1.15;
+  // Short pieces of long rows: what is fetched ahead is another piece's.
+  if (columns && stride <= 1 && extent > width) bytes *= width < 32 ? 1.3 : 1.15;
   return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) +
          0.1 * compute + context.model.launch_s;
 }

@@ -190,6 +190,15 @@ Result<MachineModel> measure(const Probe& probe, const std::vector<CacheLevel>& 
     const double lanes = model.vector_bytes / (dtype == graph::DType::kF32 ? 4.0 : 8.0);
     model.rates.push_back({"fma", dtype, 2.0 * kFmaPerPass * lanes * threads / pass_s});
   }
+  KW_TRY(const double asked, probe.time("probe_has_pairs", 0, 0, true));
+  (void)asked;
+  if (probe.first_result() > 0) {
+    KW_TRY(const double pass_s, probe.pass_time("probe_pairs_bf16", 0, 100'000));
+    // Two multiply-adds for each f32 sum.
+    const double lanes = model.vector_bytes / 4.0;
+    model.rates.push_back(
+        {"bf16", graph::DType::kBF16, 4.0 * kFmaPerPass * lanes * threads / pass_s});
+  }
   KW_TRY(model.launch_s, probe.time("probe_empty", 0, 0, true, kLaunchSamples, kLaunchesPerSample));
   return model;
 }
@@ -235,8 +244,8 @@ Result<MachineModel> cpu_machine_model(const Compiler& compiler, const fs::path&
   CompileJob job;
   job.source_name = "probe.cpp";
   job.source = probe_source();
-  job.exports = {"probe_copy",    "probe_empty", "probe_fma_f32",
-                 "probe_fma_f64", "probe_read",  "probe_vector_bytes"};
+  job.exports = {"probe_copy",      "probe_empty",      "probe_fma_f32", "probe_fma_f64",
+                 "probe_has_pairs", "probe_pairs_bf16", "probe_read",    "probe_vector_bytes"};
   KW_TRY(const auto built, compile(compiler, job, folder.path(), {}));
   if (!built)
     return fail(ErrorKind::kEnvironment,

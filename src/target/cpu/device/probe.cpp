@@ -2,6 +2,9 @@
 // Kernels of the machine model's probe, built on the spot by the toolchain that builds candidates.
 // Every worker works on its own piece; args: x, y, values {bytes per worker, passes}.
 #include "kernelwright/kernel_abi.h"
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -69,6 +72,34 @@ static inline __attribute__((always_inline)) void multiply_add(const kw_args* ar
 #pragma GCC unroll 12
   for (int k = 1; k < 12; ++k) sum += s[k];
   *((V*)args->buffers[1] + args->worker) = sum;
+}
+
+// 1 where pairs of bf16 are multiplied and added in one instruction, else 0.
+extern "C" void probe_has_pairs(const kw_args* args, int64_t, int64_t) {
+#if defined(__AVX512BF16__)
+  if (args->worker == 0) *(float*)args->buffers[1] = 1;
+#else
+  if (args->worker == 0) *(float*)args->buffers[1] = 0;
+#endif
+}
+
+// As multiply_add, of pairs: 12 independent sums.
+extern "C" void probe_pairs_bf16([[maybe_unused]] const kw_args* args, int64_t, int64_t) {
+#if defined(__AVX512BF16__)
+  const int64_t passes = args->values[1].i64;
+  __m512i a = _mm512_set1_epi32(0x3f003f00), b = _mm512_set1_epi32(0x3e803e80);
+  __m512 s[12];
+#pragma GCC unroll 12
+  for (int k = 0; k < 12; ++k) s[k] = _mm512_set1_ps((float)k);
+  asm volatile("" : "+v"(a), "+v"(b));
+  for (int64_t pass = 0; pass < passes; ++pass)
+#pragma GCC unroll 12
+    for (int k = 0; k < 12; ++k) s[k] = _mm512_dpbf16_ps(s[k], (__m512bh)a, (__m512bh)b);
+  __m512 sum = s[0];
+#pragma GCC unroll 12
+  for (int k = 1; k < 12; ++k) sum += s[k];
+  *((vf*)args->buffers[1] + args->worker) = sum;
+#endif
 }
 
 extern "C" void probe_fma_f32(const kw_args* args, int64_t, int64_t) {
