@@ -61,6 +61,17 @@ bool overflows(ExprOp op, int64_t a, int64_t b) {
   }
 }
 
+// The powers that PyTorch makes by products and roots as well; null for others.
+Expr simple_power(const Expr& base, const Expr& exponent) {
+  if (is_real_const(exponent, 2)) return base * base;
+  if (is_real_const(exponent, 3)) return base * base * base;
+  if (is_real_const(exponent, 0.5)) return unary(ExprOp::kSqrt, base);
+  if (is_real_const(exponent, -0.5)) return unary(ExprOp::kRsqrt, base);
+  if (is_real_const(exponent, -1)) return binary(ExprOp::kDiv, constant(1), base);
+  if (is_real_const(exponent, -2)) return binary(ExprOp::kDiv, constant(1), base * base);
+  return nullptr;
+}
+
 // x + 0, x * 1 and the like; null when nothing applies. x * 0 stays for reals: x may be NaN.
 Expr fold_identity(ExprOp op, ScalarKind kind, const Expr& a, const Expr& b) {
   const bool whole = kind == ScalarKind::kInt;
@@ -89,8 +100,7 @@ Expr fold_identity(ExprOp op, ScalarKind kind, const Expr& a, const Expr& b) {
       break;
     case ExprOp::kPow:
       if (keeps_a && is_real_const(b, 1)) return a;
-      if (keeps_a && kind == ScalarKind::kReal && is_real_const(b, 2))
-        return binary(ExprOp::kMul, a, a);
+      if (keeps_a && kind == ScalarKind::kReal) return simple_power(a, b);
       break;
     default:
       break;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "graph/op_support.h"
 
 namespace kernelwright::graph {
@@ -46,6 +48,28 @@ struct Convolution {
   }
 };
 
+// A transposed convolution by the phases of its stride s along one dimension. Output o is q s + r
+// for a position u = o + shift, and hears input i through tap k where u = i s + k - offset; so k = r +
+// offset - d s with i = q + d, and only `taps` values of d, from `first` on, are of use to any r. The
+// input is then read at q + d whatever the phase is: a plain convolution whose output channels are
+// channels times phases. shift 0 makes the output itself; shift = padding % s may need fewer taps.
+struct Phases {
+  int64_t shift = 0, offset = 0, first = 0, taps = 1;
+
+  static int64_t floor_of(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+  static Phases with_shift(int64_t shift, int64_t padding, int64_t stride, int64_t kernel) {
+    Phases p{shift, padding - shift, 0, 1};
+    p.first = -floor_of(kernel - 1 - p.offset, stride);
+    p.taps = floor_of(stride - 1 + p.offset, stride) - p.first + 1;
+    return p;
+  }
+  static Phases of(int64_t padding, int64_t stride, int64_t kernel) {
+    const Phases plain = with_shift(0, padding, stride, kernel);
+    const Phases shifted = with_shift(padding % stride, padding, stride, kernel);
+    return shifted.taps < plain.taps ? shifted : plain;
+  }
+};
+
 Status define_convolution(Lowering& lowering) {
   const int input = lowering.operand("input"), weight = lowering.operand("weight"),
             bias = lowering.operand("bias");
@@ -54,9 +78,22 @@ Status define_convolution(Lowering& lowering) {
   KW_TRY(Convolution c, Convolution::of(lowering.node(), x, w));
   const int rank = static_cast<int>(out.size());
   const int64_t in_per_group = x[1] / c.groups, out_per_group = out[1] / c.groups;
+
+  // What is made: the output, or whole phases of which it is a part.
+  Shape made = out;
   std::vector<int64_t> reduce = {in_per_group};
-  reduce.insert(reduce.end(), w.begin() + 2, w.end());
-  std::vector<int64_t> extents = out;
+  std::vector<std::optional<Phases>> phases(c.dims);
+  std::vector<Expr> cut = {axis(0), axis(1)};
+  for (size_t i = 0; i < c.dims; ++i) {
+    if (c.transposed && c.stride[i] > 1 && c.dilation[i] == 1)
+      phases[i] = Phases::of(c.padding[i], c.stride[i], w[i + 2]);
+    reduce.push_back(phases[i] ? phases[i]->taps : w[i + 2]);
+    const int64_t shift = phases[i] ? phases[i]->shift : 0;
+    cut.push_back(axis(static_cast<int>(i) + 2) + integer(shift));
+    if (phases[i])
+      made[i + 2] = (out[i + 2] + shift + c.stride[i] - 1) / c.stride[i] * c.stride[i];
+  }
+  std::vector<int64_t> extents = made;
   extents.insert(extents.end(), reduce.begin(), reduce.end());
 
   // The group of an output channel; the input channel within it is the first reduction axis.
@@ -64,31 +101,44 @@ Status define_convolution(Lowering& lowering) {
       c.groups == 1 ? integer(0) : binary(ExprOp::kFloorDiv, axis(1), integer(out_per_group));
   const Expr channel = group * integer(in_per_group) + axis(rank);
   std::vector<Expr> at = {axis(0), channel};
-  Expr inside = boolean(true);
+  std::vector<Expr> weight_at = {axis(1), axis(rank)};
+  if (c.transposed)
+    weight_at = {channel,
+                 c.groups == 1 ? axis(1) : binary(ExprOp::kMod, axis(1), integer(out_per_group))};
+  Expr inside = boolean(true), tapped = boolean(true);
   for (size_t i = 0; i < c.dims; ++i) {
     const Expr o = axis(static_cast<int>(i) + 2), k = axis(rank + 1 + static_cast<int>(i));
-    Expr position = o * integer(c.stride[i]) + k * integer(c.dilation[i]) - integer(c.padding[i]);
-    if (c.transposed) {
+    const Expr stride = integer(c.stride[i]);
+    Expr tap = k;
+    Expr position = o * stride + k * integer(c.dilation[i]) - integer(c.padding[i]);
+    if (phases[i]) {
+      const Expr d = k + integer(phases[i]->first);
+      tap = binary(ExprOp::kMod, o, stride) + integer(phases[i]->offset) - d * stride;
+      position = binary(ExprOp::kFloorDiv, o, stride) + d;
+      tapped = binary(ExprOp::kAnd, tapped, in_range(tap, w[i + 2], extents));
+    } else if (c.transposed) {
       const Expr scaled = o + integer(c.padding[i]) - k * integer(c.dilation[i]);
-      const Expr stride = integer(c.stride[i]);
       inside = binary(ExprOp::kAnd, inside,
                       binary(ExprOp::kEq, binary(ExprOp::kMod, scaled, stride), integer(0)));
       position = binary(ExprOp::kFloorDiv, scaled, stride);
     }
     inside = binary(ExprOp::kAnd, inside, in_range(position, x[i + 2], extents));
     at.push_back(position);
+    weight_at.push_back(tap);
   }
-  std::vector<Expr> weight_at = {axis(1), axis(rank)};
-  if (c.transposed)
-    weight_at = {channel,
-                 c.groups == 1 ? axis(1) : binary(ExprOp::kMod, axis(1), integer(out_per_group))};
-  for (size_t i = 0; i < c.dims; ++i) weight_at.push_back(axis(rank + 1 + static_cast<int>(i)));
   // Padding is a select round the load: the outside is never read.
   Expr value = select(inside, load_of(lowering, input, std::move(at)), constant(0));
-  Expr body = value * load_of(lowering, weight, std::move(weight_at));
+  Expr factor = select(tapped, load_of(lowering, weight, std::move(weight_at)), constant(0));
+  Expr body = value * factor;
   Expr finish = bias < 0 ? nullptr : reduced(body->kind) + load_of(lowering, bias, {axis(1)});
-  lowering.define(
-      0, reduce_stage(Combiner::kSum, std::move(reduce), std::move(body), std::move(finish)));
+  Stage stage =
+      reduce_stage(Combiner::kSum, std::move(reduce), std::move(body), std::move(finish));
+  if (made == out) {
+    lowering.define(0, std::move(stage));
+    return {};
+  }
+  const int whole = lowering.define_temporary({lowering.output_type().dtype, made, {}}, std::move(stage));
+  lowering.define(0, plain_stage(load_of(lowering, whole, std::move(cut))));
   return {};
 }
 

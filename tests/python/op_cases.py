@@ -124,7 +124,7 @@ MODE = lambda rng, i: {"rounding_mode": pick(["floor", "trunc", None], i)}  # no
 binary("aten.div.Tensor_mode", avoid_zero=True, extra=MODE)
 scalar("aten.div.Scalar_mode", extra=MODE)
 binary(A("fmax"), A("fmin"), A("atan2"), A("hypot"), "aten.copysign.Tensor", "aten.ldexp.Tensor")
-scalar("aten.pow.Tensor_Scalar", low=0.2, high=2, choices=(2, 0.5, -1.5))
+scalar("aten.pow.Tensor_Scalar", low=0.2, high=2, choices=(2, 0.5, -1.5, 3, -1, -2, -0.5))
 binary("aten.pow.Tensor_Tensor", low=0.2, high=2)
 
 
@@ -443,12 +443,12 @@ CASES[A("einsum")] = lambda rng, i: (
 def convolution_draw(rng, n, transposed=False):
     groups = rng.choice([1, 1, 2])
     cin, cout = 2 * groups, 3 * groups
-    k = [rng.randint(1, 3) for _ in range(n)]
+    k = [rng.randint(1, 5 if transposed else 3) for _ in range(n)]
     x = t([2, cin] + [rng.randint(5, 7) for _ in range(n)], -1, 1)
     w = t(([cin, cout // groups] if transposed else [cout, cin // groups]) + k, -1, 1)
-    stride = [rng.randint(1, 2) for _ in range(n)]
+    stride = [rng.randint(1, 3 if transposed else 2) for _ in range(n)]
     padding = [rng.randint(0, kk // 2) for kk in k]
-    dilation = [rng.randint(1, 2) for _ in range(n)]
+    dilation = [rng.choice([1, 1, 2] if transposed else [1, 2]) for _ in range(n)]
     bias = t([cout]) if rng.random() < 0.5 else None
     return x, w, bias, stride, padding, dilation, groups
 

@@ -28,6 +28,8 @@ constexpr int64_t kScratchLimit = 8 << 20;
 // Rows whose sum in columns side by side is made in f32 before it joins the f64 sum, where nothing
 // but sums is asked for: fewer conversions, and as many streams as are fetched ahead at a time.
 constexpr int64_t kBlockRows = 8;
+constexpr int64_t kAsked = 4096;           // bytes: a page
+constexpr int64_t kMostAsked = 128 << 10;  // of a row, so that two of them stay near
 
 class Emitter {
  public:
@@ -39,6 +41,10 @@ class Emitter {
         columns_(schedule.at("lanes") != 0),
         width_(schedule.at("width")),
         stream_(schedule.at("stream") != 0) {
+    if (schedule.at("ahead") != 0) {
+      asked_ = following_rows(context);
+      asking_ = asking_pass(plan_);
+    }
     outer_ = static_cast<int>(group_.outer.size());
     rows_axes_ = static_cast<int>(group_.row.size());
     extents_ = group_.outer;
@@ -259,6 +265,7 @@ class Emitter {
             "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  alignas(64) {2} line[512];\n{0}  "
             "const int64_t some = {1} - b < 512 ? {1} - b : 512;\n",
             pad(indent), length, element);
+        text += ask_ahead(pass, "b", "some", indent + 2);
         text += fmt::format(
             "#pragma GCC ivdep\n{0}  for (int64_t l = 0; l < some; ++l) {{\n{0}    const int64_t "
             "i{1} = b + l;\n{2}{0}    line[l] = {3};\n{0}  }}\n",
@@ -272,6 +279,13 @@ class Emitter {
         text +=
             fmt::format("{0}  kw_stream(&{1}[{2}], line, some * (int64_t)sizeof({3}));\n{0}}}\n",
                         pad(indent), single_out, to, element);
+      } else if (pass == asking_) {
+        text += fmt::format(
+            "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  const int64_t some = {1} - b < 512 ? "
+            "{1} - b : 512;\n{2}#pragma GCC ivdep\n{0}  for (int64_t i{3} = b; i{3} < b + some; "
+            "++i{3}) {{\n{4}{5}{0}  }}\n{0}}}\n",
+            pad(indent), length, ask_ahead(pass, "b", "some", indent + 2), lane_axis_, lines,
+            indented(updates, indent + 4));
       } else {
         text += fmt::format(
             "#pragma GCC ivdep\n{0}for (int64_t i{1} = 0; i{1} < {2}; ++i{1}) {{\n{3}{4}{0}}}\n",
@@ -285,9 +299,10 @@ class Emitter {
           indented(updates, indent + 4);
       text += fmt::format("{}int64_t i = 0;\n", pad(indent));
       text += fmt::format(
-          "{0}for (; i + {1} <= {2}; i += {1}) {{\n#pragma GCC ivdep\n{0}  for (int l = 0; l < "
+          "{0}for (; i + {1} <= {2}; i += {1}) {{\n{4}#pragma GCC ivdep\n{0}  for (int l = 0; l < "
           "{1}; ++l) {{\n{3}{0}  }}\n{0}}}\n",
-          pad(indent), width_, length, body);
+          pad(indent), width_, length, body,
+          ask_ahead(pass, "i", std::to_string(width_), indent + 2));
       text += fmt::format(
           "#pragma GCC ivdep\n{0}for (int l = 0; l < (int)({1} - i); ++l) {{\n{2}{0}}}\n",
           pad(indent), length, body);
@@ -296,6 +311,24 @@ class Emitter {
     for (size_t j : reductions) text += finish_reduction(j, pass, lanes);
     // Values per row must outlive the pass.
     return (columns_ ? "" : declare_scalars(reductions)) + text + "    }\n";
+  }
+
+  // Asks for `count` elements of what comes after this row (of what is kAsked away in short ones),
+  // from element `from` of the row on: memory works while the pass computes, and goes on where a
+  // page ends, which the processor's own prefetching does not.
+  std::string ask_ahead(int pass, const std::string& from, const std::string& count, int indent) {
+    if (pass != asking_) return "";
+    std::string text;
+    for (int tensor : asked_) {
+      const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context_.type(tensor).dtype));
+      const int64_t length = extents_.back();
+      const int64_t away = plan_.count == 1 ? kAsked / bytes : std::max(length, kAsked / bytes);
+      text += fmt::format(
+          "{0}for (int64_t l = 0; l < {1}; l += {2}) __builtin_prefetch({3} + point * {4} + {5} + "
+          "{6} + l, 0, 2);\n",
+          pad(indent), count, 64 / bytes, kernel_.read(tensor), length, away, from);
+    }
+    return text;
   }
 
   // Whether the pass is nothing but f32 sums of columns, long enough to go by blocks of rows.
@@ -426,6 +459,8 @@ class Emitter {
   int64_t width_;
   bool stream_;
   bool streamed_ = false;
+  std::vector<int> asked_;  // tensors asked for ahead, and the pass that does it
+  int asking_ = -1;
   int outer_ = 0, rows_axes_ = 0;
   std::vector<int64_t> extents_;
   Real real_;
@@ -450,13 +485,18 @@ ScheduleSpace RowFamily::space(const OpContext& context) const {
   const bool writes = std::any_of(group.members.begin(), group.members.end(),
                                   [](const RowGroup::Member& m) { return !m.per_row; });
   space.push_back({"stream", writes ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+  const bool follow = group.row.size() == 1 && !following_rows(context).empty();
+  space.push_back({"ahead", follow ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0}, follow});
   return space;
 }
 
 bool RowFamily::legal(const OpContext& context, const Schedule& schedule) const {
   const RowGroup& group = *context.row_group();
   const bool columns = schedule.at("lanes") != 0;
-  if (columns && schedule.at("stream") != 0) return false;
+  if (columns && (schedule.at("stream") != 0 || schedule.at("ahead") != 0)) return false;
+  if (schedule.at("ahead") != 0 && group.row_length() * 4 > kMostAsked &&
+      plan_passes(context, Keep::kNothing).count > 1)
+    return false;
   const int64_t width = schedule.at("width");
   if (width > 256 && (!columns || group.outer.back() <= width / 2)) return false;
   const int64_t kept =
@@ -512,8 +552,11 @@ double RowFamily::predict_seconds(const OpContext& context, const Schedule& sche
   if (row_bytes > 512e3) bytes += 0.3 * context.bytes() * (plan.count - 1);
   // Short pieces of long rows: what is fetched ahead is another piece's.
   if (columns && stride <= 1 && extent > width) bytes *= width < 32 ? 1.3 : 1.15;
-  return std::max(compute, bytes / std::max(1e9, context.model.memory_bytes_per_s())) +
-         0.1 * compute + context.model.launch_s;
+  const double memory = bytes / std::max(1e9, context.model.memory_bytes_per_s());
+  // Passes that compute leave memory idle unless they ask for the next row.
+  const double idle =
+      plan.count > 1 && !columns && schedule.at("ahead") == 0 ? 0.5 * std::min(compute, memory) : 0;
+  return std::max(compute, memory) + idle + 0.1 * compute + context.model.launch_s;
 }
 
 Status RowFamily::emit(const OpContext& context, const Schedule& schedule,

@@ -225,6 +225,37 @@ bool has_rows(const OpContext& context, bool arg_too) {
   return group && !group->row.empty() && group->rows() > 0 && group->row_length() > 0;
 }
 
+std::vector<int> following_rows(const OpContext& context) {
+  const RowGroup& group = *context.row_group();
+  std::vector<int64_t> extents = group.outer;
+  extents.insert(extents.end(), group.row.begin(), group.row.end());
+  std::vector<int> found;
+  for (const auto& member : group.members) {
+    if ((member.per_row && !member.reduces) ||
+        member.nest.rank() != static_cast<int>(extents.size()))
+      continue;
+    graph::visit(member.nest.body, [&](const ExprNode& node) {
+      if (node.op != ExprOp::kLoad || group.find(node.tensor) != nullptr ||
+          std::find(found.begin(), found.end(), node.tensor) != found.end())
+        return;
+      const auto affine = rewrite::affine_of(member.nest, node.operands[0]);
+      if (!affine || affine->constant != 0) return;
+      int64_t dense = 1;
+      for (size_t a = extents.size(); a-- > 0; dense *= extents[a])
+        if (extents[a] > 1 && affine->coefficients[a] != dense) return;
+      found.push_back(node.tensor);
+    });
+  }
+  return found;
+}
+
+int asking_pass(const Passes& plan) {
+  for (int pass = 1; pass < plan.count; ++pass)
+    for (size_t j = 0; j < plan.group.members.size(); ++j)
+      if (plan.pass[j] == pass && plan.group.members[j].reduces) return pass;
+  return plan.count - 1;
+}
+
 double lane_stride(const OpContext& context, int axis) {
   const RowGroup& group = *context.row_group();
   double worst = 0;

@@ -11,6 +11,24 @@
 #define KW_ROUNDER_F32 0x1.8p23f
 #define KW_ROUNDER_F64 0x1.8p52
 
+// x within [low, high], low < 0 < high; NaN becomes one of the two. Compares the bits as integers: a
+// comparison of floats is a branch to the compiler, which follows it to the constant behind it and
+// merges the paths again at three times the cost.
+KW_INLINE float kw_within(float x, float low, float high) {
+  const int32_t from_above = (int32_t)kw_bits(high);
+  int32_t b = (int32_t)kw_bits(x);
+  b = b < from_above ? b : from_above;
+  // Among negative floats the lower has the larger bits.
+  const uint32_t from_below = kw_bits(low);
+  const uint32_t u = (uint32_t)b < from_below ? (uint32_t)b : from_below;
+  return kw_from_bits(u);
+}
+// |x|, at most `high`; that for NaN.
+KW_INLINE float kw_magnitude_to(float x, float high) {
+  const uint32_t b = kw_bits(x) & 0x7fffffffu, most = kw_bits(high);
+  return kw_from_bits(b < most ? b : most);
+}
+
 // expm1(x - n ln2), n in *n. |x| below 2^20; NaN stays NaN.
 KW_INLINE float kw_expm1_reduced(float x, int32_t* n) {
   const float k = x * 0x1.715476p0f + KW_ROUNDER_F32;
@@ -53,13 +71,12 @@ KW_INLINE double kw_pow2(int64_t n) {
 }
 
 KW_INLINE float kw_exp(float x) {
-  float c = x > 89.0f ? 89.0f : x;
-  c = c < -104.0f ? -104.0f : c;
   int32_t n;
-  const float p = 1.0f + kw_expm1_reduced(c, &n);
+  const float p = 1.0f + kw_expm1_reduced(kw_within(x, -104.0f, 89.0f), &n);
   // In two steps: neither factor overflows, and a denormal result is rounded once.
   const int32_t half = n >> 1;
-  return (p * kw_pow2(half)) * kw_pow2(n - half);
+  const float y = (p * kw_pow2(half)) * kw_pow2(n - half);
+  return x == x ? y : x;
 }
 
 KW_INLINE double kw_exp(double x) {
@@ -71,15 +88,18 @@ KW_INLINE double kw_exp(double x) {
   return (p * kw_pow2(half)) * kw_pow2(n - half);
 }
 
-KW_INLINE float kw_expm1(float x) {
-  float c = x > 89.0f ? 89.0f : x;
-  c = c < -20.0f ? -20.0f : c;
+// expm1 of an x within [-20, 89], but for the sign of zero.
+KW_INLINE float kw_expm1_within(float x) {
   int32_t n;
-  const float m = kw_expm1_reduced(c, &n);
+  const float m = kw_expm1_reduced(x, &n);
   const float s = kw_pow2(n - 1);
-  float y = 2.0f * (m * s + (s - 0.5f));
-  y = n == 0 ? m : y;
-  return x == 0.0f ? x : y;
+  const float y = 2.0f * (m * s + (s - 0.5f));
+  return n == 0 ? m : y;
+}
+
+KW_INLINE float kw_expm1(float x) {
+  const float y = kw_expm1_within(kw_within(x, -20.0f, 89.0f));
+  return __builtin_islessgreater(x, 0.0f) ? y : x;
 }
 
 KW_INLINE double kw_expm1(double x) {
@@ -94,10 +114,9 @@ KW_INLINE double kw_expm1(double x) {
 }
 
 KW_INLINE float kw_tanh(float x) {
-  float a = __builtin_fabsf(x);
-  a = a > 10.0f ? 10.0f : a;
-  const float m = kw_expm1(-2.0f * a);
-  return __builtin_copysignf(-m / (m + 2.0f), x);
+  const float m = kw_expm1_within(-2.0f * kw_magnitude_to(x, 10.0f));
+  const float y = __builtin_copysignf(-m / (m + 2.0f), x);
+  return x == x ? y : x;
 }
 
 KW_INLINE double kw_tanh(double x) {
@@ -129,8 +148,7 @@ KW_INLINE float kw_erf(float x) {
   e = e * z + -0x1.812742p-2f;
   e = e * z + 0x1.06eba8p-3f;
   const float small = x + x * e;
-  float a = __builtin_fabsf(x);
-  a = a > 4.0f ? 4.0f : a;
+  const float a = kw_magnitude_to(x, 4.0f);
   float g = 0x1.5ece6ep-16f;
   g = g * a + -0x1.c54dd8p-12f;
   g = g * a + 0x1.10aa2cp-8f;
@@ -143,7 +161,7 @@ KW_INLINE float kw_erf(float x) {
   const float m = kw_expm1_reduced(-g, &n);
   const float s = kw_pow2(n);
   const float big = __builtin_copysignf((1.0f - s) - m * s, x);
-  return a < 0.95f ? small : big;
+  return __builtin_fabsf(x) >= 0.95f ? big : small;  // of NaN, the one that keeps it
 }
 KW_INLINE double kw_erf(double x) {
   return __builtin_erf(x);
