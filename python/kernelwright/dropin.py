@@ -13,6 +13,7 @@ from kernelwright import call_spec, compiled_op, native
 from kernelwright.artifact import Artifact
 from kernelwright.channel import DTYPES
 from kernelwright.errors import InputError
+from kernelwright.direct import aligned, direct_call
 from kernelwright.glue import Plan, node_call, view_chain
 
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
@@ -21,6 +22,10 @@ _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
 _dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
 _is_tracing = getattr(torch._C, "_is_tracing", torch.jit.is_tracing)
 _functorch_level = getattr(torch._C._functorch, "maybe_current_level", lambda: None)
+# What every call asks, by its own name: on cold caches each look into torch's large dictionary is felt.
+_is_compiling = torch.compiler.is_compiling
+_is_autocast_enabled, _is_grad_enabled = torch.is_autocast_enabled, torch.is_grad_enabled
+_get_num_threads, _empty, _strided = torch.get_num_threads, torch.empty, torch.strided
 
 
 def load_artifact(path):
@@ -80,7 +85,7 @@ def _attach(module, artifact, part):
 
     class DropIn(original):
         def forward(self, *args, **kwargs):
-            if torch.compiler.is_compiling():
+            if _is_compiling():
                 traced = self._kernelwright_traced
                 # The flag itself: Dynamo takes is_exporting() for true until PyTorch 2.13, whoever asks
                 # (github.com/pytorch/pytorch/issues/176347).
@@ -94,14 +99,14 @@ def _attach(module, artifact, part):
             if engine.module is not self:  # a copy
                 engine = engine.fresh(self)
                 self.__dict__.update(_kernelwright=engine, _kernelwright_traced=engine.traced)
-            slots = engine.accept(args, kwargs)
-            if slots is None:
+            tensors = engine.accept(args, kwargs)
+            if tensors is None:
                 return super().forward(*args, **kwargs)
             if engine.out_spec is None:
                 result = super().forward(*args, **kwargs)
                 engine.out_spec = pytree.tree_structure(result)
                 return result
-            return engine.run(slots)
+            return engine.run(tensors)
 
         def refresh(self):
             """Weights changed where PyTorch keeps no version (inference tensors, foreign memory)."""
@@ -182,10 +187,10 @@ class Engine:
     # ---- the guard
 
     def accept(self, args, kwargs):
-        """Slots with inputs and weights in place, or None: the call is for the original."""
+        """The graph's inputs, the weights being ready; None: the call is for the original."""
         if _dispatch_modes() or _functorch_level() is not None or _is_tracing():
             return None
-        if torch.is_autocast_enabled(self._type):
+        if _is_autocast_enabled(self._type):
             if self._autocast is None or torch.get_autocast_dtype(self._type) is not self._autocast:
                 return None
         elif self._autocast is not None:
@@ -196,7 +201,7 @@ class Engine:
             tensors = self._flatten(args, kwargs)
             if tensors is None:
                 return None
-        grad = torch.is_grad_enabled()
+        grad = _is_grad_enabled()
         gpu = self._gpu
         if self._type == "cuda" and gpu is None and tensors:
             gpu = tensors[0].get_device() if isinstance(tensors[0], torch.Tensor) else -1
@@ -207,7 +212,7 @@ class Engine:
                 or tensor.shape != shape
                 or not (tensor.is_cpu if gpu is None else tensor.is_cuda and tensor.get_device() == gpu)
                 or (grad and tensor.requires_grad)
-                or tensor.layout is not torch.strided
+                or tensor.layout is not _strided
                 or tensor.is_neg()
             ):
                 return None
@@ -233,10 +238,7 @@ class Engine:
             for entry in self._watch:
                 if entry[2].requires_grad:
                     return None
-        slots = self._template.copy()
-        for place, tensor in zip(self._input_slots, tensors, strict=True):
-            slots[place] = tensor
-        return slots
+        return tensors
 
     def _flatten(self, args, kwargs):
         if self._in_spec is None:
@@ -376,6 +378,9 @@ class Engine:
         self._results = [(slot[o["value"]], None) if "value" in o else (-1, o.get("const")) for o in graph["outputs"]]
         self._single = len(self._results) == 1 and self.out_spec is not None and self.out_spec.is_leaf()
         self._views = self._view_steps(graph, slot)
+        self._direct = None
+        if self._type == "cpu" and self.part is None and self._single and not (self._views or self._mutated):
+            self._direct = direct_call(graph, self._plan, self._programs, self._device)
         flags = dict(self.flags)
         self._training = flags[""]
         self._inner = [
@@ -425,11 +430,11 @@ class Engine:
                 for place in sources:
                     tensor = slots[place]
                     if not tensor.is_contiguous() or tensor.data_ptr() & 63:
-                        tensor = slots[place] = _aligned(tensor)
+                        tensor = slots[place] = aligned(tensor)
                     inputs.append(tensor.data_ptr())
                 outputs = []
                 for place, (shape, dtype) in zip(targets, types, strict=True):
-                    tensor = slots[place] = torch.empty(shape, dtype=dtype, device=device)
+                    tensor = slots[place] = _empty(shape, dtype=dtype, device=device)
                     outputs.append(tensor.data_ptr())
                 stream = {} if gpu is None else {"stream": _raw_stream(gpu)}
                 if not states:
@@ -437,7 +442,7 @@ class Engine:
                     return
                 if restless:
                     program.prepare([self._addresses[name] for name in program.weight_names], **stream)
-                held = [_aligned(self._buffers[name].detach()) for name in states]
+                held = [aligned(self._buffers[name].detach()) for name in states]
                 program.run(inputs, outputs, [tensor.data_ptr() for tensor in held], **stream)
                 for place, tensor in zip(state_slots, held, strict=True):
                     slots[place] = tensor
@@ -446,7 +451,13 @@ class Engine:
 
         return make
 
-    def run(self, slots):
+    def run(self, tensors):
+        if self._direct is not None:
+            self._share_threads()
+            return self._direct(tensors)
+        slots = self._template.copy()
+        for place, tensor in zip(self._input_slots, tensors, strict=True):
+            slots[place] = tensor
         if self._gpu is not None:
             if torch.cuda.current_device() != self._gpu:
                 with torch.cuda.device(self._gpu):
@@ -465,7 +476,7 @@ class Engine:
 
     @staticmethod
     def _share_threads():
-        threads = torch.get_num_threads()
+        threads = _get_num_threads()
         if threads != Engine._threads:
             native.set_threads(threads)
             Engine._threads = threads
@@ -537,11 +548,6 @@ class Engine:
         self._watch = [
             (p, k, t, a, t._version if id(t) in mutated and v is not None else v) for p, k, t, a, v in self._watch
         ]
-
-
-def _aligned(tensor):
-    """A contiguous copy at a multiple of 64 bytes, which is where PyTorch allocates."""
-    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _places(module):

@@ -217,6 +217,26 @@ class Program:
             if status != 0:
                 raise InputError(_last_error())
 
+    @property
+    def input_indices(self):
+        """Which of the region's inputs the program reads, in the order of `caller`'s addresses."""
+        return list(self._input_indices)
+
+    def caller(self):
+        """A function of the addresses that `run` would pass on, in one list: the inputs that the program reads, its
+        outputs, its states. For a program without scalar inputs, on the default stream."""
+        lock, array, run, at = self._lock, self._addresses, self._run, self._at
+
+        def call(addresses):
+            with lock:
+                if self._handle is None:
+                    raise InputError("the program is closed")
+                array[:] = addresses
+                if run(self._handle, *at, None) != 0:
+                    raise InputError(_last_error())
+
+        return call
+
     def poison_scratch(self, byte, stream=None):
         """Fills scratch memory with a byte."""
         with self._lock:

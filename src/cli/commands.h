@@ -72,7 +72,7 @@ struct BenchOptions {
   SearchOptions search;
   std::string out;  // JSON lines
   bool resume = false;
-  int drawn = 0;  // sizes per workload that are drawn; 0: the files' own
+  int drawn = 0;                         // sizes per workload that are drawn; 0: the files' own
   int shard_index = 1, shard_count = 1;  // 1 <= index <= count
 };
 

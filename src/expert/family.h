@@ -24,7 +24,7 @@ class OpContext {
  public:
   OpContext(const rewrite::FusedGraph& fused, const rewrite::FusedOp& fused_op,
             const target::MachineModel& machine, int worker_count,
-           target::Policy numerics = target::Policy::kStrict)
+            target::Policy numerics = target::Policy::kStrict)
       : graph(fused), op(fused_op), model(machine), threads(worker_count), policy(numerics) {}
 
   const rewrite::FusedGraph& graph;

@@ -92,7 +92,8 @@ struct Graph {
   std::string class_name;
   bool training = false;
   std::string torch_version;
-  std::map<std::string, int64_t> drawn;  // constants of the workload that were drawn (docs/import.md)
+  std::map<std::string, int64_t>
+      drawn;  // constants of the workload that were drawn (docs/import.md)
   std::vector<Value> values;
   std::vector<Node> nodes;  // topological order
   std::vector<int> inputs;

@@ -109,9 +109,10 @@ Result<TensorType> tensor_type(const Json& json, const std::string& place) {
 class GraphReader {
  public:
   Result<Graph> read(const Json& json) {
-    KW_CHECK_OK(known_keys(json, "top level",
-                           {"format", "workload", "class", "training", "torch", "values", "inputs",
-                            "weights", "nodes", "outputs", "mutations", "eager", "parts", "call", "drawn"}));
+    KW_CHECK_OK(known_keys(
+        json, "top level",
+        {"format", "workload", "class", "training", "torch", "values", "inputs", "weights", "nodes",
+         "outputs", "mutations", "eager", "parts", "call", "drawn"}));
     KW_TRY(const Json* format,
            field(json, "", "format", Json::value_t::number_integer, "an integer"));
     if (*format != 1) return bad("format", "only format 1 is known");

@@ -49,10 +49,11 @@ struct Convolution {
 };
 
 // A transposed convolution by the phases of its stride s along one dimension. Output o is q s + r
-// for a position u = o + shift, and hears input i through tap k where u = i s + k - offset; so k = r +
-// offset - d s with i = q + d, and only `taps` values of d, from `first` on, are of use to any r. The
-// input is then read at q + d whatever the phase is: a plain convolution whose output channels are
-// channels times phases. shift 0 makes the output itself; shift = padding % s may need fewer taps.
+// for a position u = o + shift, and hears input i through tap k where u = i s + k - offset; so k =
+// r + offset - d s with i = q + d, and only `taps` values of d, from `first` on, are of use to any
+// r. The input is then read at q + d whatever the phase is: a plain convolution whose output
+// channels are channels times phases. shift 0 makes the output itself; shift = padding % s may need
+// fewer taps.
 struct Phases {
   int64_t shift = 0, offset = 0, first = 0, taps = 1;
 
@@ -90,8 +91,7 @@ Status define_convolution(Lowering& lowering) {
     reduce.push_back(phases[i] ? phases[i]->taps : w[i + 2]);
     const int64_t shift = phases[i] ? phases[i]->shift : 0;
     cut.push_back(axis(static_cast<int>(i) + 2) + integer(shift));
-    if (phases[i])
-      made[i + 2] = (out[i + 2] + shift + c.stride[i] - 1) / c.stride[i] * c.stride[i];
+    if (phases[i]) made[i + 2] = (out[i + 2] + shift + c.stride[i] - 1) / c.stride[i] * c.stride[i];
   }
   std::vector<int64_t> extents = made;
   extents.insert(extents.end(), reduce.begin(), reduce.end());
@@ -131,13 +131,13 @@ Status define_convolution(Lowering& lowering) {
   Expr factor = select(tapped, load_of(lowering, weight, std::move(weight_at)), constant(0));
   Expr body = value * factor;
   Expr finish = bias < 0 ? nullptr : reduced(body->kind) + load_of(lowering, bias, {axis(1)});
-  Stage stage =
-      reduce_stage(Combiner::kSum, std::move(reduce), std::move(body), std::move(finish));
+  Stage stage = reduce_stage(Combiner::kSum, std::move(reduce), std::move(body), std::move(finish));
   if (made == out) {
     lowering.define(0, std::move(stage));
     return {};
   }
-  const int whole = lowering.define_temporary({lowering.output_type().dtype, made, {}}, std::move(stage));
+  const int whole =
+      lowering.define_temporary({lowering.output_type().dtype, made, {}}, std::move(stage));
   lowering.define(0, plain_stage(load_of(lowering, whole, std::move(cut))));
   return {};
 }

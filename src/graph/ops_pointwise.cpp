@@ -196,7 +196,10 @@ void add_pointwise_ops(OpList& ops) {
       pointwise("aten.sigmoid.default", "1 / (1 + exp(-x))", kFloat),
       pointwise("aten.tanh.default", "tanh(x)", kFloat),
       pointwise("aten.silu.default", "x / (1 + exp(-x))"),
-      pointwise("aten.mish.default", "x * tanh(x > 30 ? x : log1p(exp(x)))"),
+      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); from 20 on that is 1, in fp64 as well.
+      pointwise("aten.mish.default",
+                "x * (exp(min(x, 20)) * (exp(min(x, 20)) + 2)) / (exp(min(x, 20)) * (exp(min(x, "
+                "20)) + 2) + 2)"),
       pointwise("aten.gelu.default",
                 "$approximate == 'tanh' ? 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + "
                 "0.044715 * x * x * x)))"

@@ -114,7 +114,10 @@ def result():
         "speedups": [{**timing(name, 1.5), "baseline": name} for name in ("eager", "compile", IMAGE)],
         "error": {"candidate": {"rho_rms": 1.5, "rho_max": 6, "relative": 1e-7}, "eager": None},
         "speed_of_light": {"ms": 1.5, "fraction": 0.75, "bound": IMAGE},
-        "final": {"fresh": {"original_ms": 5, "dropin_ms": 2.5, "speedup": 2, "fault_share": 0.2}, "memory": {"ms": 1.8, "share": 0.9}},
+        "final": {
+            "fresh": {"original_ms": 5, "dropin_ms": 2.5, "speedup": 2, "fault_share": 0.2},
+            "memory": {"ms": 1.8, "share": 0.9},
+        },
         "machine": {"levels": levels, "rates": rates, "launch_s": 1e-6, "measured_at": SCRIPT},
         "regions": [region, kept],
     }

@@ -93,10 +93,10 @@ TEST(Pairs, MultiplyAndAdd) {
   if (std::string(kw_cpu_features()).find("avx512bf16") == std::string::npos)
     GTEST_SKIP() << "this processor has no AVX512-BF16";
   std::vector<Stages> all;
-  all.push_back(product_of(13, 37, 70));           // odd k: the last stands alone
-  all.push_back(product_of(30, 300, 33));          // sums in blocks
-  all.push_back(product_of(5, 2, 100, false));     // both sides packed for each call
-  all.push_back(product_of(9, 1, 40));             // a single k
+  all.push_back(product_of(13, 37, 70));        // odd k: the last stands alone
+  all.push_back(product_of(30, 300, 33));       // sums in blocks
+  all.push_back(product_of(5, 2, 100, false));  // both sides packed for each call
+  all.push_back(product_of(9, 1, 40));          // a single k
   all.push_back(product_of(17, 64, 48, true, graph::DType::kBF16));
   all.push_back(convolution_of(2, 5, 7, 19));
   const target::MachineModel model = with_pairs();
@@ -115,7 +115,8 @@ TEST(Pairs, MultiplyAndAdd) {
       ProgramBuilder builder(fused.tensors, "cpu");
       builder.begin_op(fused.ops[0]);
       ASSERT_TRUE(family().emit(context, schedule, builder));
-      cases.push_back({schedule_text(schedule), &s.graph, builder.finish(), whole_numbers(s.graph)});
+      cases.push_back(
+          {schedule_text(schedule), &s.graph, builder.finish(), whole_numbers(s.graph)});
     }
   }
   for (const Case& c : cases) {

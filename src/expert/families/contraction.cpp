@@ -229,12 +229,11 @@ class Emitter {
     const int64_t width = side_a ? p_.mr : p_.nr;
     const bool batched = uses_batch(side_a ? c_.a : c_.b);
     const int64_t batch = batched ? p_.batch : 1;
-    const std::string packed = builder_.add_buffer(
-        program::BufferRole::kPacked,
-        p_.pairs  ? graph::DType::kBF16
-        : p_.wide ? graph::DType::kF64
-                  : graph::DType::kF32,
-        {batch, tiles, p_.packed_k, width});
+    const std::string packed = builder_.add_buffer(program::BufferRole::kPacked,
+                                                   p_.pairs  ? graph::DType::kBF16
+                                                   : p_.wide ? graph::DType::kF64
+                                                             : graph::DType::kF32,
+                                                   {batch, tiles, p_.packed_k, width});
     KernelText kernel(builder_, std::string(side_a ? "pack_a_" : "pack_b_") + c_.nest.origin);
     const std::string to = kernel.write_buffer(packed);
     kernel.body = fmt::format(
@@ -242,8 +241,8 @@ class Emitter {
         "{};\n",
         tiles);
     kernel.body += decode(fmt::format("point / {}", tiles), c_.batch, 4);
-    kernel.body +=
-        fmt::format("    {}* __restrict panel = {} + point * {};\n", panel_, to, p_.packed_k * width);
+    kernel.body += fmt::format("    {}* __restrict panel = {} + point * {};\n", panel_, to,
+                               p_.packed_k * width);
     kernel.body += (side_a ? pack_a_tile(kernel, 4) : pack_b_tile(kernel, 4)) + "  }\n";
     kernel.launch_in_prepare(batch * tiles);
     return packed;
@@ -282,9 +281,9 @@ class Emitter {
       text += fmt::format("  {0}* __restrict pack_a = ({0}*)scratch;\n  int64_t held_a = -1;\n",
                           panel_);
     if (p_.b_elements() > 0)
-      text += fmt::format(
-          "  {0}* __restrict pack_b = ({0}*)(scratch + {1});\n  int64_t held_b = -1;\n", panel_,
-          p_.a_bytes());
+      text +=
+          fmt::format("  {0}* __restrict pack_b = ({0}*)(scratch + {1});\n  int64_t held_b = -1;\n",
+                      panel_, p_.a_bytes());
     text += fmt::format("  {0}* __restrict tile = ({0}*)(scratch + {1});\n", type_,
                         p_.a_bytes() + p_.b_bytes());
     text += "  for (int64_t point = begin; point < end; ++point) {\n";
@@ -446,8 +445,9 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
   space.push_back(
       {"direct_b",
        f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
-  space.push_back(
-      {"pairs", may_pair(context) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0}, may_pair(context)});
+  space.push_back({"pairs",
+                   may_pair(context) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
+                   may_pair(context)});
   return space;
 }
 
@@ -475,9 +475,9 @@ double ContractionFamily::predict_seconds(const OpContext& context,
   // Panels that do not fit the nearest caches.
   const double b_bytes = static_cast<double>(p.kc * p.nr * p.panel_bytes());
   if (b_bytes > 40e3) step *= 1.03;
-  const double held = static_cast<double>(
-      (p.block_m * p.mr + p.block_n * p.nr) * p.packed_k * p.panel_bytes() +
-      p.block_m * p.mr * p.block_n * p.nr * p.element_bytes());
+  const double held =
+      static_cast<double>((p.block_m * p.mr + p.block_n * p.nr) * p.packed_k * p.panel_bytes() +
+                          p.block_m * p.mr * p.block_n * p.nr * p.element_bytes());
   if (held > 0.8 * 1048576) step *= 1.04;
   if (held > 4.0 * 1048576) step *= 1.06;
   if (p.direct_a && p.k * p.element_bytes() % 4096 == 0) step *= 1.3;

@@ -49,7 +49,7 @@ struct ContractionPlan {
   bool pairs = false;
   int64_t packed_k = 1;
 
-  int64_t element_bytes() const { return wide ? 8 : 4; }  // of sums and results
+  int64_t element_bytes() const { return wide ? 8 : 4; }               // of sums and results
   int64_t panel_bytes() const { return pairs ? 2 : element_bytes(); }  // of a packed element
   // Per-worker scratch: elements of packed operands, bytes of each part (whole cache lines).
   int64_t a_elements() const;

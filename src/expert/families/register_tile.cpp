@@ -38,8 +38,8 @@ std::string pair_step(const std::string& name, const RegisterTile& tile) {
     text += fmt::format("    {{ const __m512i x = _mm512_set1_epi32(*(const {}_pair*)(a + {}));",
                         name, 2 * r * tile.row_a);
     for (int64_t j = 0; j < tile.nv; ++j)
-      text += fmt::format(" c{0}_{1} = _mm512_dpbf16_ps(c{0}_{1}, (__m512bh)x, (__m512bh)b{1});", r,
-                          j);
+      text +=
+          fmt::format(" c{0}_{1} = _mm512_dpbf16_ps(c{0}_{1}, (__m512bh)x, (__m512bh)b{1});", r, j);
     text += " }\n";
   }
   return text;

@@ -9,9 +9,9 @@
 namespace kernelwright::expert {
 
 // The innermost loop of products on the CPU: C[mr][nv vectors] (+)= sum over k of A[r] * B[vector],
-// all of C in registers. Distances in elements. With `pairs`, operands are bf16, two neighbours in k
-// beside each other, and AVX512-BF16 multiplies and adds a pair at a time (in f32, denormals taken
-// for zero); vectors have 64 bytes, and distances count pairs as two elements.
+// all of C in registers. Distances in elements. With `pairs`, operands are bf16, two neighbours in
+// k beside each other, and AVX512-BF16 multiplies and adds a pair at a time (in f32, denormals
+// taken for zero); vectors have 64 bytes, and distances count pairs as two elements.
 struct RegisterTile {
   code::Real real = code::Real::kF32;
   int64_t lanes = 1;  // elements per vector

@@ -281,7 +281,8 @@ class Emitter {
                         pad(indent), single_out, to, element);
       } else if (pass == asking_) {
         text += fmt::format(
-            "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  const int64_t some = {1} - b < 512 ? "
+            "{0}for (int64_t b = 0; b < {1}; b += 512) {{\n{0}  const int64_t some = {1} - b < 512 "
+            "? "
             "{1} - b : 512;\n{2}#pragma GCC ivdep\n{0}  for (int64_t i{3} = b; i{3} < b + some; "
             "++i{3}) {{\n{4}{5}{0}  }}\n{0}}}\n",
             pad(indent), length, ask_ahead(pass, "b", "some", indent + 2), lane_axis_, lines,

@@ -37,8 +37,8 @@ bool is_output(const OpContext& context, int tensor);
 // Whether a row group is what a row family can take: rows and points in them;
 // an arg-reduction only by itself, and where the emitter knows them.
 bool has_rows(const OpContext& context, bool arg_too = false);
-// Tensors that the group loads along its rows, whose rows lie one behind another in the order of the
-// group's outer points: while one row is worked on, the next can be asked for.
+// Tensors that the group loads along its rows, whose rows lie one behind another in the order of
+// the group's outer points: while one row is worked on, the next can be asked for.
 std::vector<int> following_rows(const OpContext& context);
 // In which pass that is best done: the first that reads nothing from afar and, if there is one,
 // writes nothing either; or the only one.

@@ -147,6 +147,10 @@ std::vector<std::string> compile_flags(const Compiler& compiler, const CompileJo
   if (compiler.family == Compiler::Family::kGcc) {
     flags.push_back(fmt::format("-fmax-errors={}", kMaxErrors));
     flags.emplace_back("-frandom-seed=kernelwright");
+    // A comparison with a constant, as in a clamp, is followed to what comes of the constant: paths
+    // then part and meet again, which costs masks where the loop becomes vector code and keeps it
+    // from becoming any where they part too often (log1p, by g++ 13).
+    flags.emplace_back("-fno-thread-jumps");
   } else {
     flags.push_back(fmt::format("-ferror-limit={}", kMaxErrors));
   }

@@ -11,9 +11,9 @@
 #define KW_ROUNDER_F32 0x1.8p23f
 #define KW_ROUNDER_F64 0x1.8p52
 
-// x within [low, high], low < 0 < high; NaN becomes one of the two. Compares the bits as integers: a
-// comparison of floats is a branch to the compiler, which follows it to the constant behind it and
-// merges the paths again at three times the cost.
+// x within [low, high], low < 0 < high; NaN becomes one of the two. Compares the bits as integers:
+// a comparison of floats is a branch to the compiler, which follows it to the constant behind it
+// and merges the paths again at three times the cost.
 KW_INLINE float kw_within(float x, float low, float high) {
   const int32_t from_above = (int32_t)kw_bits(high);
   int32_t b = (int32_t)kw_bits(x);
@@ -240,13 +240,18 @@ KW_INLINE double kw_log(double x) {
   return kw_log_specials(x, y);
 }
 
-// log(u) and what rounding 1 + x to u lost.
+// log(u) with u = 1 + x, and what rounding to u lost.
 KW_INLINE float kw_log1p(float x) {
   const float u = 1.0f + x;
   const float lost = x < 1.0f ? x - (u - 1.0f) : 1.0f - (u - x);
-  float y = kw_log(u) + lost / u;
+  // u is no denormal; what was lost joins the mantissa, at its scale (none where that has no bits).
+  const int32_t k = (int32_t)(kw_bits(u) - 0x3f3504f3u) >> 23;
+  const float scale = kw_pow2(k < 126 ? -k : -126);
+  const float f = (kw_from_bits(kw_bits(u) - ((uint32_t)k << 23)) - 1.0f) + lost * scale;
+  const float e = (float)k;
+  float y = e * 0.693359375f + (f + (kw_log1p_rest(f) + e * -2.12194440e-4f));
   y = x < __builtin_inff() ? y : x;
-  y = x == -1.0f ? -__builtin_inff() : y;
+  y = x > -1.0f ? y : x == -1.0f ? -__builtin_inff() : __builtin_nanf("");
   return x == 0.0f ? x : y;
 }
 
