@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "graph/op_support.h"
+#include "graph/scalar_ops.h"
 
 namespace kernelwright::graph {
 namespace {
@@ -57,11 +58,10 @@ struct Convolution {
 struct Phases {
   int64_t shift = 0, offset = 0, first = 0, taps = 1;
 
-  static int64_t floor_of(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
   static Phases with_shift(int64_t shift, int64_t padding, int64_t stride, int64_t kernel) {
     Phases p{shift, padding - shift, 0, 1};
-    p.first = -floor_of(kernel - 1 - p.offset, stride);
-    p.taps = floor_of(stride - 1 + p.offset, stride) - p.first + 1;
+    p.first = -apply_int(ExprOp::kFloorDiv, kernel - 1 - p.offset, stride);
+    p.taps = apply_int(ExprOp::kFloorDiv, stride - 1 + p.offset, stride) - p.first + 1;
     return p;
   }
   static Phases of(int64_t padding, int64_t stride, int64_t kernel) {

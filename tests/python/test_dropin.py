@@ -78,6 +78,7 @@ def test_runs_the_program(relu):
     x = torch.randn(8, 40)
     assert ran_native(model, x)
     assert torch.equal(model(x), torch.relu(x))
+    assert engine(model)._direct is not None
     with torch.inference_mode():
         assert torch.equal(model(x), torch.relu(x))
     assert type(model).__name__ == "ModelNew"
@@ -274,7 +275,7 @@ def test_regions_with_eager_between(tmp_path, kernels, monkeypatch):
     x = torch.randn(8, 40)
     assert ran_native(model, x)
     assert torch.equal(model(x), torch.relu(torch.sigmoid(torch.relu(x)) - 0.75))
-    assert len(engine(model)._programs) == 2
+    assert len(engine(model)._programs) == 2 and engine(model)._direct is None
     assert len(parks) == 1, "once: before the sigmoid, not at the end of the call"
 
 

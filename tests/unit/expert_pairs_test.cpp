@@ -22,7 +22,7 @@ using kernelwright::testing::Case;
 using kernelwright::testing::Stages;
 using target::Policy;
 
-const ContractionFamily& family() {
+const ContractionFamily& pair_family() {
   static const ContractionFamily it;
   return it;
 }
@@ -34,8 +34,8 @@ target::MachineModel with_pairs() {
   return model;
 }
 
-Stages product_of(int64_t m, int64_t k, int64_t n, bool constant_b = true,
-                  graph::DType dtype = graph::DType::kF32) {
+Stages paired_product(int64_t m, int64_t k, int64_t n, bool constant_b = true,
+                      graph::DType dtype = graph::DType::kF32) {
   Stages s;
   const int a = s.input({m, k}, dtype);
   const int b = constant_b ? s.weight({k, n}, dtype) : s.input({k, n}, dtype);
@@ -47,7 +47,7 @@ Stages product_of(int64_t m, int64_t k, int64_t n, bool constant_b = true,
 }
 
 // 3 taps over length, channels first: rows of the innermost axis are short and many.
-Stages convolution_of(int64_t batch, int64_t in, int64_t out, int64_t length) {
+Stages paired_convolution(int64_t batch, int64_t in, int64_t out, int64_t length) {
   Stages s;
   const int x = s.input({batch, in, length + 2}), w = s.weight({out, in, 3});
   s.reduce(s.output({batch, out, length}), Combiner::kSum, {in, 3},
@@ -58,19 +58,19 @@ Stages convolution_of(int64_t batch, int64_t in, int64_t out, int64_t length) {
 std::vector<int64_t> offered(const Stages& s, const target::MachineModel& model, Policy policy) {
   const rewrite::FusedGraph fused = rewrite::fuse(s.graph);
   const OpContext context(fused, fused.ops.at(0), model, 2, policy);
-  for (const Knob& knob : family().space(context))
+  for (const Knob& knob : pair_family().space(context))
     if (knob.name == "pairs") return knob.choices;
   return {};
 }
 
 TEST(Pairs, AreOfferedOnlyWherePolicyAndMachineAllow) {
-  const Stages product = product_of(16, 32, 48);
+  const Stages product = paired_product(16, 32, 48);
   using Choices = std::vector<int64_t>;
   EXPECT_EQ(offered(product, with_pairs(), Policy::kBf16), Choices({1, 0}));
   EXPECT_EQ(offered(product, with_pairs(), Policy::kStrict), Choices({0}));
   EXPECT_EQ(offered(product, with_pairs(), Policy::kFp16), Choices({0}));
   EXPECT_EQ(offered(product, kernelwright::testing::plain_machine(), Policy::kBf16), Choices({0}));
-  const Stages wide = product_of(16, 32, 48, true, graph::DType::kF64);
+  const Stages wide = paired_product(16, 32, 48, true, graph::DType::kF64);
   EXPECT_EQ(offered(wide, with_pairs(), Policy::kBf16), Choices({0}));
 }
 
@@ -93,12 +93,12 @@ TEST(Pairs, MultiplyAndAdd) {
   if (std::string(kw_cpu_features()).find("avx512bf16") == std::string::npos)
     GTEST_SKIP() << "this processor has no AVX512-BF16";
   std::vector<Stages> all;
-  all.push_back(product_of(13, 37, 70));        // odd k: the last stands alone
-  all.push_back(product_of(30, 300, 33));       // sums in blocks
-  all.push_back(product_of(5, 2, 100, false));  // both sides packed for each call
-  all.push_back(product_of(9, 1, 40));          // a single k
-  all.push_back(product_of(17, 64, 48, true, graph::DType::kBF16));
-  all.push_back(convolution_of(2, 5, 7, 19));
+  all.push_back(paired_product(13, 37, 70));        // odd k: the last stands alone
+  all.push_back(paired_product(30, 300, 33));       // sums in blocks
+  all.push_back(paired_product(5, 2, 100, false));  // both sides packed for each call
+  all.push_back(paired_product(9, 1, 40));          // a single k
+  all.push_back(paired_product(17, 64, 48, true, graph::DType::kBF16));
+  all.push_back(paired_convolution(2, 5, 7, 19));
   const target::MachineModel model = with_pairs();
   std::vector<Case> cases;
   for (const Stages& s : all) {
@@ -106,15 +106,16 @@ TEST(Pairs, MultiplyAndAdd) {
     ASSERT_EQ(fused.ops.size(), 1U);
     const OpContext context(fused, fused.ops[0], model, 2, Policy::kBf16);
     std::vector<Schedule> legal;
-    for (const Schedule& schedule : enumerate(family().space(context), 3000))
-      if (schedule.at("pairs") == 1 && family().legal(context, schedule)) legal.push_back(schedule);
+    for (const Schedule& schedule : enumerate(pair_family().space(context), 3000))
+      if (schedule.at("pairs") == 1 && pair_family().legal(context, schedule))
+        legal.push_back(schedule);
     ASSERT_FALSE(legal.empty());
     for (size_t i = 0; i < 4; ++i) {
       const Schedule& schedule = legal[i * (legal.size() - 1) / 3];
-      EXPECT_GT(family().predict_seconds(context, schedule), 0);
+      EXPECT_GT(pair_family().predict_seconds(context, schedule), 0);
       ProgramBuilder builder(fused.tensors, "cpu");
       builder.begin_op(fused.ops[0]);
-      ASSERT_TRUE(family().emit(context, schedule, builder));
+      ASSERT_TRUE(pair_family().emit(context, schedule, builder));
       cases.push_back(
           {schedule_text(schedule), &s.graph, builder.finish(), whole_numbers(s.graph)});
     }

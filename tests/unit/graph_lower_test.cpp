@@ -351,6 +351,40 @@ TEST(Analysis, PaddingIsNoWork) {
   EXPECT_DOUBLE_EQ(count_work(lowered(b.graph())).contraction_flops, 2 * (4 * 3 - 2));
 }
 
+// Taps per dimension that the sum goes over, and the stages, of a transposed convolution of 5
+// points.
+std::pair<int64_t, size_t> phases_of(int64_t kernel, int64_t stride, int64_t padding, int64_t extra,
+                                     int64_t dilation = 1) {
+  const int64_t out = 4 * stride - 2 * padding + dilation * (kernel - 1) + 1 + extra;
+  Builder b;
+  b.input("x", {1, 2, 5}).weight("w", {2, 3, kernel});
+  b.node("aten.convolution.default",
+         {{"input", ref("x")},
+          {"weight", ref("w")},
+          {"bias", nullptr},
+          {"stride", {stride}},
+          {"padding", {padding}},
+          {"dilation", {dilation}},
+          {"transposed", true},
+          {"output_padding", {extra}},
+          {"groups", 1}},
+         "y", {1, 3, out})
+      .output("y");
+  const StageGraph graph = lowered(b.graph());
+  return {graph.stages.at(0).reduce.at(1), graph.stages.size()};
+}
+
+TEST(Lower, TransposedConvolutionsGoByThePhasesOfTheirStride) {
+  using Found = std::pair<int64_t, size_t>;
+  EXPECT_EQ(phases_of(3, 1, 1, 0), Found(3, 1));  // no phases
+  EXPECT_EQ(phases_of(3, 2, 1, 1), Found(2, 1));  // 9 of 16 taps in two dimensions are of use
+  EXPECT_EQ(phases_of(3, 2, 1, 0), Found(2, 2));  // an odd size: cut out of whole phases
+  EXPECT_EQ(phases_of(4, 2, 1, 0), Found(2, 2));  // shifted: 2 taps, 3 without
+  EXPECT_EQ(phases_of(2, 2, 0, 0), Found(1, 1));
+  EXPECT_EQ(phases_of(1, 3, 0, 2), Found(1, 1));     // most outputs hear nothing
+  EXPECT_EQ(phases_of(3, 2, 1, 0, 2), Found(3, 1));  // dilated: as before
+}
+
 TEST(Analysis, AGatherReadsOnlyItsRows) {
   Builder b;
   b.input("i", {2}, "i64").weight("w", {1000, 3});
