@@ -9,12 +9,13 @@ from command_line import run
 
 pytestmark = pytest.mark.timed
 
+# Far from its speed of light, which counts the product alone: a search that is near it would end with the first program.
 LINEAR = """
 import torch
 
 class Model(torch.nn.Module):
     def forward(self, a, b):
-        return torch.relu(torch.matmul(a, b))
+        return torch.tanh(torch.tanh(torch.tanh(torch.matmul(a, b))))
 
 def get_inputs():
     return [torch.randn(96, 64), torch.randn(64, 128)]
@@ -22,7 +23,7 @@ def get_inputs():
 
 
 def optimized(home, out, *arguments):
-    done = run(home, "optimize", "linear.py", "--budget", "3s", "--seed", "1", "--out", out, *arguments)
+    done = run(home, "optimize", "linear.py", "--budget", "8s", "--seed", "1", "--out", out, *arguments)
     return json.loads((home / out / "result.json").read_text())["regions"][0]["search"], done.stdout
 
 
