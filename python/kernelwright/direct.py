@@ -30,7 +30,7 @@ def direct_call(graph, plan, programs, device):
     declared = graph["values"][result]
     shape, dtype = tuple(declared["shape"]), DTYPES[declared["dtype"]]
     positions = [known[region["inputs"][i]] for i in program.input_indices]
-    run = program.caller()
+    run = program.run_at
 
     def call(inputs):
         held = [inputs[i] for i in positions]

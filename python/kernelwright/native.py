@@ -202,14 +202,18 @@ class Program:
             inputs = _pick(inputs, self._input_indices, "inputs")
         if not self._all_outputs or len(outputs) != len(self._output_indices):
             outputs = _pick(outputs, self._output_indices, "outputs")
+        if len(states) != len(self.state_names):
+            raise InputError(f"{len(states)} states given, {len(self.state_names)} needed")
+        self.run_at([*inputs, *outputs, *states], scalars, stream)
+
+    def run_at(self, addresses, scalars=None, stream=None):
+        """The same at addresses in one list: of the inputs that the program reads, its outputs, its states."""
         if scalars is not None:
             scalars = (ctypes.c_double * len(scalars))(*scalars)
         with self._lock:
             if self._handle is None:
                 raise InputError("the program is closed")
-            if len(states) != len(self.state_names):
-                raise InputError(f"{len(states)} states given, {len(self.state_names)} needed")
-            self._addresses[:] = [*inputs, *outputs, *states]
+            self._addresses[:] = addresses
             if stream is None:
                 status = self._run(self._handle, *self._at, scalars)
             else:
@@ -219,23 +223,8 @@ class Program:
 
     @property
     def input_indices(self):
-        """Which of the region's inputs the program reads, in the order of `caller`'s addresses."""
+        """Which of the region's inputs the program reads, in the order of their addresses."""
         return list(self._input_indices)
-
-    def caller(self):
-        """A function of the addresses that `run` would pass on, in one list: the inputs that the program reads, its
-        outputs, its states. For a program without scalar inputs, on the default stream."""
-        lock, array, run, at = self._lock, self._addresses, self._run, self._at
-
-        def call(addresses):
-            with lock:
-                if self._handle is None:
-                    raise InputError("the program is closed")
-                array[:] = addresses
-                if run(self._handle, *at, None) != 0:
-                    raise InputError(_last_error())
-
-        return call
 
     def poison_scratch(self, byte, stream=None):
         """Fills scratch memory with a byte."""
