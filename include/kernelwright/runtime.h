@@ -93,6 +93,19 @@ KW_EXPORT kw_status kw_profile_on(kw_program* program, const void* const* inputs
                                   void* const* outputs, void* const* states, const double* scalars,
                                   void* stream);
 KW_EXPORT kw_status kw_step_times(kw_program* program, double* ms);
+// What the processor counted meanwhile over all threads, waiting workers included, for each of
+// those steps; -1 where it counts nothing, is not permitted to, or was not asked to in time.
+typedef struct kw_counts {
+  int64_t cycles;
+  int64_t instructions;
+  int64_t cache_misses;  // of the last level: lines that came from memory
+  int64_t tlb_misses;    // of loads
+  int64_t page_faults;
+} kw_counts;
+KW_EXPORT kw_status kw_step_counts(kw_program* program, kw_counts* counts);
+// Begins to count for the calling thread and those that it starts from now on. Returns how many of
+// kw_counts' figures machine and system permit; 0: none. Counting has no end.
+KW_EXPORT int kw_count_events(void);
 
 // For the referee: fills scratch (not packed or sync) with `byte`, and tells whether every sync
 // buffer is zero again (1) or not (0); that one waits for the stream. -1: it could not be read,

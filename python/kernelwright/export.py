@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from kernelwright import policy as policies
 from kernelwright.aten import NotExpressible
 from kernelwright.errors import EnvironmentError_, KernelwrightError
 from kernelwright.exported import changing_attributes
@@ -24,13 +25,15 @@ def export(workload):
     """Exports a workload; never fails for what PyTorch cannot export, which `reason` and `eager` then name."""
     args, kwargs = workload.make_inputs(0)
     names = weight_names(workload.module)
-    changing = changing_attributes(workload.build(), args, kwargs)
-    try:
-        if changing:
-            raise NotExpressible(f"forward changes {changing[0]}, which is no buffer")
-        exported = export_module(workload.module, args, kwargs, names)
-    except NotExpressible as error:
-        exported = export_parts(workload, args, kwargs, names, str(error), changing)
+    # Under autocast the graph has its casts: it computes what the module does, in the same types.
+    with policies.context(workload.policy, workload.device.type, tracing=True):
+        changing = changing_attributes(workload.build(), args, kwargs)
+        try:
+            if changing:
+                raise NotExpressible(f"forward changes {changing[0]}, which is no buffer")
+            exported = export_module(workload.module, args, kwargs, names)
+        except NotExpressible as error:
+            exported = export_parts(workload, args, kwargs, names, str(error), changing)
     if workload.device.type != "cpu":
         exported.move_constants(workload.device)
     exported.graph = {**_header(workload), **exported.graph}

@@ -90,6 +90,38 @@ def _log_softmax(x, dim, half_to_float=False):
 INSIDE = {"gelu": _gelu, "_log_softmax": _log_softmax}
 
 
+@dataclasses.dataclass
+class _Norm:
+    """A call of a norm without running statistics."""
+
+    x: torch.Tensor  # seen so that the statistics are over whole dims
+    dims: tuple
+    weight: torch.Tensor | None
+    bias: torch.Tensor | None
+    eps: float
+    weight_shape: tuple
+    statistics_shape: tuple  # of what it gives beside its result
+
+    @staticmethod
+    def of(name, args):
+        if name == "native_layer_norm":
+            x, shape, weight, bias, eps = args[:5]
+            outer = x.dim() - len(shape)
+            kept = (*x.shape[:outer], *(1 for _ in shape))
+            return _Norm(x, tuple(range(outer, x.dim())), weight, bias, eps, tuple(shape), kept)
+        if name == "native_group_norm":
+            x, weight, bias, samples, channels, points, groups, eps = args[:8]
+            each = channels // groups
+            seen = x.reshape(samples, groups, each, points)
+            return _Norm(seen, (2, 3), weight, bias, eps, (groups, each, 1), (samples, groups))
+        running = [t for t in args[3:5] if isinstance(t, torch.Tensor)]
+        if name in ("native_batch_norm", "_native_batch_norm_legit") and not running:
+            x = args[0]
+            dims = tuple(d for d in range(x.dim()) if d != 1)
+            return _Norm(x, dims, *args[1:3], args[-1], (-1, *(1 for _ in dims[1:])), (x.shape[1],))
+        return None
+
+
 class NotExact(Exception):
     """Some intermediate is not an integer, or too large for one."""
 
@@ -174,6 +206,8 @@ class PreciseMode(TorchDispatchMode):
         if self.amplitude and name in INSIDE:
             with self:  # every step of it gets its noise
                 return INSIDE[name](*args, **kwargs)
+        if self.amplitude and (norm := _Norm.of(name, args)):
+            return self._norm(norm, args[0].shape)
         result = func(*args, **kwargs)
         if _is_view(func):
             return result
@@ -183,6 +217,21 @@ class PreciseMode(TorchDispatchMode):
             result = pytree.tree_unflatten(leaves, spec)
         self._observe(name, [t for t in leaves if isinstance(t, torch.Tensor)], wanted)
         return result
+
+    def _norm(self, norm, shape):
+        """Mean and deviation are rounded once for all elements that share them, as what `norm` gives is."""
+        variance, mean = torch.var_mean(norm.x, norm.dims, correction=0, keepdim=True)
+        scale = variance.add_(norm.eps).rsqrt_()
+        self.jitter.perturb_(mean, self.amplitude)
+        self.jitter.perturb_(scale, self.amplitude)
+        result = (norm.x - mean).mul_(scale)
+        if norm.weight is not None:
+            result.mul_(norm.weight.reshape(norm.weight_shape))
+        if norm.bias is not None:
+            result.add_(norm.bias.reshape(norm.weight_shape))
+        self.rounds = True
+        self.jitter.perturb_(result, self.amplitude)
+        return result.reshape(shape), mean.reshape(norm.statistics_shape), scale.reshape(norm.statistics_shape)
 
     @staticmethod
     def _deterministic(name, args, kwargs):

@@ -17,12 +17,12 @@ def apply(policy: str) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
-def context(policy: str, device: str = "cpu"):
-    """What a call of the user's module runs under. device: "cpu" or "cuda"."""
-    if policy == "bf16":
-        return torch.autocast(device, torch.bfloat16)
-    if policy == "fp16":
-        return torch.autocast(device, torch.float16)
+def context(policy: str, device: str = "cpu", tracing: bool = False):
+    """What a call of the user's module runs under. device: "cpu" or "cuda". While tracing, casts of weights are
+    not kept from one use to the next."""
+    if policy in ("bf16", "fp16"):
+        dtype = torch.bfloat16 if policy == "bf16" else torch.float16
+        return torch.autocast(device, dtype, cache_enabled=not tracing)
     return contextlib.nullcontext()
 
 

@@ -287,10 +287,14 @@ json profile_answer(const Profile& profile, const RegionFacts& region,
   const double ms = profile.judged.verdict.timing ? profile.judged.verdict.timing->ms : 0;
   double whole = 0;
   for (const auto& step : profile.judged.verdict.steps) whole += step.ms;
-  for (const auto& step : profile.judged.verdict.steps)
-    out["steps"].push_back({{"step", step.step},
-                            {"ms", rounded(step.ms)},
-                            {"share", rounded(whole > 0 ? step.ms / whole : 0)}});
+  for (const auto& step : profile.judged.verdict.steps) {
+    json entry = {{"step", step.step},
+                  {"ms", rounded(step.ms)},
+                  {"share", rounded(whole > 0 ? step.ms / whole : 0)}};
+    if (const std::string counted = program::counted_text(step); !counted.empty())
+      entry["counted"] = counted;
+    out["steps"].push_back(std::move(entry));
+  }
   out["roofline"] = {{"bound", region.light.bound},
                      {"memory_gb_per_s", rounded(model.memory_bytes_per_s() / 1e9)},
                      {"least_ms", rounded(region.light.seconds * 1e3)}};

@@ -188,8 +188,10 @@ std::string profile_text(const Profile& profile, const RegionFacts& region) {
   double sum = 0;
   for (const auto& step : verdict.steps) sum += step.ms;
   for (const auto& step : verdict.steps)
-    out += fmt::format("- {}: {:.4g} ms, {:.0f} % of the steps\n", step.step, step.ms,
-                       sum > 0 ? 100 * step.ms / sum : 0);
+    out +=
+        fmt::format("- {}: {:.4g} ms, {:.0f} % of the steps{}{}\n", step.step, step.ms,
+                    sum > 0 ? 100 * step.ms / sum : 0,
+                    program::counted_text(step).empty() ? "" : "; ", program::counted_text(step));
   if (!verdict.kernels.empty()) out += target::resources_text(verdict.kernels) + "\n";
   if (!profile.compiler_log.empty()) out += fenced("compiler", profile.compiler_log, 2 << 10);
   return out;

@@ -15,6 +15,7 @@
 #include "base/subprocess.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
+#include "kernelwright/runtime.h"
 #include "target/cpu/toolchain.h"
 #include "target/cuda/device_limits.h"
 #include "target/cuda/toolchain.h"
@@ -110,6 +111,16 @@ json look_at_sandbox() {
   return fine(fmt::format("Landlock ABI {}, seccomp", abi));
 }
 
+// Profiles have times in any case; what the processor counts beside them leads the search better.
+json look_at_counters() {
+  const int count = kw_count_events();
+  if (count == 5) return fine("cycles, instructions, cache and TLB misses, page faults");
+  return problem(
+      fmt::format("{} of 5 events (a virtual machine, or /proc/sys/kernel/perf_event_paranoid): "
+                  "profiles have times alone",
+                  count));
+}
+
 // Our own Python side, and versions of what the worker imports, from the interpreter's metadata.
 json look_at_python() {
   const auto package = torch::python_package_dir();
@@ -192,7 +203,9 @@ void print_group(const char* title, const json& group) {
 
 int cmd_doctor(const GlobalOptions& global) {
   const json targets = look_at_targets();
-  const json tools = {{"compiler", look_at_compiler()}, {"sandbox", look_at_sandbox()}};
+  const json tools = {{"compiler", look_at_compiler()},
+                      {"sandbox", look_at_sandbox()},
+                      {"counters", look_at_counters()}};
   const json cuda = look_at_cuda();
   const json python = look_at_python();
   const json folders = look_at_folders();

@@ -120,12 +120,6 @@ rewrite::FuseOptions fusion_for(const std::string& target) {
   return fusion;
 }
 
-graph::DType compute_dtype(const graph::StageGraph& region) {
-  const bool wide = std::any_of(region.tensors.begin(), region.tensors.end(),
-                                [](const auto& t) { return t.type.dtype == graph::DType::kF64; });
-  return wide ? graph::DType::kF64 : graph::DType::kF32;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& region,
@@ -139,7 +133,7 @@ Result<std::unique_ptr<program::Proposer>> make_expert(const graph::StageGraph& 
         settled);
   };
   rewrite::RuleOptions rules;
-  rules.ceilings = model.ceilings(compute_dtype(region), settled.policy);
+  rules.ceilings = model.ceilings(graph::compute_dtype(region.tensors), settled.policy);
   rules.launch_s = model.launch_s;
   rules.rounding = false;
   const auto plain = rewrite::apply_rules(region, rules);
@@ -169,7 +163,9 @@ Result<program::Candidate> naive_program(const graph::StageGraph& region,
   const rewrite::FusedGraph graph = rewrite::fuse(region, {.enabled = false});
   const Option general{families(target).back(), {}, 0, nullptr, 0};
   const std::vector<const Option*> choice(graph.ops.size(), &general);
-  return build_program(graph, choice, target::MachineModel{}, options.threads, target);
+  KW_TRY(BuiltProgram built,
+         build_program(graph, choice, target::MachineModel{}, options.threads, target));
+  return std::move(built.candidate);
 }
 
 }  // namespace kernelwright::expert

@@ -39,10 +39,16 @@ double likeness_of(const Made::Part& a, const Made::Part& b) {
 
 }  // namespace
 
-LearnedCost::LearnedCost(std::vector<double> weights) : weights_(std::move(weights)) {
+LearnedCost::LearnedCost(std::vector<double> weights) {
+  weigh(std::move(weights));
+}
+
+void LearnedCost::weigh(std::vector<double> weights) {
+  weights_ = std::move(weights);
   const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
   for (double& weight : weights_)
     weight = sum > 0 ? weight / sum : 1.0 / static_cast<double>(weights_.size());
+  if (ready()) solve();
 }
 
 double LearnedCost::likeness(const Made& a, const Made& b) const {

@@ -27,9 +27,11 @@ struct Made {
 // keeps its word.
 class LearnedCost {
  public:
-  // `weights`: how much each op counts, its share of the predicted time.
+  // `weights`: how much each op counts, by its predicted time.
   explicit LearnedCost(std::vector<double> weights);
 
+  // Other weights, once it is measured what each op takes.
+  void weigh(std::vector<double> weights);
   // A later measurement takes the place of an earlier one; of very many the latest are kept.
   void learn(const Made& made, double predicted_s, double measured_s);
   // Whether enough was measured for corrected() to mean something.

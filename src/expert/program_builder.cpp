@@ -24,7 +24,8 @@ bool ProgramBuilder::is_weight(int index) const {
   });
 }
 
-void ProgramBuilder::begin_op(const rewrite::FusedOp& op) {
+void ProgramBuilder::begin_op(const rewrite::FusedOp& op, size_t index) {
+  op_ = static_cast<int>(index);
   preparing_ = op.prepared;
   if (preparing_) packed_.insert(op.outputs.begin(), op.outputs.end());
 }
@@ -125,6 +126,7 @@ void ProgramBuilder::add_source(const std::string& text) {
   source_ += text;
 }
 void ProgramBuilder::add_run(program::Launch launch) {
+  if (!preparing_) op_of_step_.push_back(op_);
   auto& steps = preparing_ ? program_.prepare : repeat_ ? repeat_->body : program_.run;
   steps.push_back({std::move(launch)});
 }
@@ -142,6 +144,7 @@ void ProgramBuilder::add_clear(int index, int64_t elements) {
   fill.view.emplace();
   fill.view->offset = program::size(0);
   fill.view->shape = {program::size(elements)};
+  op_of_step_.push_back(op_);
   program_.run.push_back({std::move(fill)});
 }
 void ProgramBuilder::add_prepare(program::Launch launch) {
@@ -165,6 +168,7 @@ program::Candidate ProgramBuilder::finish() {
     program::Copy copy;
     copy.from = fresh;
     copy.to = state;
+    op_of_step_.push_back(-1);
     program_.run.push_back({std::move(copy)});
   }
   program::Candidate candidate;

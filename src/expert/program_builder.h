@@ -20,8 +20,9 @@ class ProgramBuilder {
   ProgramBuilder(const std::vector<graph::StageTensor>& tensors, std::string target);
   // Buffer that holds a tensor, declared on first use.
   std::string buffer(int tensor);
-  // What follows makes this op: in `prepare` when it is a prepared one, its temporaries packed.
-  void begin_op(const rewrite::FusedOp& op);
+  // What follows makes this op, the graph's `index`-th: in `prepare` when it is a prepared one, its
+  // temporaries packed.
+  void begin_op(const rewrite::FusedOp& op, size_t index = 0);
   std::string add_buffer(program::BufferRole role, graph::DType dtype,
                          const std::vector<int64_t>& shape);
   graph::DType dtype(const std::string& buffer) const;
@@ -45,6 +46,9 @@ class ProgramBuilder {
   void require_feature(const std::string& feature);
   void require_header(const std::string& header);
   program::Candidate finish();
+  // After finish(): the op that each step of `run` belongs to, in program::step_names' order;
+  // -1: none.
+  const std::vector<int>& op_of_step() const { return op_of_step_; }
 
  private:
   const std::vector<graph::StageTensor>& tensors_;
@@ -58,6 +62,8 @@ class ProgramBuilder {
   std::map<std::string, std::string>
       shadowed_states_;  // state buffer <- scratch with its new value
   int next_kernel_ = 0;
+  int op_ = -1;  // the begun one
+  std::vector<int> op_of_step_;
   std::map<program::BufferRole, int> next_buffer_;
 };
 

@@ -71,6 +71,20 @@ double octaves(int64_t a, int64_t b) {
   return std::abs(size(a) - size(b));
 }
 
+// Least bytes and operations of an op.
+graph::Work work_of(const rewrite::FusedGraph& graph, const rewrite::FusedOp& op) {
+  graph::StageGraph stages;
+  stages.tensors = graph.tensors;
+  graph::Work work;
+  for (const graph::Stage& stage : op.stages) {
+    const graph::Work own = graph::count_stage_work(stages, stage);
+    work.contraction_flops += own.contraction_flops;
+    work.other_flops += own.other_flops;
+  }
+  work.bytes = OpContext(graph, op, target::MachineModel{}, 1).bytes();
+  return work;
+}
+
 // Knobs in which two options differ.
 int distance(const Option& a, const Option& b) {
   if (a.family != b.family) return kUnrelated;
@@ -81,20 +95,21 @@ int distance(const Option& a, const Option& b) {
 
 }  // namespace
 
-Result<program::Candidate> build_program(const rewrite::FusedGraph& graph,
-                                         const std::vector<const Option*>& choice,
-                                         const target::MachineModel& model, int threads,
-                                         const std::string& target) {
+Result<BuiltProgram> build_program(const rewrite::FusedGraph& graph,
+                                   const std::vector<const Option*>& choice,
+                                   const target::MachineModel& model, int threads,
+                                   const std::string& target) {
   ProgramBuilder builder(graph.tensors, target);
   const std::vector<bool> skipped = left_out(choice);
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     if (skipped[i]) continue;
     const rewrite::FusedOp& op = choice[i]->joined ? choice[i]->joined->op : graph.ops[i];
     const OpContext context(graph, op, model, threads);
-    builder.begin_op(op);
+    builder.begin_op(op, i);
     KW_CHECK_OK(choice[i]->family->emit(context, choice[i]->schedule, builder));
   }
-  return builder.finish();
+  program::Candidate candidate = builder.finish();
+  return BuiltProgram{std::move(candidate), builder.op_of_step()};
 }
 
 RegionExpert::RegionExpert(rewrite::FusedGraph graph, std::vector<rewrite::Applied> applied,
@@ -106,7 +121,11 @@ RegionExpert::RegionExpert(rewrite::FusedGraph graph, std::vector<rewrite::Appli
       families_(families(options_.target)),
       random_(options_.seed),
       experience_([this](size_t op, int index) { return option(op, index).family->name(); }) {
-  for (const rewrite::FusedOp& op : graph_.ops) rank(op);
+  ceilings_ = model_.ceilings(graph::compute_dtype(graph_.tensors), options_.policy);
+  for (const rewrite::FusedOp& op : graph_.ops) {
+    work_.push_back(work_of(graph_, op));
+    rank(op);
+  }
   for (const rewrite::JoinedOp& joined : graph_.joined) rank_joined(joined);
   for (const auto& ranked : ranked_) {
     order_.emplace_back(ranked.size());
@@ -116,9 +135,11 @@ RegionExpert::RegionExpert(rewrite::FusedGraph graph, std::vector<rewrite::Appli
   tried_.resize(graph_.ops.size());
 }
 
-std::vector<Option> RegionExpert::options_of(const Family* family, const OpContext& context) const {
+std::vector<Option> RegionExpert::options_of(const Family* family, const OpContext& context) {
   std::vector<Option> own;
-  for (Schedule& schedule : enumerate(family->space(context), kEnumerated)) {
+  const ScheduleSpace space = family->space(context);
+  for (const Knob& knob : space) bears_[family][knob.name] = knob.bears;
+  for (Schedule& schedule : enumerate(space, kEnumerated)) {
     if (!family->legal(context, schedule)) continue;
     const double predicted = family->predict_seconds(context, schedule);
     own.push_back({family, std::move(schedule), predicted, nullptr, predicted});
@@ -148,6 +169,7 @@ void RegionExpert::rank(const rewrite::FusedOp& op) {
 void RegionExpert::rank_joined(const rewrite::JoinedOp& joined) {
   const OpContext context(graph_, joined.op, model_, options_.threads, options_.policy);
   std::vector<Option>& last = ranked_[joined.parts.back()];
+  joined_work_[&joined] = work_of(graph_, joined.op);
   double others_s = 0;
   for (size_t i = 0; i + 1 < joined.parts.size(); ++i)
     others_s += ranked_[joined.parts[i]][0].ranked_s;
@@ -184,10 +206,12 @@ Result<std::vector<program::Proposal>> RegionExpert::propose(int count) {
 }
 
 void RegionExpert::learn(const program::Outcome& outcome) {
-  const auto it = choices_.find(outcome.candidate_id);
-  if (it == choices_.end()) return;
-  const Choice& choice = it->second;
+  const auto it = proposed_.find(outcome.candidate_id);
+  if (it == proposed_.end()) return;
+  const Choice& choice = it->second.choice;
   experience_.learn(choice, outcome);
+  if (auto ops = profile_ops(outcome.steps, it->second.op_of_step, choice.size()); !ops.empty())
+    profiles_[choice] = std::move(ops);
   if (outcome.correct) {
     if (!learned_) {
       std::vector<double> weights;
@@ -198,6 +222,7 @@ void RegionExpert::learn(const program::Outcome& outcome) {
     learned_->learn(made_of(choice), total_predicted(choice), outcome.seconds);
   }
   if (const auto* best = experience_.best()) base_ = best->choice;
+  if (learned_ && profile()) learned_->weigh(shares());
   // What failed for another option's sake is an idea again.
   for (size_t op = 0; op < tried_.size(); ++op)
     std::erase_if(tried_[op], [&](int index) { return experience_.acquitted(op, index); });
@@ -312,12 +337,12 @@ std::optional<RegionExpert::Choice> RegionExpert::next_choice() {
   if (!experience_.best() && experience_.anything_failed()) {
     if (auto choice = all_anew()) return choice;
   }
-  // The op that is expected to cost most gets most of the attempts.
+  // The op on which most is to be won gets most of the attempts.
   std::vector<double> weight;
   const std::vector<bool> skipped = left_out(options_of(base_));
   for (size_t i = 0; i < ranked_.size(); ++i) {
     const bool once = graph_.ops[i].prepared || ranked_[i].size() <= 1 || skipped[i];
-    weight.push_back(once ? 0 : option(i, base_[i]).predicted_s);
+    weight.push_back(once ? 0 : to_win(i));
   }
   for (int attempt = 0; attempt < 200; ++attempt) {
     if (std::all_of(weight.begin(), weight.end(), [](double w) { return w <= 0; }))
@@ -366,16 +391,67 @@ std::optional<int> RegionExpert::promising(size_t op) const {
   return std::nullopt;
 }
 
-// The best-ranked option that differs from the base's in one knob.
+// The best-ranked option that differs from the base's in one knob, if there is any in one that
+// bears on what holds the op back.
 std::optional<int> RegionExpert::neighbour(size_t op) const {
   const bool led = experience_.best() || !experience_.anything_failed();
   if (!led || left_alone(op, base_[op])) return std::nullopt;
+  const Limit held_by = limit(op);
+  std::optional<int> other;
   for (int i : order_[op]) {
-    if (distance(option(op, i), option(op, base_[op])) == 1 && !experience_.failed(op, i) &&
-        !seen_beside_base(op, i))
-      return i;
+    if (distance(option(op, i), option(op, base_[op])) != 1 || experience_.failed(op, i) ||
+        seen_beside_base(op, i))
+      continue;
+    if (bears_on(op, i, held_by)) return i;
+    if (!other) other = i;
   }
-  return std::nullopt;
+  return other;
+}
+
+// Whether the one knob in which an option differs from the base's does.
+bool RegionExpert::bears_on(size_t op, int index, Limit limit) const {
+  if (limit == Limit::kUnknown) return true;
+  const Bears wanted = limit == Limit::kMemory ? Bears::kTraffic : Bears::kArithmetic;
+  const Option &a = option(op, index), &b = option(op, base_[op]);
+  for (const auto& [knob, value] : a.schedule) {
+    if (b.schedule.at(knob) == value) continue;
+    const Bears bears = bears_.at(a.family).at(knob);
+    return bears == Bears::kBoth || bears == wanted;
+  }
+  return true;
+}
+
+// The base's; null: it was not profiled.
+const std::vector<OpProfile>* RegionExpert::profile() const {
+  const auto it = profiles_.find(base_);
+  return it == profiles_.end() ? nullptr : &it->second;
+}
+
+// Of each op: seconds in the base, by its profile; what the base leaves out counts as predicted.
+std::vector<double> RegionExpert::shares() const {
+  std::vector<double> seconds;
+  const std::vector<bool> skipped = left_out(options_of(base_));
+  for (size_t op = 0; op < base_.size(); ++op)
+    seconds.push_back(graph_.ops[op].prepared ? 0
+                      : skipped[op]           ? option(op, base_[op]).predicted_s
+                                              : (*profile())[op].seconds);
+  return seconds;
+}
+
+// Of the op, or of the joined one that stands for it in the base.
+const graph::Work& RegionExpert::work(size_t op) const {
+  const rewrite::JoinedOp* joined = option(op, base_[op]).joined;
+  return joined ? joined_work_.at(joined) : work_[op];
+}
+
+Limit RegionExpert::limit(size_t op) const {
+  return profile() ? limit_of((*profile())[op], work(op), ceilings_) : Limit::kUnknown;
+}
+
+// Seconds, by the profile or else by the prediction.
+double RegionExpert::to_win(size_t op) const {
+  return profile() ? headroom((*profile())[op], work(op), ceilings_)
+                   : option(op, base_[op]).predicted_s;
 }
 
 // The best-ranked option of a family not tried before, or one that is no neighbour of any tried
@@ -438,6 +514,8 @@ Result<program::Proposal> RegionExpert::make(const Choice& choice) {
       proposal.idea +=
           fmt::format("{}{} {}: {}", proposal.idea.empty() ? "" : "; ", made.family->name(),
                       op_title(graph_.ops[i]), schedule_text(made.schedule));
+      if (const Limit held_by = limit(i); changed && held_by != Limit::kUnknown)
+        proposal.idea += fmt::format(" (held back by {})", limit_name(held_by));
     }
   }
   proposal.predicted_s = total_predicted(choice);
@@ -447,11 +525,12 @@ Result<program::Proposal> RegionExpert::make(const Choice& choice) {
   if (proposal.idea.empty())
     proposal.idea = fmt::format("{} for each of {} ops",
                                 best_ranked ? "best prediction" : "another way", choice.size());
-  KW_TRY(proposal.candidate,
+  KW_TRY(BuiltProgram built,
          build_program(graph_, options, model_, options_.threads, options_.target));
+  proposal.candidate = std::move(built.candidate);
   proposal.proposer = "expert";
   if (const auto* best = experience_.best()) proposal.parent = best->id;
-  choices_[program::candidate_id(proposal.candidate)] = choice;
+  proposed_[program::candidate_id(proposal.candidate)] = {choice, std::move(built.op_of_step)};
   return proposal;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "expert/bottleneck.h"
 #include "expert/experience.h"
 #include "expert/expert.h"
 #include "expert/family.h"
@@ -25,14 +26,19 @@ struct Option {
   double ranked_s = 0;  // with what the other parts take where the op is a joined one's last part
 };
 
+struct BuiltProgram {
+  program::Candidate candidate;
+  std::vector<int> op_of_step;  // as ProgramBuilder::op_of_step
+};
 // The program that makes each op by the option chosen for it.
-Result<program::Candidate> build_program(const rewrite::FusedGraph& graph,
-                                         const std::vector<const Option*>& choice,
-                                         const target::MachineModel& model, int threads,
-                                         const std::string& target);
+Result<BuiltProgram> build_program(const rewrite::FusedGraph& graph,
+                                   const std::vector<const Option*>& choice,
+                                   const target::MachineModel& model, int threads,
+                                   const std::string& target);
 
 // The proposer for one form of a region: ranks the options of every fused op, begins with the best
-// of each, and goes on from what measured best, one op at a time. A schedule that failed is no
+// of each, and goes on from what measured best, one op at a time: the one whose profile leaves most
+// to win, by a knob that bears on what holds it back (bottleneck.h). A schedule that failed is no
 // parent, and a family that failed twice leaves the op to others (experience.h). What was measured
 // corrects the order of the rest (learned_cost.h).
 class RegionExpert : public program::Proposer {
@@ -53,7 +59,7 @@ class RegionExpert : public program::Proposer {
   const Option& option(size_t op, int index) const {
     return ranked_[op][static_cast<size_t>(index)];
   }
-  std::vector<Option> options_of(const Family* family, const OpContext& context) const;
+  std::vector<Option> options_of(const Family* family, const OpContext& context);
   std::vector<const Option*> options_of(const Choice& choice) const;
   void rank(const rewrite::FusedOp& op);
   void rank_joined(const rewrite::JoinedOp& joined);
@@ -62,6 +68,12 @@ class RegionExpert : public program::Proposer {
   std::optional<Choice> all_anew();
   std::optional<int> next_option(size_t op);
   std::optional<int> neighbour(size_t op) const;
+  bool bears_on(size_t op, int index, Limit limit) const;
+  const std::vector<OpProfile>* profile() const;
+  std::vector<double> shares() const;
+  const graph::Work& work(size_t op) const;
+  Limit limit(size_t op) const;
+  double to_win(size_t op) const;
   std::optional<int> idea(size_t op) const;
   std::optional<int> untried_family(size_t op) const;
   std::optional<int> promising(size_t op) const;
@@ -83,8 +95,18 @@ class RegionExpert : public program::Proposer {
   std::vector<std::vector<int>> order_;      // per op, its options as corrected, best first
   bool begun_ = false;
   std::set<Choice> seen_;
-  std::vector<std::set<int>> tried_;       // per op, options proposed so far
-  std::map<std::string, Choice> choices_;  // candidate id -> choice
+  std::vector<std::set<int>> tried_;  // per op, options proposed so far
+  struct Proposed {
+    Choice choice;
+    std::vector<int> op_of_step;
+  };
+  std::map<std::string, Proposed> proposed_;           // by candidate id
+  std::map<Choice, std::vector<OpProfile>> profiles_;  // per op, of choices that were profiled
+  std::vector<graph::Work> work_;                      // per op
+  std::map<const rewrite::JoinedOp*, graph::Work> joined_work_;
+  graph::Ceilings ceilings_;
+  // What each knob of a family bears on.
+  std::map<const Family*, std::map<std::string, Bears>> bears_;
   Experience experience_;
   std::optional<LearnedCost> learned_;  // from the first measurement on
   Choice base_;  // what single options are exchanged in: the best, once something is right

@@ -268,6 +268,12 @@ Work count_work(const StageGraph& graph) {
   return work;
 }
 
+DType compute_dtype(const std::vector<StageTensor>& tensors) {
+  const bool wide = std::any_of(tensors.begin(), tensors.end(),
+                                [](const auto& t) { return t.type.dtype == DType::kF64; });
+  return wide ? DType::kF64 : DType::kF32;
+}
+
 Work count_stage_work(const StageGraph& graph, const Stage& stage) {
   Work work;
   Traffic traffic(graph);

@@ -17,6 +17,9 @@ struct Work {
   double bytes = 0;
 };
 
+// What a region computes in: f64 as soon as one of its tensors is that wide, else f32.
+DType compute_dtype(const std::vector<StageTensor>& tensors);
+
 Work count_work(const StageGraph& graph);
 Work count_stage_work(const StageGraph& graph, const Stage& stage);
 

@@ -46,6 +46,7 @@ enum class ExprOp : uint8_t {
   kTan,
   kTanh,
   kErf,
+  kSoftplus,  // log(1 + exp(x))
   kFloor,
   kCeil,
   kRound /* half to even */,

@@ -80,6 +80,8 @@ double apply_real(ExprOp op, double x) {
       return std::tan(x);
     case ExprOp::kTanh:
       return std::tanh(x);
+    case ExprOp::kSoftplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
     case ExprOp::kErf:
       return std::erf(x);
     case ExprOp::kFloor:
@@ -222,11 +224,12 @@ bool is_comparison(ExprOp op) {
 const char* op_name(ExprOp op) {
   // In the order of the enumeration.
   static constexpr std::array kNames = {
-      "const", "axis",  "load",  "reduced", "cast",  "select", "neg", "abs", "exp",  "expm1",
-      "log",   "log1p", "log2",  "sqrt",    "rsqrt", "sin",    "cos", "tan", "tanh", "erf",
-      "floor", "ceil",  "round", "trunc",   "isnan", "+",      "-",   "*",   "/",    "floordiv",
-      "mod",   "fmod",  "pow",   "atan2",   "min",   "max",    "<",   "<=",  ">",    ">=",
-      "==",    "!=",    "&&",    "||",      "not",   "&",      "|",   "^",   "<<",   ">>",
+      "const", "axis", "load",     "reduced",  "cast", "select", "neg",   "abs",   "exp",
+      "expm1", "log",  "log1p",    "log2",     "sqrt", "rsqrt",  "sin",   "cos",   "tan",
+      "tanh",  "erf",  "softplus", "floor",    "ceil", "round",  "trunc", "isnan", "+",
+      "-",     "*",    "/",        "floordiv", "mod",  "fmod",   "pow",   "atan2", "min",
+      "max",   "<",    "<=",       ">",        ">=",   "==",     "!=",    "&&",    "||",
+      "not",   "&",    "|",        "^",        "<<",   ">>",
   };
   static_assert(kNames.size() == static_cast<size_t>(ExprOp::kShiftRight) + 1);
   return kNames.at(static_cast<size_t>(op));

@@ -80,16 +80,21 @@ struct Function {
   int arguments;
 };
 constexpr Function kFunctions[] = {
-    {"neg", ExprOp::kNeg, 1},       {"abs", ExprOp::kAbs, 1},        {"exp", ExprOp::kExp, 1},
-    {"expm1", ExprOp::kExpm1, 1},   {"log", ExprOp::kLog, 1},        {"log1p", ExprOp::kLog1p, 1},
-    {"log2", ExprOp::kLog2, 1},     {"sqrt", ExprOp::kSqrt, 1},      {"rsqrt", ExprOp::kRsqrt, 1},
-    {"sin", ExprOp::kSin, 1},       {"cos", ExprOp::kCos, 1},        {"tan", ExprOp::kTan, 1},
-    {"tanh", ExprOp::kTanh, 1},     {"erf", ExprOp::kErf, 1},        {"floor", ExprOp::kFloor, 1},
-    {"ceil", ExprOp::kCeil, 1},     {"round", ExprOp::kRound, 1},    {"trunc", ExprOp::kTrunc, 1},
-    {"isnan", ExprOp::kIsNan, 1},   {"min", ExprOp::kMin, 2},        {"max", ExprOp::kMax, 2},
-    {"fmod", ExprOp::kFmod, 2},     {"pow", ExprOp::kPow, 2},        {"atan2", ExprOp::kAtan2, 2},
-    {"bitand", ExprOp::kBitAnd, 2}, {"bitor", ExprOp::kBitOr, 2},    {"bitxor", ExprOp::kBitXor, 2},
-    {"shl", ExprOp::kShiftLeft, 2}, {"shr", ExprOp::kShiftRight, 2},
+    {"neg", ExprOp::kNeg, 1},           {"abs", ExprOp::kAbs, 1},
+    {"exp", ExprOp::kExp, 1},           {"expm1", ExprOp::kExpm1, 1},
+    {"log", ExprOp::kLog, 1},           {"log1p", ExprOp::kLog1p, 1},
+    {"log2", ExprOp::kLog2, 1},         {"sqrt", ExprOp::kSqrt, 1},
+    {"rsqrt", ExprOp::kRsqrt, 1},       {"sin", ExprOp::kSin, 1},
+    {"cos", ExprOp::kCos, 1},           {"tan", ExprOp::kTan, 1},
+    {"tanh", ExprOp::kTanh, 1},         {"erf", ExprOp::kErf, 1},
+    {"softplus", ExprOp::kSoftplus, 1}, {"floor", ExprOp::kFloor, 1},
+    {"ceil", ExprOp::kCeil, 1},         {"round", ExprOp::kRound, 1},
+    {"trunc", ExprOp::kTrunc, 1},       {"isnan", ExprOp::kIsNan, 1},
+    {"min", ExprOp::kMin, 2},           {"max", ExprOp::kMax, 2},
+    {"fmod", ExprOp::kFmod, 2},         {"pow", ExprOp::kPow, 2},
+    {"atan2", ExprOp::kAtan2, 2},       {"bitand", ExprOp::kBitAnd, 2},
+    {"bitor", ExprOp::kBitOr, 2},       {"bitxor", ExprOp::kBitXor, 2},
+    {"shl", ExprOp::kShiftLeft, 2},     {"shr", ExprOp::kShiftRight, 2},
 };
 
 Expr named_constant(const std::string& name) {

@@ -15,10 +15,11 @@ namespace kernelwright::graph {
 // The language in which the op table states pointwise ops:
 //   numbers, inf, nan, pi, true, false; operands by name; attributes as $name
 //   c ? a : b   || && !   < <= > >= == !=   + - * / // %   unary -   ( )
-//   neg abs exp expm1 log log1p log2 sqrt rsqrt sin cos tan tanh erf floor ceil round trunc isnan
-//   min(a, b), max(a, b), fmod(a, b), pow(a, b), atan2(a, b); of integers bitand(a, b), bitor(a,
-//   b), bitxor(a, b), shl(a, bits), shr(a, bits); casts by dtype name: f32(x), i64(x), bool(x)
-//   given($name): whether an attribute is not None; $name == 'text' compares a string attribute
+//   neg abs exp expm1 log log1p log2 sqrt rsqrt sin cos tan tanh erf softplus floor ceil round
+//   trunc isnan min(a, b), max(a, b), fmod(a, b), pow(a, b), atan2(a, b); of integers bitand(a, b),
+//   bitor(a, b), bitxor(a, b), shl(a, bits), shr(a, bits); casts by dtype name: f32(x), i64(x),
+//   bool(x) given($name): whether an attribute is not None; $name == 'text' compares a string
+//   attribute
 // `//` and `%` are floor division and its remainder.
 struct ScalarScope {
   // An operand, or (attribute) the number behind $name; a None may be any number, as it stands

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "program/parse.h"
+#include "program/step_profile.h"
 
 namespace kernelwright::program {
 
@@ -33,6 +34,8 @@ struct Outcome {
   std::string reason;
   bool correct = false;
   double seconds = 0;  // median, when correct
+  // Where its time goes, when it was measured: of a new best. As `run` goes through its steps.
+  std::vector<StepProfile> steps = {};
 };
 
 // Makes programs for one region. Called from one thread.

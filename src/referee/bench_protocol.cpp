@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "referee/bench_protocol.h"
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 namespace kernelwright::referee::bench {
 namespace {
@@ -213,11 +215,21 @@ Status decode(const json& value, Profile& message) {
 }
 
 json encode(const Profiled& message) {
-  return {{"ok", true}, {"ms", message.ms}};
+  json counts = json::array();
+  for (const kw_counts& step : message.counts)
+    counts.push_back(
+        {step.cycles, step.instructions, step.cache_misses, step.tlb_misses, step.page_faults});
+  return {{"ok", true}, {"ms", message.ms}, {"counts", std::move(counts)}};
 }
 Status decode(const json& value, Profiled& message) {
   return guarded([&] {
     for (const json& ms : value.at("ms")) message.ms.push_back(milliseconds(ms));
+    for (const json& step : value.at("counts")) {
+      const auto counts = step.get<std::array<int64_t, 5>>();
+      message.counts.push_back({counts[0], counts[1], counts[2], counts[3], counts[4]});
+    }
+    if (message.counts.size() != message.ms.size())
+      throw std::invalid_argument("counts are of other steps than times");
   });
 }
 

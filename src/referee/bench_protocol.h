@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernelwright/runtime.h"
 #include "referee/arena.h"
 
 namespace kernelwright::referee::bench {
@@ -98,6 +99,7 @@ struct Profile {
 };
 struct Profiled {
   std::vector<double> ms;  // program::step_names' order
+  std::vector<kw_counts> counts;
 };
 
 nlohmann::json encode(const Load& message);

@@ -339,6 +339,9 @@ class BenchWorker {
     reply.ms.resize(static_cast<size_t>(kw_step_count(program_of(*bound))));
     if (kw_step_times(program_of(*bound), reply.ms.data()) != 0)
       return fail(runtime_error("profile"));
+    reply.counts.resize(reply.ms.size());
+    if (kw_step_counts(program_of(*bound), reply.counts.data()) != 0)
+      return fail(runtime_error("profile"));
     device_->rest();
     return bench::encode(reply);
   }

@@ -71,8 +71,12 @@ Result<Verdict> rejected(Tier tier, const Trouble& trouble) {
   return rejected(tier, trouble.kind, trouble.reason);
 }
 
+bool is_faster(const Timing& timing) {
+  return timing.speedup_low > kTolerances.noticeable;
+}
+
 Result<Verdict> decided(const Finisher& finish, const Timing& timing) {
-  const bool faster = timing.speedup_low > kTolerances.noticeable;
+  const bool faster = is_faster(timing);
   return finish(faster ? VerdictKind::kAccepted : VerdictKind::kSlower,
                 speedup_text(timing, faster));
 }

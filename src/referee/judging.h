@@ -65,7 +65,9 @@ class Finisher {
 Verdict rejected(Tier tier, VerdictKind kind, std::string reason, std::string detail = "");
 // A failure of our own is no verdict.
 Result<Verdict> rejected(Tier tier, const Trouble& trouble);
-// kAccepted when the timing shows with confidence that the candidate is faster, else kSlower.
+// Whether the timing shows with confidence that the candidate is faster.
+bool is_faster(const Timing& timing);
+// kAccepted when it is, else kSlower.
 Result<Verdict> decided(const Finisher& finish, const Timing& timing);
 
 }  // namespace kernelwright::referee

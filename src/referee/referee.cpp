@@ -243,12 +243,14 @@ Result<Verdict> RefereeImpl::judge_right(const Prepared& candidate, const Prepar
   verdict.timing = *timing;
   judging_.note_conditions(verdict);
   known_ms_[candidate.id] = timing->ms;
-  if (!incumbent) {
+  // Proposers go on from a new best: they are told where its time goes.
+  if (!incumbent || is_faster(*timing)) {
     auto steps = time_steps(session, judged, candidate.candidate.program, *timed_draws(judged)[0]);
     if (!steps) return finish(steps.error());
     verdict.steps = std::move(*steps);
-    return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
   }
+  if (!incumbent)
+    return finish(VerdictKind::kAccepted, fmt::format("right; {:.4g} ms", timing->ms));
   return decided(finish, *timing);
 }
 

@@ -105,6 +105,32 @@ std::optional<Trouble> too_fast(double ms, const TimingOptions& options) {
                  {}};
 }
 
+// Medians of one step over some calls.
+program::StepProfile step_of(const std::string& name, const std::vector<bench::Profiled>& samples,
+                             size_t step) {
+  constexpr std::pair<int64_t kw_counts::*, std::optional<double> program::StepProfile::*>
+      kFigures[] = {{&kw_counts::cycles, &program::StepProfile::cycles},
+                    {&kw_counts::instructions, &program::StepProfile::instructions},
+                    {&kw_counts::cache_misses, &program::StepProfile::cache_misses},
+                    {&kw_counts::tlb_misses, &program::StepProfile::tlb_misses},
+                    {&kw_counts::page_faults, &program::StepProfile::page_faults}};
+  const auto middle = [&](const auto& figure_of) {
+    std::vector<double> figures;
+    for (const bench::Profiled& sample : samples) figures.push_back(figure_of(sample));
+    return median(std::move(figures));
+  };
+  program::StepProfile profile;
+  profile.step = name;
+  profile.ms = middle([&](const bench::Profiled& sample) { return sample.ms[step]; });
+  for (const auto& [counted, figure] : kFigures) {
+    const double count = middle([&, counted = counted](const bench::Profiled& sample) {
+      return static_cast<double>(sample.counts[step].*counted);
+    });
+    if (count >= 0) profile.*figure = count;
+  }
+  return profile;
+}
+
 }  // namespace
 
 Timing summarize(const PairedComparison& comparison, const std::string& reference) {
@@ -199,21 +225,24 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
   return timing;
 }
 
-Reply<std::vector<StepTime>> time_steps(Session& session, JudgedProgram& candidate,
-                                        const program::Program& program, const BankDraw& draw) {
+Reply<std::vector<program::StepProfile>> time_steps(Session& session, JudgedProgram& candidate,
+                                                    const program::Program& program,
+                                                    const BankDraw& draw) {
   const std::vector<std::string> names = program::step_names(program.run, "run");
-  std::vector<StepTime> steps;
-  if (names.size() < 2 || names.size() > kMostSteps) return steps;
+  std::vector<program::StepProfile> steps;
+  if (names.empty() || names.size() > kMostSteps) return steps;
   KW_TRY(const int binding, candidate.binding(draw));
-  std::vector<std::vector<double>> samples(names.size());
+  std::vector<bench::Profiled> samples;
   const auto began = Clock::now();
-  while (samples[0].size() < kStepCalls) {
-    KW_TRY(const bench::Profiled profiled, session.client().profile({binding}));
+  while (samples.size() < kStepCalls) {
+    KW_TRY(bench::Profiled profiled, session.client().profile({binding}));
     if (profiled.ms.size() != names.size()) return steps;
+    // One step alone is the whole call: its time is known.
+    if (names.size() == 1 && profiled.counts[0].cycles < 0) return steps;
     if (base::ms_since(began) < kOthersSpinMs) continue;
-    for (size_t i = 0; i < names.size(); ++i) samples[i].push_back(profiled.ms[i]);
+    samples.push_back(std::move(profiled));
   }
-  for (size_t i = 0; i < names.size(); ++i) steps.push_back({names[i], median(samples[i])});
+  for (size_t i = 0; i < names.size(); ++i) steps.push_back(step_of(names[i], samples, i));
   return steps;
 }
 

@@ -26,10 +26,11 @@ Reply<Timing> time_in_worker(Session& session, JudgedProgram& candidate, JudgedP
                              const std::vector<const BankDraw*>& draws,
                              const TimingOptions& options, uint64_t random);
 
-// Cold calls of a program step by step: what share of its time each step takes. Empty for a program
-// of one step.
-Reply<std::vector<StepTime>> time_steps(Session& session, JudgedProgram& candidate,
-                                        const program::Program& program, const BankDraw& draw);
+// Cold calls of a program step by step: what share of its time each step takes, and what the
+// processor counts. Empty for a program of one step where it counts no cycles.
+Reply<std::vector<program::StepProfile>> time_steps(Session& session, JudgedProgram& candidate,
+                                                    const program::Program& program,
+                                                    const BankDraw& draw);
 
 // Promotion: rounds of a few cold calls each of the candidate and of every baseline, taken in
 // turns. One Timing per baseline, in the order of `names`.

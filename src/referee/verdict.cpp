@@ -100,8 +100,7 @@ nlohmann::json verdict_json(const Verdict& verdict) {
   if (verdict.timing) out["timing"] = timing_json(*verdict.timing);
   if (!verdict.kernels.empty())
     out["kernels"] = json::parse(target::resources_json(verdict.kernels));
-  for (const StepTime& step : verdict.steps)
-    out["steps"].push_back({{"step", step.step}, {"ms", number(step.ms)}});
+  for (const auto& step : verdict.steps) out["steps"].push_back(program::step_profile_json(step));
   if (verdict.conditions) {
     out["conditions"] = {{"core_mhz", verdict.conditions->core_mhz},
                          {"memory_mhz", verdict.conditions->memory_mhz},
@@ -142,8 +141,7 @@ Result<Verdict> parse_verdict(const nlohmann::json& value) {
     if (auto kernels = value.find("kernels"); kernels != value.end())
       verdict.kernels = target::parse_resources(kernels->dump());
     if (auto steps = value.find("steps"); steps != value.end()) {
-      for (const json& step : *steps)
-        verdict.steps.push_back({step.at("step").get<std::string>(), number_from(step, "ms")});
+      for (const json& step : *steps) verdict.steps.push_back(program::parse_step_profile(step));
     }
     if (auto seen = value.find("conditions"); seen != value.end())
       verdict.conditions = Conditions{seen->value("core_mhz", 0), seen->value("memory_mhz", 0),

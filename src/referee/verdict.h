@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "program/step_profile.h"
 #include "target/resources.h"
 
 namespace kernelwright::referee {
@@ -56,13 +57,6 @@ struct Conditions {
   std::string busy;                  // who else used the device; empty: nobody known
 };
 
-// Where a call's time goes: one launch, fill or copy of the program, as the judged process tells it
-// of cold calls made step by step. For proposers' eyes; no verdict hangs on it.
-struct StepTime {
-  std::string step;  // "run[2] softmax"
-  double ms = 0;     // median
-};
-
 struct Verdict {
   VerdictKind kind = VerdictKind::kBuildFailed;
   Tier tier = Tier::kSearch;
@@ -76,7 +70,8 @@ struct Verdict {
   double prepare_ms = 0;
   double build_s = 0;
   std::vector<target::KernelResources> kernels;  // what the compiler made of each; GPU
-  std::vector<StepTime> steps;                   // of a program judged alone, and at promotion
+  // Of a program judged alone, of one that took the best's place, and at promotion.
+  std::vector<program::StepProfile> steps;
   int draws = 0;
   bool correct() const { return kind == VerdictKind::kSlower || kind == VerdictKind::kAccepted; }
 };

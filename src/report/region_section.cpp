@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "program/step_profile.h"
 #include "report/highlight.h"
 #include "report/intervals.h"
 #include "report/lineage.h"
@@ -104,7 +105,7 @@ std::string steps(const json& region) {
   double sum = 0;
   for (const auto& step : list) sum += number_at(step, "ms");
   if (list.empty() || sum <= 0) return "";
-  std::string rows;
+  std::string rows, counted;
   for (const auto& step : list) {
     const double share = number_at(step, "ms") / sum;
     rows += fmt::format(
@@ -112,10 +113,15 @@ std::string steps(const json& region) {
         "step\" style=\"left:0;width:{:.2f}%\"></i></span><span class=\"ci-value\">{} "
         "({})</span></li>",
         html_at(step, "step"), 100 * share, ms_text(number_at(step, "ms")), percent(share));
+    const std::string text = program::counted_text(program::parse_step_profile(step));
+    if (!text.empty())
+      counted += fmt::format("<li><code>{}</code>: {}</li>", html_at(step, "step"), text);
   }
   return "<h3>Where a call's time goes</h3><ul class=\"ci\">" + rows +
          "</ul><p class=\"note\">Each step timed by itself, cold: their sum need not be the time "
-         "of the whole call.</p>";
+         "of the whole call.</p>" +
+         (counted.empty() ? ""
+                          : html_details("What the processor counted", "<ul>" + counted + "</ul>"));
 }
 
 std::string predictions(const json& region) {

@@ -63,6 +63,7 @@ double arithmetic_cost(const Expr& expr) {
       case ExprOp::kTan:
       case ExprOp::kTanh:
       case ExprOp::kErf:
+      case ExprOp::kSoftplus:
       case ExprOp::kPow:
       case ExprOp::kAtan2:
       case ExprOp::kFmod:

@@ -117,6 +117,7 @@ Result<program::Outcome> Contest::record(const program::Proposal& proposal,
         best_ ? best_->ms / std::max(verdict.timing->speedup, 1e-9) : verdict.timing->ms;
     outcome.seconds = ms / 1e3;
   }
+  outcome.steps = verdict.steps;
   outcomes_[prepared.id] = outcome;
   return outcome;
 }

@@ -30,12 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr int kPromotionTries = 3;
 
-graph::DType compute_dtype(const graph::StageGraph& stages) {
-  for (const auto& tensor : stages.tensors)
-    if (tensor.type.dtype == graph::DType::kF64) return graph::DType::kF64;
-  return graph::DType::kF32;
-}
-
 std::string region_ops(const graph::Graph& graph, const graph::Region& region) {
   std::set<std::string> names;
   for (int node : region.nodes) names.insert(graph.nodes.at(static_cast<size_t>(node)).op);
@@ -197,7 +191,7 @@ Result<std::optional<std::string>> OpenedRun::open_region(OpenedRegion& run) {
                 rewrite::structure_of(run.stages),
                 rewrite::extents_of(run.stages)};
   KW_CHECK_OK(archive_.record_subject(run.record));
-  const auto dtype = compute_dtype(run.stages);
+  const auto dtype = graph::compute_dtype(run.stages.tensors);
   const auto ceilings = session_.model.ceilings(dtype, session_.policy);
   run.work = rewrite::least_work(run.stages, ceilings);
   run.light = graph::speed_of_light(run.work, ceilings);

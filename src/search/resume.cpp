@@ -16,6 +16,7 @@ program::Outcome outcome_of(const archive::VerdictRecord& record) {
   outcome.reason = record.verdict.reason;
   outcome.correct = record.verdict.correct();
   if (record.verdict.timing) outcome.seconds = record.verdict.timing->ms / 1e3;
+  outcome.steps = record.verdict.steps;
   return outcome;
 }
 

@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from kernelwright import oracle
 
@@ -187,3 +188,25 @@ def test_ops_that_cancel_inside(function):
     answer = one(function, x).answers[0]
     assert rho(answer.eager, answer)[1] < 20
     assert not accepted(function(tf32(x)), answer)
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda x: F.group_norm(x, 4, torch.ones(16), torch.zeros(16)),
+        lambda x: F.layer_norm(x, x.shape[1:], eps=1e-6),
+        lambda x: F.instance_norm(x),
+    ],
+    ids=["group", "layer", "instance"],
+)
+def test_a_norms_mean_is_rounded_for_all_elements_alike(norm):
+    """What is left in the mean of a norm's result is that rounding, and it does not shrink with the elements' number."""
+    x = torch.randn(3, 16, 32, 32) + 4
+    answer = one(lambda t: norm(t).mean(dim=(1, 2, 3)), x).answers[0]
+    assert float(answer.oracle.abs().max()) < 1e-6 * U
+    assert 0.2 * U < float(answer.scale.median()) < 8 * U
+    in_other_order = norm(x.flip(3)).double().mean(dim=(1, 2, 3)).float()
+    assert accepted(in_other_order, answer)
+    # An element's own noise stays what it was: a rounding or two.
+    result = one(norm, torch.randn(3, 16, 32, 32)).answers[0]
+    assert float((result.scale / (result.oracle.abs() * U)).median()) < 3

@@ -184,6 +184,39 @@ def test_bench_at_drawn_sizes(home):
     assert "cpu or gpu, with a seed or without" in wrong.stderr
 
 
+MIXED = """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 8, 3)
+        self.norm = torch.nn.LayerNorm(64)
+        self.linear = torch.nn.Linear(36, 64)
+    def forward(self, x):
+        y = self.norm(self.linear(torch.relu(self.conv(x)).flatten(2)))
+        return y, torch.softmax(y * x.sum(), -1)
+
+def get_inputs():
+    return [torch.randn(4, 3, 8, 8)]
+
+def get_init_inputs():
+    return []
+"""
+
+
+def test_under_autocast_a_module_is_judged_by_what_it_gives_there(home):
+    (home / "mixed.py").write_text(MIXED)
+    options = ("--policy", "bf16", "--budget", "3s", "--out", "mixed", "--json")
+    result = json.loads(run(home, "optimize", "mixed.py", *options).stdout)
+    verdicts = [v for region in result["regions"] for v in region["search"]["verdicts"]]
+    assert result["policy"] == "bf16" and {"accepted", "slower"} & set(verdicts), result["regions"]
+    module = load(home / "mixed").ModelNew()
+    x = torch.randn(4, 3, 8, 8)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert [y.dtype for y in module(x)] == [torch.bfloat16] * 2
+
+
 def test_bench_resumes(home, relu):
     (home / "suite").mkdir(exist_ok=True)
     (home / "suite" / "one.py").write_text(RELU)

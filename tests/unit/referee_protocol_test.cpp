@@ -36,7 +36,7 @@ TEST(RefereeProtocol, MessagesSurviveTheWire) {
   round_trip(Ran{1.5, 2, true, false});
   round_trip(Timed{{{1, 2}, {3, 4}}, {5, 6}, {1, 3}});
   round_trip(Profile{4});
-  round_trip(Profiled{{1, 0, 2.5}});
+  round_trip(Profiled{{1, 2.5}, {{10, 20, -1, -1, 3}, {-1, -1, -1, -1, -1}}});
 }
 
 // The judged process may say anything.
@@ -59,7 +59,13 @@ TEST(RefereeProtocol, NonsenseIsAnError) {
   EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": 7, "last": []})"), timed));
   EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": {}})"), repeated));
   Profiled profiled;
-  EXPECT_FALSE(decode(nlohmann::json::parse(R"({"ms": [1, -1]})"), profiled));
+  for (const char* text :
+       {R"({"ms": [1, -1], "counts": [[1,1,1,1,1],[1,1,1,1,1]]})", R"({"ms": [1]})",
+        R"({"ms": [1], "counts": []})", R"({"ms": [1], "counts": [[1,2,3,4]]})",
+        R"({"ms": [1], "counts": [[1,2,3,4,"5"]]})"}) {
+    profiled = {};
+    EXPECT_FALSE(decode(nlohmann::json::parse(text), profiled)) << text;
+  }
 }
 
 }  // namespace

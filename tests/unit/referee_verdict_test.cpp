@@ -21,6 +21,9 @@ TEST(RefereeVerdict, SurvivesJson) {
   verdict.baselines = {*verdict.timing, *verdict.timing};
   verdict.draws = 8;
   verdict.steps = {{"run[0] first", 0.75}, {"run[1] second", 0.25}};
+  verdict.steps[1].cycles = 1e6;
+  verdict.steps[1].instructions = 2.5e6;
+  verdict.steps[1].page_faults = 0;
   const auto back = parse_verdict(nlohmann::json::parse(verdict_json(verdict).dump()));
   ASSERT_TRUE(back);
   EXPECT_EQ(verdict_json(*back), verdict_json(verdict));
@@ -30,6 +33,9 @@ TEST(RefereeVerdict, SurvivesJson) {
   EXPECT_EQ(back->baselines.size(), 2u);
   ASSERT_EQ(back->steps.size(), 2u);
   EXPECT_EQ(back->steps[1].step, "run[1] second");
+  EXPECT_EQ(back->steps[1].instructions, 2.5e6);
+  EXPECT_EQ(program::counted_text(back->steps[1]), "2.5 instructions a cycle");
+  EXPECT_FALSE(back->steps[0].cycles);
   EXPECT_TRUE(back->correct());
 }
 

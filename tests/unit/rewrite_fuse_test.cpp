@@ -43,6 +43,37 @@ TEST(Fuse, EpilogueGoesThroughAReshapeAndAPermutation) {
   EXPECT_EQ(fused.ops[0].anchor, Anchor::kContraction);
 }
 
+// Channels first, a norm and a linear layer over channels last, and back again: nothing but the
+// three anchors, whether the transposed tensor has one reader or several.
+TEST(Fuse, TransposesAreNoKernels) {
+  for (const bool residual : {false, true}) {
+    Stages s;
+    const int64_t batch = 2, points = 10, channels = 6, wide = 12;
+    const int x = s.input({batch, channels, points}), filter = s.weight({channels, channels}),
+              expand = s.weight({wide, channels});
+    const int mixed = s.temporary({batch, channels, points}),
+              last = s.temporary({batch, points, channels}), mean = s.temporary({batch, points}),
+              centred = s.temporary({batch, points, channels}),
+              wider = s.temporary({batch, points, wide}),
+              first = s.temporary({batch, wide, points});
+    s.reduce(mixed, Combiner::kSum, {channels}, at(x, {0, 3, 2}) * at(filter, {1, 3}));
+    s.define(last, at(mixed, {0, 2, 1}));
+    s.reduce(mean, Combiner::kSum, {channels}, at(last, {0, 1, 2}));
+    s.define(centred, at(last, {0, 1, 2}) - at(mean, {0, 1}));
+    s.reduce(wider, Combiner::kSum, {channels}, at(centred, {0, 1, 3}) * at(expand, {2, 3}));
+    s.define(first, at(wider, {0, 2, 1}));
+    s.define(s.output({batch, wide, points}), at(first, {0, 1, 2}) * constant(2));
+    if (residual) s.define(s.output({batch, channels, points}), at(centred, {0, 2, 1}));
+    const FusedGraph fused = fuse(s.graph);
+    size_t anchors = 0;
+    for (const FusedOp& op : fused.ops) {
+      if (op.anchor != Anchor::kPointwise) ++anchors;
+    }
+    EXPECT_EQ(anchors, 3u);
+    EXPECT_EQ(fused.ops.size(), 3u) << "with residual: " << residual;
+  }
+}
+
 TEST(Fuse, AnAnchorWithTwoReadersIsStored) {
   Stages s;
   const int x = s.input({6, 8}), w = s.weight({8, 8}), y = s.temporary({6, 8});

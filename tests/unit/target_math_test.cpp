@@ -25,11 +25,14 @@ struct Unary {
 long double sigmoid(long double x) {
   return 1 / (1 + expl(-x));
 }
+long double softplus(long double x) {
+  return fmaxl(x, 0) + log1pl(expl(-fabsl(x)));
+}
 constexpr Unary kUnary[] = {
     {"exp", expl, 1.1, 1.1},        {"expm1", expm1l, 1.5, 2}, {"tanh", tanhl, 3, 3},
     {"sigmoid", sigmoid, 2.5, 2.5}, {"log", logl, 1, 1},       {"log1p", log1pl, 2, 2},
     {"log2", log2l, 1.5, 0},        {"erf", erfl, 1.5, 0},     {"sin", sinl, 1.5, 0},
-    {"cos", cosl, 1.5, 0},          {"tan", tanl, 3.5, 0}};
+    {"cos", cosl, 1.5, 0},          {"tan", tanl, 3.5, 0},     {"softplus", softplus, 3, 3}};
 
 std::string source() {
   std::string text = R"(

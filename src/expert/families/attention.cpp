@@ -370,14 +370,14 @@ ScheduleSpace AttentionFamily::space(const OpContext& context) const {
   }
   const bool direct = f.direct_key || f.direct_value;
   ScheduleSpace space;
-  space.push_back({"rows", rows, rows.back()});
-  space.push_back({"keys", keys, keys.back()});
-  space.push_back({"score_mr", {6, 8, 12}, 12});
-  space.push_back({"score_nv", {1, 2}, 2});
-  space.push_back({"value_mr", value_mr, value_mr.back()});
-  space.push_back({"value_nv", value_nv, value_nv.back()});
-  space.push_back(
-      {"direct", direct ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, direct});
+  space.push_back({"rows", rows, rows.back(), Bears::kTraffic});
+  space.push_back({"keys", keys, keys.back(), Bears::kTraffic});
+  space.push_back({"score_mr", {6, 8, 12}, 12, Bears::kArithmetic});
+  space.push_back({"score_nv", {1, 2}, 2, Bears::kArithmetic});
+  space.push_back({"value_mr", value_mr, value_mr.back(), Bears::kArithmetic});
+  space.push_back({"value_nv", value_nv, value_nv.back(), Bears::kArithmetic});
+  space.push_back({"direct", direct ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, direct,
+                   Bears::kTraffic});
   return space;
 }
 

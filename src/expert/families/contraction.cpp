@@ -431,23 +431,26 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
   }
   if (f.k <= 256) kc.push_back(0);
   ScheduleSpace space;
-  space.push_back({"mr", mr, mr.back()});
-  space.push_back({"nv", nv, nv.back()});
-  space.push_back({"kc", kc, kc.back()});
-  space.push_back({"mblocks", block_counts(ceil_div(f.m, mr.back())), 1});
-  space.push_back({"nblocks", block_counts(ceil_div(f.n, nv.back() * f.lanes)), 1});
-  space.push_back({"order", {0, 1}, 0});
+  space.push_back({"mr", mr, mr.back(), Bears::kArithmetic});
+  space.push_back({"nv", nv, nv.back(), Bears::kArithmetic});
+  space.push_back({"kc", kc, kc.back(), Bears::kTraffic});
+  space.push_back({"mblocks", block_counts(ceil_div(f.m, mr.back())), 1, Bears::kTraffic});
+  space.push_back(
+      {"nblocks", block_counts(ceil_div(f.n, nv.back() * f.lanes)), 1, Bears::kTraffic});
+  space.push_back({"order", {0, 1}, 0, Bears::kTraffic});
   const bool rows = f.inner < f.n;
   space.push_back({"flat", rows ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
   space.push_back(
       {"direct_a",
-       f.direct_a && !f.weights_a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+       f.direct_a && !f.weights_a ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0,
+       Bears::kTraffic});
   space.push_back(
       {"direct_b",
-       f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0});
+       f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0,
+       Bears::kTraffic});
   space.push_back({"pairs",
                    may_pair(context) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
-                   may_pair(context)});
+                   may_pair(context), Bears::kArithmetic});
   return space;
 }
 

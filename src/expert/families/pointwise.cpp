@@ -7,6 +7,7 @@
 
 #include "expert/dialects/cpp/kernel_text.h"
 #include "expert/emit_util.h"
+#include "expert/families/reciprocal.h"
 
 namespace kernelwright::expert {
 
@@ -53,6 +54,13 @@ int crossing_axis(const Nest& nest) {
   return crossing;
 }
 
+// The same for all elements along the inner axis.
+SharedBy shared_by_line(const Nest& nest) {
+  return [&nest](const Expr& value) {
+    return !rewrite::axes_used(value, nest.rank())[static_cast<size_t>(nest.outer) - 1];
+  };
+}
+
 }  // namespace
 
 bool PointwiseFamily::accepts(const OpContext& context) const {
@@ -66,15 +74,19 @@ ScheduleSpace PointwiseFamily::space(const OpContext& context) const {
   space.push_back({"chunk", {4096, 16384, 65536}, 16384});
   space.push_back({"stream",
                    can_stream(context, nest) ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0},
-                   0});
+                   0, Bears::kTraffic});
   // Elements computed between two streaming copies, in L1; beyond a few kilobytes it gets slower.
   space.push_back(
       {"line",
        can_stream(context, nest) ? std::vector<int64_t>{128, 256, 512} : std::vector<int64_t>{512},
-       512});
+       512, Bears::kTraffic});
   space.push_back(
       {"tile", crossing_axis(nest) >= 0 ? std::vector<int64_t>{0, 16, 32} : std::vector<int64_t>{0},
-       0});
+       0, Bears::kTraffic});
+  const bool divides = nest.outer > 0 && real_of(context, nest) == code::Real::kF32 &&
+                       divides_by_shared(nest.body, shared_by_line(nest));
+  space.push_back({"reciprocal", divides ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
+                   divides, Bears::kArithmetic});
   return space;
 }
 
@@ -100,7 +112,9 @@ double PointwiseFamily::predict_seconds(const OpContext& context, const Schedule
   const double copies =
       streamed ? elements * (1.2e-10 + 5e-9 / static_cast<double>(schedule.at("line"))) : 0;
   const double compute =
-      (elements * (1 + rewrite::arithmetic_cost(nest.body)) / (lanes * 2e9) + copies) /
+      (elements * (1 + rewrite::arithmetic_cost(nest.body) - 2 * schedule.at("reciprocal")) /
+           (lanes * 2e9) +
+       copies) /
       std::max(1, context.threads);
   const double blocks = elements / static_cast<double>(schedule.at("chunk"));
   const double uneven = blocks < 4 * context.threads ? 1.02 : 1.0;
@@ -114,6 +128,7 @@ Status PointwiseFamily::emit(const OpContext& context, const Schedule& schedule,
     nest.extents.insert(nest.extents.begin(), 1);
     nest.outer = 1;
   }
+  if (schedule.at("reciprocal") != 0) nest.body = with_reciprocals(nest.body, shared_by_line(nest));
   const graph::DType stored = context.type(nest.output).dtype;
   const int inner = nest.outer - 1;
   const int64_t length = inner_extent(nest);

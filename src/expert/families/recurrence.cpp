@@ -283,9 +283,9 @@ ScheduleSpace RecurrenceFamily::space(const OpContext& context) const {
   for (int64_t count = 1; count <= plan.batch && count <= std::max(1, context.threads); count *= 2)
     parts.push_back(count);
   ScheduleSpace space;
-  space.push_back({"rows", rows, rows.back()});
-  space.push_back({"vectors", vectors, vectors.front()});
-  space.push_back({"parts", parts, 1});
+  space.push_back({"rows", rows, rows.back(), Bears::kArithmetic});
+  space.push_back({"vectors", vectors, vectors.front(), Bears::kArithmetic});
+  space.push_back({"parts", parts, 1, Bears::kTraffic});
   return space;
 }
 

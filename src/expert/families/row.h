@@ -10,7 +10,7 @@ namespace kernelwright::expert {
 // partial accumulators, or along the innermost outer axis (lanes 1: columns, channels). Sums
 // are kept in fp64. Knobs: lanes; width (lanes per step); keep (values that several passes need are
 // kept in the worker's scratch, else computed again); stream (the last pass stores past the
-// caches).
+// caches); ahead (the next row is asked for); reciprocal (reciprocal.h); moments (row_moments.h).
 class RowFamily : public Family {
  public:
   std::string name() const override { return "row"; }

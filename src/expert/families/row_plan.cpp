@@ -5,6 +5,7 @@
 
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
+#include "expert/families/row_moments.h"
 
 namespace kernelwright::expert {
 
@@ -155,9 +156,30 @@ void share_loads(RowGroup& group) {
                        std::make_move_iterator(made.end()));
 }
 
+// Each member in the first pass in which all it reads is known. Squares of moments know the mean
+// when their own pass ends.
+void assign_passes(Passes& plan) {
+  const auto& members = plan.group.members;
+  plan.count = 1;
+  plan.pass.assign(members.size(), 0);
+  for (size_t i = 0; i < members.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (!reads(members[i], members[j].nest.output)) continue;
+      if (plan.moments && i == plan.moments->squares && j == plan.moments->mean) {
+        plan.pass[i] = std::max(plan.pass[i], plan.pass[j]);
+        continue;
+      }
+      const bool scalar = members[i].per_row && !members[i].reduces;
+      const int after = plan.pass[j] + (members[j].per_row && !scalar ? 1 : 0);
+      plan.pass[i] = std::max(plan.pass[i], after);
+    }
+    plan.count = std::max(plan.count, plan.pass[i] + 1);
+  }
+}
+
 }  // namespace
 
-Passes plan_passes(const OpContext& context, Keep keep) {
+Passes plan_passes(const OpContext& context, Keep keep, bool at_once) {
   Passes plan;
   plan.group = *context.row_group();
   auto& members = plan.group.members;
@@ -182,17 +204,9 @@ Passes plan_passes(const OpContext& context, Keep keep) {
       return !m.per_row && !is_output(context, m.nest.output);
     });
   }
-  plan.pass.assign(members.size(), 0);
+  assign_passes(plan);
+  if (at_once && (plan.moments = find_moment_pair(plan))) assign_passes(plan);
   plan.kept.assign(members.size(), false);
-  for (size_t i = 0; i < members.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (!reads(members[i], members[j].nest.output)) continue;
-      const bool scalar = members[i].per_row && !members[i].reduces;
-      const int after = plan.pass[j] + (members[j].per_row && !scalar ? 1 : 0);
-      plan.pass[i] = std::max(plan.pass[i], after);
-    }
-    plan.count = std::max(plan.count, plan.pass[i] + 1);
-  }
   for (size_t j = 0; j < members.size(); ++j) {
     for (size_t i = j + 1; i < members.size(); ++i) {
       if (!members[j].per_row && reads(members[i], members[j].nest.output) &&
@@ -254,6 +268,21 @@ int asking_pass(const Passes& plan) {
     for (size_t j = 0; j < plan.group.members.size(); ++j)
       if (plan.pass[j] == pass && plan.group.members[j].reduces) return pass;
   return plan.count - 1;
+}
+
+SharedBy shared_by_row(const RowGroup& group) {
+  return [&group](const Expr& value) {
+    const size_t outer = group.outer.size();
+    const auto used = rewrite::axes_used(value, static_cast<int>(outer + group.row.size()));
+    bool along = std::any_of(used.begin() + static_cast<std::ptrdiff_t>(outer), used.end(),
+                             [](bool uses) { return uses; });
+    graph::visit(value, [&](const ExprNode& node) {
+      if (node.op != ExprOp::kLoad) return;
+      const RowGroup::Member* made = group.find(node.tensor);
+      along |= made != nullptr && !made->per_row;
+    });
+    return !along;
+  };
 }
 
 double lane_stride(const OpContext& context, int axis) {

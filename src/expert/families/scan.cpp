@@ -176,7 +176,7 @@ ScheduleSpace ScanFamily::space(const OpContext& context) const {
   const Nest& nest = context.nest();
   const Scan scan = *scan_of(nest);
   const int lane = lane_axis(nest, scan);
-  if (lane < 0) return {{"lanes", {1}, 1}};
+  if (lane < 0) return {{"lanes", {1}, 1, Bears::kArithmetic}};
   const int64_t extent = nest.extents[static_cast<size_t>(lane)];
   std::vector<int64_t> lanes;
   if (lane > scan.along) {
@@ -186,7 +186,7 @@ ScheduleSpace ScanFamily::space(const OpContext& context) const {
     for (int64_t count : {1, 2, 4, 8})
       if (extent % count == 0) lanes.push_back(count);
   }
-  return {{"lanes", lanes, lanes.back()}};
+  return {{"lanes", lanes, lanes.back(), Bears::kArithmetic}};
 }
 
 double ScanFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {

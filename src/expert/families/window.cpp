@@ -77,9 +77,9 @@ ScheduleSpace WindowFamily::space(const OpContext& context) const {
   const Nest& nest = context.nest();
   std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
   const bool simpler = interior_of(unrolled_window(nest), nest.outer - 1, extents).simpler;
-  return {
-      {"chunk", {1024, 4096, 16384}, 4096},
-      {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0}};
+  return {{"chunk", {1024, 4096, 16384}, 4096},
+          {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0,
+           Bears::kArithmetic}};
 }
 
 double WindowFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {

@@ -383,11 +383,11 @@ ScheduleSpace WinogradFamily::space(const OpContext& context) const {
   // Tiles of 4 are left out: their filters take thirds, so that whole numbers do not give whole
   // numbers, and their error is above what fp32 is allowed (docs/adding-a-family.md).
   space.push_back({"tile", {2}, 2});
-  space.push_back({"rows", rows, rows.back()});
-  space.push_back({"mr", mr, mr.back()});
-  space.push_back({"nv", {1, 2, 3, 4}, 2});
-  space.push_back({"kc", kc, kc.back()});
-  space.push_back({"mblocks", cuts, 1});
+  space.push_back({"rows", rows, rows.back(), Bears::kTraffic});
+  space.push_back({"mr", mr, mr.back(), Bears::kArithmetic});
+  space.push_back({"nv", {1, 2, 3, 4}, 2, Bears::kArithmetic});
+  space.push_back({"kc", kc, kc.back(), Bears::kTraffic});
+  space.push_back({"mblocks", cuts, 1, Bears::kTraffic});
   return space;
 }
 

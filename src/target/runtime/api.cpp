@@ -2,12 +2,14 @@
 // The C ABI of include/kernelwright/runtime.h. No exception leaves it.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <string>
 
 #include "kernelwright/kernel_abi.h"
 #include "kernelwright/runtime.h"
+#include "target/cpu/runtime/counters.h"
 #include "target/cpu/runtime/features.h"
 #include "target/cpu/runtime/pool.h"
 #include "target/cpu/runtime/traffic.h"
@@ -190,6 +192,18 @@ kw_status kw_step_times(kw_program* program, double* ms) {
     std::copy(times.begin(), times.end(), ms);
     return {};
   });
+}
+kw_status kw_step_counts(kw_program* program, kw_counts* counts) {
+  return guarded([&]() -> kernelwright::Status {
+    KW_CHECK_OK(present(program, "kw_step_counts"));
+    std::fill_n(counts, program->loaded->step_count(), kernelwright::runtime::kNothingCounted);
+    const auto counted = program->loaded->step_counts();
+    std::copy(counted.begin(), counted.end(), counts);
+    return {};
+  });
+}
+int kw_count_events(void) {
+  return kernelwright::runtime::process_counters().open();
 }
 kw_status kw_run(kw_program* program, const void* const* inputs, void* const* outputs,
                  void* const* states, const double* scalars) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernelwright/runtime.h"
 #include "program/layout.h"
 #include "program/program.h"
 
@@ -45,6 +46,8 @@ class LoadedProgram {
   virtual Status profile(const void* const* inputs, void* const* outputs, void* const* states,
                          const double* scalars, void* stream) = 0;
   virtual Result<std::vector<double>> step_times() = 0;
+  // What was counted in each of them; none where the target counts nothing.
+  virtual std::vector<kw_counts> step_counts() { return {}; }
   int step_count() const {
     return static_cast<int>(program::step_names(program_.run, "run").size());
   }

@@ -28,11 +28,11 @@ ScheduleSpace Contraction::space(const OpContext& context) const {
   const ContractionFacts& f = contraction_facts(context);
   ScheduleSpace space;
   const auto rows = edges(f.m), columns = edges(f.n);
-  space.push_back({"tile_m", rows, rows.back()});
-  space.push_back({"tile_n", columns, columns.back()});
-  space.push_back({"tile_k", {8, 16, 32}, 16});
-  space.push_back({"per_m", {1, 2, 4, 8}, 4});
-  space.push_back({"per_n", {1, 2, 4, 8}, 4});
+  space.push_back({"tile_m", rows, rows.back(), Bears::kTraffic});
+  space.push_back({"tile_n", columns, columns.back(), Bears::kTraffic});
+  space.push_back({"tile_k", {8, 16, 32}, 16, Bears::kTraffic});
+  space.push_back({"per_m", {1, 2, 4, 8}, 4, Bears::kArithmetic});
+  space.push_back({"per_n", {1, 2, 4, 8}, 4, Bears::kArithmetic});
   std::vector<int64_t> splits = {1};
   for (int64_t count = 2; count <= 64 && f.k / count >= 64; count *= 2) splits.push_back(count);
   space.push_back({"splits", splits, 1});

@@ -167,9 +167,10 @@ ScheduleSpace Row::space(const OpContext& context) const {
   space.push_back({"threads", {1, 4, 8, 16, 32, 64, 128, 256, 512, 1024}, 32});
   std::vector<int64_t> widths = {1};
   for (int64_t width = 2; width <= widest(context); width *= 2) widths.push_back(width);
-  space.push_back({"vector", widths, widths.back()});
+  space.push_back({"vector", widths, widths.back(), Bears::kTraffic});
   const bool passes = plan_passes(context, Keep::kLoads).count > 1;
-  space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2, 3} : std::vector<int64_t>{0}, 0});
+  space.push_back({"hold", passes ? std::vector<int64_t>{0, 1, 2, 3} : std::vector<int64_t>{0}, 0,
+                   Bears::kTraffic});
   std::vector<int64_t> slices = {1};
   const bool arg = code::is_arg(context.op.stages.front().combiner);
   if (!arg && plan_passes(context, Keep::kNothing).only_reduces()) {
@@ -185,8 +186,8 @@ ScheduleSpace Row::space(const OpContext& context) const {
   const Machine machine(context.model);
   space.push_back(
       {"cluster",
-       shared && machine.clusters() ? std::vector<int64_t>{1, 2, 4, 8} : std::vector<int64_t>{1},
-       1});
+       shared && machine.clusters() ? std::vector<int64_t>{1, 2, 4, 8} : std::vector<int64_t>{1}, 1,
+       Bears::kTraffic});
   std::vector<int64_t> groups = {0};
   const int64_t sms = machine.multiprocessors();
   for (int64_t blocks : {int64_t{8}, int64_t{16}, int64_t{32}, int64_t{64}, int64_t{128},
@@ -200,11 +201,12 @@ ScheduleSpace Row::space(const OpContext& context) const {
   const auto choice = [](bool there) {
     return there ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0};
   };
-  space.push_back({"stay", choice(turns && !common_loads(context, plan, 1).empty()), 0});
+  space.push_back(
+      {"stay", choice(turns && !common_loads(context, plan, 1).empty()), 0, Bears::kTraffic});
   space.push_back(
       {"ahead",
-       choice(turns && machine.clusters() && !ahead_loads(context, plan, widths.back()).empty()),
-       0});
+       choice(turns && machine.clusters() && !ahead_loads(context, plan, widths.back()).empty()), 0,
+       Bears::kTraffic});
   return space;
 }
 

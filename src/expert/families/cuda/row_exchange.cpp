@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "expert/emit_util.h"
+#include "expert/families/row_moments.h"
 
 namespace kernelwright::expert::cuda {
 
@@ -17,40 +18,6 @@ using graph::ExprOp;
 using rewrite::RowGroup;
 
 namespace {
-
-bool is_constant(const Expr& expr, double value) {
-  return expr->op == ExprOp::kConst && expr->kind == graph::ScalarKind::kReal &&
-         std::abs(expr->real_value - value) <= 1e-12 * std::abs(value);
-}
-
-// sum / length, or sum * (1 / length).
-bool is_mean(const RowGroup::Member& member, int64_t length) {
-  if (!member.reduces || member.nest.combiner != Combiner::kSum || !member.nest.finish ||
-      member.nest.body->kind != graph::ScalarKind::kReal)
-    return false;
-  const Expr& finish = member.nest.finish;
-  if (finish->operands.size() != 2) return false;
-  const auto n = static_cast<double>(length);
-  const Expr &a = finish->operands[0], &b = finish->operands[1];
-  if (finish->op == ExprOp::kDiv) return a->op == ExprOp::kReduced && is_constant(b, n);
-  if (finish->op != ExprOp::kMul) return false;
-  return (a->op == ExprOp::kReduced && is_constant(b, 1 / n)) ||
-         (b->op == ExprOp::kReduced && is_constant(a, 1 / n));
-}
-
-// (x - mean)^2 or (mean - x)^2, of the x that the mean is of.
-bool is_squared_deviation(const Expr& body, const RowGroup::Member& mean) {
-  if (body->op != ExprOp::kMul || !graph::same(body->operands[0], body->operands[1])) return false;
-  const Expr& deviation = body->operands[0];
-  if (deviation->op != ExprOp::kSub) return false;
-  for (size_t i = 0; i < 2; ++i) {
-    const Expr &x = deviation->operands[i], &centre = deviation->operands[1 - i];
-    if (centre->op == ExprOp::kLoad && centre->tensor == mean.nest.output &&
-        graph::same(x, mean.nest.body))
-      return true;
-  }
-  return false;
-}
 
 // Points of part `part`, as a double.
 std::string points_of(const std::string& part, const RowLayout& layout, int64_t length) {
@@ -106,26 +73,10 @@ std::string over_lanes(const Exchange& exchange, const RowLayout& layout,
 }  // namespace
 
 std::optional<Moments> find_moments(const Passes& plan, const RowLayout& layout) {
-  const int64_t length = plan.group.row_length();
-  const auto& members = plan.group.members;
-  for (size_t v = 0; v < members.size(); ++v) {
-    if (!members[v].reduces || members[v].nest.combiner != Combiner::kSum) continue;
-    for (size_t m = 0; m < v; ++m) {
-      if (plan.pass[m] + 1 != plan.pass[v] || !is_mean(members[m], length) ||
-          !is_squared_deviation(members[v].nest.body, members[m]))
-        continue;
-      // What else the pass of the squares is about would need the mean before it is there, and so
-      // would a finish that reads what follows from the mean.
-      bool alone = true;
-      for (size_t j = 0; j < members.size(); ++j) {
-        const bool scalar = members[j].per_row && !members[j].reduces;
-        if (j != v && plan.pass[j] == plan.pass[v] && !scalar) alone = false;
-        if (j != m && scalar && reads(members[v], members[j].nest.output)) alone = false;
-      }
-      if (alone) return Moments{m, v, layout.even(length) ? layout.steps * layout.vector : 0};
-    }
-  }
-  return std::nullopt;
+  const auto pair = find_moment_pair(plan);
+  if (!pair) return std::nullopt;
+  const bool even = layout.even(plan.group.row_length());
+  return Moments{pair->mean, pair->squares, even ? layout.steps * layout.vector : 0};
 }
 
 int64_t exchange_words(const RowLayout& layout, size_t totals) {

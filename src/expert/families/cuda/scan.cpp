@@ -103,7 +103,8 @@ ScheduleSpace Scan::space(const OpContext& context) const {
   std::vector<int64_t> threads = {0};
   if (scan.in_step(nest.extents))
     for (int64_t count = 32; count <= 1024; count *= 2) threads.push_back(count);
-  return {{"threads", threads, threads.size() > 4 ? 256 : 0}, {"vector", {1, 2, 4, 8}, 4}};
+  return {{"threads", threads, threads.size() > 4 ? 256 : 0},
+          {"vector", {1, 2, 4, 8}, 4, Bears::kTraffic}};
 }
 
 bool Scan::legal(const OpContext& context, const Schedule& schedule) const {

@@ -37,9 +37,9 @@ bool SplitContraction::accepts(const OpContext& context) const {
 
 ScheduleSpace SplitContraction::space(const OpContext& context) const {
   ScheduleSpace space;
-  space.push_back({"tile_n", {64, 128}, 128});
-  space.push_back({"chunk", {32, 64}, 32});
-  space.push_back({"cluster", {1, 2}, 2});
+  space.push_back({"tile_n", {64, 128}, 128, Bears::kTraffic});
+  space.push_back({"chunk", {32, 64}, 32, Bears::kTraffic});
+  space.push_back({"cluster", {1, 2}, 2, Bears::kTraffic});
   return space;
 }
 

@@ -168,4 +168,12 @@ KW_INLINE int32_t kw_floordiv(int32_t a, int32_t b) {
   return q - ((a % b != 0) & ((a < 0) != (b < 0)));
 }
 
+// The squares of n values about `about`, from the sums of their distances from `centre` and of the
+// squares of these.
+KW_INLINE double kw_squares_about(double about, double n, double centre, double sum,
+                                  double squares) {
+  const double own = squares - sum / n * sum, off = centre + sum / n - about;
+  return (own < 0 ? 0 : own) + n * off * off;
+}
+
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp, expm1, tanh, sigmoid, erf, log, log1p, log2. Included by kw_math.h, which states their
-// errors. Method: x = n ln2 + r with |r| <= ln2/2, or x = 2^e m with m in [sqrt(1/2), sqrt(2));
-// minimax polynomials (Remez) for what is left.
+// exp, expm1, tanh, sigmoid, erf, log, log1p, log2, softplus. Included by kw_math.h, which states
+// their errors. Method: x = n ln2 + r with |r| <= ln2/2, or x = 2^e m with m in [sqrt(1/2),
+// sqrt(2)); minimax polynomials (Remez) for what is left.
 #ifndef KW_EXP_H
 #define KW_EXP_H
 
@@ -274,6 +274,32 @@ KW_INLINE float kw_log2(float x) {
 }
 KW_INLINE double kw_log2(double x) {
   return __builtin_log2(x);
+}
+
+// max(x, 0) + log1p(t) with t = exp(-|x|), so that the logarithm's polynomial has [0, 1] for its
+// own (log1p(t) / t, near-minimax).
+KW_INLINE float kw_softplus(float x) {
+  int32_t n;
+  const float p = 1.0f + kw_expm1_reduced(-kw_magnitude_to(x, 104.0f), &n);
+  const int32_t half = n >> 1;
+  const float t = (p * kw_pow2(half)) * kw_pow2(n - half);
+  float q = -0x1.a9335cp-9f;
+  q = q * t + 0x1.453f08p-6f;
+  q = q * t + -0x1.d29cc4p-5f;
+  q = q * t + 0x1.b2535ep-4f;
+  q = q * t + -0x1.397562p-3f;
+  q = q * t + 0x1.92f696p-3f;
+  q = q * t + -0x1.ff0f88p-3f;
+  q = q * t + 0x1.554c8p-2f;
+  q = q * t + -0x1.ffffbep-2f;
+  q = q * t + 1.0f;
+  const int32_t bits = (int32_t)kw_bits(x);
+  const float y = kw_from_bits((uint32_t)(bits > 0 ? bits : 0)) + t * q;
+  return x == x ? y : x;
+}
+
+KW_INLINE double kw_softplus(double x) {
+  return (x > 0.0 ? x : x == x ? 0.0 : x) + kw_log1p(kw_exp(-kw_abs(x)));
 }
 
 #endif

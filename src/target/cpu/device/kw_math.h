@@ -12,6 +12,7 @@
 //   kw_log                     1       1
 //   kw_log1p                   2       2
 //   kw_log2                    1.5     -
+//   kw_softplus                3       3
 //   kw_erf                     1.5     -
 //   kw_sin, kw_cos             1.5     -         every float, however large
 //   kw_tan                     3.5     -

@@ -49,7 +49,8 @@ class CpuProgram final : public LoadedProgram {
   }
   Status profile(const void* const* inputs, void* const* outputs, void* const* states,
                  const double* scalars, void* stream) override;
-  Result<std::vector<double>> step_times() override { return step_ms_; }
+  Result<std::vector<double>> step_times() override;
+  std::vector<kw_counts> step_counts() override;
   Status wait(void* stream) override { return no_stream(stream); }
   Status poison_scratch(int byte, void* stream) override;
   Result<bool> sync_is_zero(void* stream) override;
@@ -57,7 +58,7 @@ class CpuProgram final : public LoadedProgram {
 
  private:
   Status call(const void* const* inputs, void* const* outputs, void* const* states,
-              const double* scalars, void* stream, double* ms);
+              const double* scalars, void* stream, StepRecord* records);
   Status reserve_worker_scratch(int threads);
   Status bind(const std::vector<Port>& ports, const void* const* pointers, const char* role);
   Status bind_weights(const void* const* weights);
@@ -70,7 +71,7 @@ class CpuProgram final : public LoadedProgram {
   std::vector<Arena>
       aligned_weights_;            // copies of weights whose own address is not 64-byte aligned
   std::vector<std::byte*> slots_;  // by buffer index
-  std::vector<double> step_ms_;    // of the last profile()
+  std::vector<StepRecord> steps_;  // of the last profile()
 };
 
 Status CpuProgram::load(const std::string& object_path) {
@@ -154,20 +155,32 @@ Status CpuProgram::prepare(const void* const* weights, void* stream) {
 
 Status CpuProgram::profile(const void* const* inputs, void* const* outputs, void* const* states,
                            const double* scalars, void* stream) {
-  std::vector<double> ms(run_plan_.ops.size(), 0);
-  KW_CHECK_OK(call(inputs, outputs, states, scalars, stream, ms.data()));
-  std::vector<double> steps;
-  for (size_t i = 0; i < ms.size(); ++i) {
+  std::vector<StepRecord> records(run_plan_.ops.size());
+  KW_CHECK_OK(call(inputs, outputs, states, scalars, stream, records.data()));
+  std::vector<StepRecord> steps;
+  for (size_t i = 0; i < records.size(); ++i) {
     const Op& op = run_plan_.ops[i];
     if (std::holds_alternative<LaunchOp>(op) || std::holds_alternative<MoveOp>(op))
-      steps.push_back(ms[i]);
+      steps.push_back(records[i]);
   }
-  step_ms_ = std::move(steps);
+  steps_ = std::move(steps);
   return {};
 }
 
+Result<std::vector<double>> CpuProgram::step_times() {
+  std::vector<double> times;
+  for (const StepRecord& step : steps_) times.push_back(step.ms);
+  return times;
+}
+
+std::vector<kw_counts> CpuProgram::step_counts() {
+  std::vector<kw_counts> counts;
+  for (const StepRecord& step : steps_) counts.push_back(step.counts);
+  return counts;
+}
+
 Status CpuProgram::call(const void* const* inputs, void* const* outputs, void* const* states,
-                        const double* scalars, void* stream, double* ms) {
+                        const double* scalars, void* stream, StepRecord* records) {
   KW_CHECK_OK(no_stream(stream));
   std::lock_guard guard(mutex_);
   if (needs_prepare_) return fail(ErrorKind::kInput, "kw_prepare comes before the first kw_run");
@@ -180,7 +193,7 @@ Status CpuProgram::call(const void* const* inputs, void* const* outputs, void* c
   Pool& pool = process_pool();
   auto held = pool.lock();
   KW_CHECK_OK(reserve_worker_scratch(pool.threads()));
-  execute(run_plan_, {pool, slots_, scalars, worker_scratch_.data(), worker_stride_, ms});
+  execute(run_plan_, {pool, slots_, scalars, worker_scratch_.data(), worker_stride_, records});
   return {};
 }
 

@@ -122,21 +122,27 @@ void move(const MoveOp& op, const Execution& execution) {
                               std::max<int64_t>(1, kBytesPerRange / op.run_bytes));
 }
 
-// Adds the time until its end to an op's, where the execution asks for times.
+// Adds what happens until its end to an op's record, where the execution keeps any. Counters are
+// read outside the time that counts.
 class StepClock {
  public:
   StepClock(const Execution& execution, size_t op)
-      : ms_(execution.ms ? execution.ms + op : nullptr) {
-    if (ms_) begin_ = Clock::now();
+      : record_(execution.records ? execution.records + op : nullptr) {
+    if (!record_) return;
+    counted_ = process_counters().read();
+    begin_ = Clock::now();
   }
   StepClock(const StepClock&) = delete;
   ~StepClock() {
-    if (ms_) *ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
+    if (!record_) return;
+    record_->ms += std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
+    add_counts(record_->counts, counted_, process_counters().read());
   }
 
  private:
   using Clock = std::chrono::steady_clock;
-  double* ms_;
+  StepRecord* record_;
+  Counters::Snapshot counted_;
   Clock::time_point begin_;
 };
 

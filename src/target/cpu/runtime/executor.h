@@ -4,10 +4,17 @@
 #include <cstddef>
 #include <vector>
 
+#include "target/cpu/runtime/counters.h"
 #include "target/cpu/runtime/plan.h"
 #include "target/cpu/runtime/pool.h"
 
 namespace kernelwright::runtime {
+
+// Where a call's time went.
+struct StepRecord {
+  double ms = 0;
+  kw_counts counts = kNothingCounted;
+};
 
 // Runs a plan on the pool, whose lock the caller holds. `slots` is the pointer table, one per
 // buffer; repeats may exchange entries, and they are put back at the end. Allocates nothing.
@@ -17,7 +24,7 @@ struct Execution {
   const double* scalars;
   std::byte* scratch;  // scratch_stride bytes per worker
   int64_t scratch_stride;
-  double* ms = nullptr;  // takes the time of each op of the plan, by index, added up; null: none
+  StepRecord* records = nullptr;  // of each op of the plan, by index, added to; null: none
 };
 void execute(Plan& plan, const Execution& execution);
 

@@ -102,7 +102,7 @@ class CudaProgram final : public LoadedProgram {
   DeviceInfo device_;
   KernelModule module_, move_module_;
   const KernelFunction* move_kernel_ = nullptr;
-  Plan prepare_plan_, run_plan_;
+  cuda::Plan prepare_plan_, run_plan_;
   DeviceMemory arena_, tables_;
   std::vector<DeviceMemory> weight_copies_;  // by weight; of those whose address is not aligned
   std::vector<Ptr> slots_;                   // by buffer index
