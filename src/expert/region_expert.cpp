@@ -210,7 +210,12 @@ void RegionExpert::learn(const program::Outcome& outcome) {
   if (it == proposed_.end()) return;
   const Choice& choice = it->second.choice;
   experience_.learn(choice, outcome);
-  if (auto ops = profile_ops(outcome.steps, it->second.op_of_step, choice.size()); !ops.empty())
+  const std::vector<int>& op_of_step = it->second.op_of_step;
+  std::vector<program::StepProfile> steps = outcome.steps;
+  // A single step takes the whole time.
+  if (steps.empty() && outcome.correct && op_of_step.size() == 1)
+    steps = {{"run[0]", outcome.seconds * 1e3}};
+  if (auto ops = profile_ops(steps, op_of_step, choice.size()); !ops.empty())
     profiles_[choice] = std::move(ops);
   if (outcome.correct) {
     if (!learned_) {

@@ -139,6 +139,7 @@ TEST_F(Screen, InstructionsAreRefusedByName) {
   EXPECT_THAT(body("unsigned a, d; asm volatile(\"rdtsc\" : \"=a\"(a), \"=d\"(d)); return a"),
               ::testing::AllOf(HasSubstr("'rdtsc' in 'k'"), HasSubstr("clock")));
   EXPECT_THAT(body("asm volatile(\"mov %fs:0, %rax\")"), HasSubstr("segment"));
+  EXPECT_EQ(body("long n = 0; asm volatile(\"rep stosq\" : \"+c\"(n) : : \"memory\")"), "");
   EXPECT_THAT(body("asm volatile(\"lock; rep; ldmxcsr (%rsp)\")"), HasSubstr("control word"));
 }
 
@@ -221,6 +222,15 @@ TEST(ScreenText, ListingsAreReadAsData) {
               HasSubstr("cannot be decoded"));
   EXPECT_THAT(screen_disassembly(good + "    1007:\tmov    %fs:0x28,%rax\n").value_or(""),
               HasSubstr("segment"));
+  // What a fill or a copy of an array becomes names segments without touching them.
+  EXPECT_EQ(screen_disassembly(good + "    1007:\trep stos %rax,%es:(%rdi)\n"
+                                      "    100a:\trep movsq %ds:(%rsi),%es:(%rdi)\n"),
+            std::nullopt);
+  for (const char* other : {"movsb  %fs:(%rsi),%es:(%rdi)", "mov    %es:(%rdi),%rax",
+                            "stos   %rax,%gs:(%rdi)", "mov    %eax,%es"})
+    EXPECT_THAT(screen_disassembly(good + "    1007:\t" + other + "\n").value_or(""),
+                HasSubstr("segment"))
+        << other;
   // A symbol's name in an operand is no operand.
   EXPECT_EQ(screen_disassembly(good + "    1007:\tcall   1000 <x%fs>\n"), std::nullopt);
 }

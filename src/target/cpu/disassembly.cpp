@@ -82,6 +82,24 @@ bool names_forbidden_register(std::string_view operands) {
   return false;
 }
 
+// Compilers fill and copy arrays by string instructions. Their operands are said to lie in %es and
+// %ds, which have no base in 64-bit code; any other segment is an override.
+constexpr std::string_view kStringInstructions[] = {"stos", "movs", "scas", "cmps", "lods"};
+constexpr std::string_view kStringOperands[] = {"%es:(%rdi)", "%ds:(%rsi)"};
+
+std::string named_operands(std::string_view word, std::string_view operands) {
+  std::string text(operands);
+  if (std::none_of(std::begin(kStringInstructions), std::end(kStringInstructions),
+                   [&](std::string_view name) {
+                     return word.starts_with(name) && word.size() <= name.size() + 1;
+                   }))
+    return text;
+  for (const auto& implied : kStringOperands)
+    if (const size_t at = text.find(implied); at != std::string::npos)
+      text.erase(at, implied.size());
+  return text;
+}
+
 std::string_view next_word(std::string_view& text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   const size_t end = std::min(text.find_first_of(" \t"), text.size());
@@ -102,7 +120,7 @@ const char* forbidden(std::string_view instruction) {
   for (const auto& row : kForbidden)
     if (word == row.mnemonic) return row.why;
   const std::string_view operands = rest.substr(0, std::min(rest.find('<'), rest.size()));
-  return names_forbidden_register(operands) ? kSegment : nullptr;
+  return names_forbidden_register(named_operands(word, operands)) ? kSegment : nullptr;
 }
 
 }  // namespace
