@@ -10,12 +10,14 @@ namespace kernelwright::expert {
 
 // Running values (graph/scan.h): one pass over each row. Several rows advance together, so that a
 // step need not wait for the one before: lanes along the innermost axis when the pass runs along
-// another, else neighbouring rows. Knob: lanes.
+// another, else neighbouring rows; or a block of steps of one row, by prefixes of vectors
+// (kw_scan.h). Knobs: lanes, block.
 class ScanFamily : public Family {
  public:
   std::string name() const override { return "scan"; }
   bool accepts(const OpContext& context) const override;
   ScheduleSpace space(const OpContext& context) const override;
+  bool legal(const OpContext& context, const Schedule& schedule) const override;
   double predict_seconds(const OpContext& context, const Schedule& schedule) const override;
   Status emit(const OpContext& context, const Schedule& schedule,
               ProgramBuilder& builder) const override;
