@@ -5,8 +5,7 @@ small kernel (docs/results-cpu.md)."""
 import torch
 
 from kernelwright.channel import DTYPES
-
-_empty = torch.empty
+from kernelwright.shortcuts import empty_maker
 
 
 def aligned(tensor):
@@ -15,7 +14,8 @@ def aligned(tensor):
 
 
 def direct_call(graph, plan, programs, device):
-    """callable(the graph's inputs) -> its only result, where one program on the CPU makes it out of them; else None."""
+    """callable(the graph's inputs, contiguous) -> its only result, where one program on the CPU makes it out of them; else
+    None."""
     region, program = programs[0] if len(programs) == 1 else (None, None)
     known = {name: position for position, name in enumerate(graph["inputs"])}
     result = graph["outputs"][0].get("value")
@@ -28,18 +28,19 @@ def direct_call(graph, plan, programs, device):
     ):
         return None
     declared = graph["values"][result]
-    shape, dtype = tuple(declared["shape"]), DTYPES[declared["dtype"]]
+    empty = empty_maker(tuple(declared["shape"]), DTYPES[declared["dtype"]], device)
     positions = [known[region["inputs"][i]] for i in program.input_indices]
     run = program.run_at
 
     def call(inputs):
-        held = [inputs[i] for i in positions]
-        addresses = []
-        for i, tensor in enumerate(held):
-            if not tensor.is_contiguous() or tensor.data_ptr() & 63:
-                tensor = held[i] = aligned(tensor)
-            addresses.append(tensor.data_ptr())
-        made = _empty(shape, dtype=dtype, device=device)
+        addresses, copies = [], []
+        for i in positions:
+            address = inputs[i].data_ptr()
+            if address & 63:
+                copies.append(aligned(inputs[i]))
+                address = copies[-1].data_ptr()
+            addresses.append(address)
+        made = empty()
         addresses.append(made.data_ptr())
         run(addresses)
         return made

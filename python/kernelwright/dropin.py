@@ -7,6 +7,7 @@ import threading
 import warnings
 
 import torch
+from torch.autograd import forward_ad as _forward_ad
 from torch.utils import _pytree as pytree
 
 from kernelwright import call_spec, compiled_op, native
@@ -15,17 +16,19 @@ from kernelwright.channel import DTYPES
 from kernelwright.errors import InputError
 from kernelwright.direct import aligned, direct_call
 from kernelwright.glue import Plan, node_call, view_chain
+from kernelwright.shortcuts import empty_maker, recognizer
 
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))
+_MAX_RECOGNIZERS = 8  # callers that change the kind of their tensors all the time are examined each time
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
 _dispatch_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
 _is_tracing = getattr(torch._C, "_is_tracing", torch.jit.is_tracing)
 _functorch_level = getattr(torch._C._functorch, "maybe_current_level", lambda: None)
 # What every call asks, by its own name: on cold caches each look into torch's large dictionary is felt.
-_is_compiling = torch.compiler.is_compiling
+_is_compiling = torch.compiler.is_dynamo_compiling
 _is_autocast_enabled, _is_grad_enabled = torch.is_autocast_enabled, torch.is_grad_enabled
-_get_num_threads, _empty, _strided = torch.get_num_threads, torch.empty, torch.strided
+_get_num_threads, _strided = torch.get_num_threads, torch.strided
 
 
 def load_artifact(path):
@@ -149,6 +152,8 @@ class Engine:
         self._plan = None
         self._watch = None  # None: nothing prepared; else [(place, key, tensor, address, version)]
         self._unsuited = False
+        self._recognize = None  # of a simple call that was accepted: whether another one is like it
+        self._recognizers_left = _MAX_RECOGNIZERS
         self.prepare_count = 0
         self._type = "cuda" if artifact.on_gpu else "cpu"
         self._gpu = None  # index of the device that the programs were opened on
@@ -188,7 +193,54 @@ class Engine:
 
     def accept(self, args, kwargs):
         """The graph's inputs, the weights being ready; None: the call is for the original."""
-        if _dispatch_modes() or _functorch_level() is not None or _is_tracing():
+        # What the recognizer does not see: modes of PyTorch's own kind, tangents.
+        if _dispatch_modes() or _forward_ad._current_level >= 0:
+            return None
+        recognize, gpu = self._recognize, self._gpu
+        known = recognize is not None and not kwargs and len(args) == len(self._types) and recognize(*args)
+        if known:
+            tensors = args
+        else:
+            tensors = self._examine(args, kwargs)
+            if tensors is None:
+                return None
+            if self._type == "cuda" and gpu is None and tensors:
+                gpu = tensors[0].get_device()
+            # A recognizer does not see which type autocast goes to.
+            if tensors is args and gpu is None and self._autocast is None and self._recognizers_left > 0:
+                made = recognizer(tensors)
+                if made is not None:
+                    self._recognizers_left -= 1
+                    self._recognize = made
+        if self._changed():
+            if gpu is not None and torch.cuda.is_current_stream_capturing():
+                self._say_once("weights are prepared by a call outside of a CUDA graph's capture: this one is eager")
+                return None
+            self._prepare(gpu)
+        if self._unsuited:
+            return None
+        if self.module.training is not self._training:
+            return None
+        for store, key, inner, flag in self._inner:
+            # Another submodule, another mode, or somebody who listens in.
+            if (
+                store.get(key) is not inner
+                or inner.training is not flag
+                or inner._forward_hooks
+                or inner._forward_pre_hooks
+            ):
+                return None
+        if self._watch and _is_grad_enabled():
+            for entry in self._watch:
+                if entry[2].requires_grad:
+                    return None
+        if not known and self._direct is not None:
+            return [t if t.is_contiguous() else aligned(t) for t in tensors]
+        return tensors
+
+    def _examine(self, args, kwargs):
+        """The graph's inputs when they and PyTorch's state are what was judged; else None."""
+        if _functorch_level() is not None or _is_tracing():
             return None
         if _is_autocast_enabled(self._type):
             if self._autocast is None or torch.get_autocast_dtype(self._type) is not self._autocast:
@@ -216,28 +268,6 @@ class Engine:
                 or tensor.is_neg()
             ):
                 return None
-        if self._changed():
-            if gpu is not None and torch.cuda.is_current_stream_capturing():
-                self._say_once("weights are prepared by a call outside of a CUDA graph's capture: this one is eager")
-                return None
-            self._prepare(gpu)
-        if self._unsuited:
-            return None
-        if self.module.training is not self._training:
-            return None
-        for store, key, inner, flag in self._inner:
-            # Another submodule, another mode, or somebody who listens in.
-            if (
-                store.get(key) is not inner
-                or inner.training is not flag
-                or inner._forward_hooks
-                or inner._forward_pre_hooks
-            ):
-                return None
-        if grad:
-            for entry in self._watch:
-                if entry[2].requires_grad:
-                    return None
         return tensors
 
     def _flatten(self, args, kwargs):
@@ -413,12 +443,14 @@ class Engine:
 
     def _region_maker(self, region, program):
         values = self.graph["values"]
-        types = [(tuple(values[n]["shape"]), DTYPES[values[n]["dtype"]]) for n in region["outputs"]]
+        makers = [
+            empty_maker(tuple(values[n]["shape"]), DTYPES[values[n]["dtype"]], self._device) for n in region["outputs"]
+        ]
         state_values = {m["name"]: m["value"] for m in region["mutations"]}
         states = list(program.state_names)
         # A weight that the region itself changes is prepared anew for every call.
         restless = bool(set(program.weight_names) & set(state_values))
-        device, gpu = self._device, self._gpu
+        gpu = self._gpu
 
         def make(slot):
             sources = [slot[n] for n in region["inputs"]]
@@ -433,8 +465,8 @@ class Engine:
                         tensor = slots[place] = aligned(tensor)
                     inputs.append(tensor.data_ptr())
                 outputs = []
-                for place, (shape, dtype) in zip(targets, types, strict=True):
-                    tensor = slots[place] = _empty(shape, dtype=dtype, device=device)
+                for place, made in zip(targets, makers, strict=True):
+                    tensor = slots[place] = made()
                     outputs.append(tensor.data_ptr())
                 stream = {} if gpu is None else {"stream": _raw_stream(gpu)}
                 if not states:

@@ -13,6 +13,7 @@ from kernelwright.errors import EnvironmentError_, InputError
 
 ABI = 2
 _NAME = "libkernelwright_runtime.so"
+_BARE = ctypes.CFUNCTYPE(ctypes.c_int)
 _ROLES = ("input", "weight", "output", "state")
 
 
@@ -65,7 +66,7 @@ def runtime():
         "kw_target": (ctypes.c_char_p, [ctypes.c_void_p]),
         "kw_prepare": (ctypes.c_int, [ctypes.c_void_p, pointers]),
         "kw_prepare_on": (ctypes.c_int, [ctypes.c_void_p, pointers, ctypes.c_void_p]),
-        # Arrays by their address: every argument that ctypes has to look at is paid for in each call.
+        # Arrays by their address.
         "kw_run": (ctypes.c_int, [ctypes.c_void_p] * 5),
         "kw_run_on": (ctypes.c_int, [ctypes.c_void_p] * 6),
         "kw_poison_scratch_on": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]),
@@ -145,7 +146,10 @@ class Program:
         self._addresses = (ctypes.c_void_p * sum(counts))()
         begin, size = ctypes.addressof(self._addresses), ctypes.sizeof(ctypes.c_void_p)
         self._at = (begin, begin + size * counts[0], begin + size * (counts[0] + counts[1]))
-        self._run, self._run_on = lib.kw_run, lib.kw_run_on
+        # Arguments that are converted already, for a function that is not told their types.
+        self._arguments = [handle, *map(ctypes.c_void_p, self._at), ctypes.c_void_p()]
+        self._run = _BARE(ctypes.cast(lib.kw_run, ctypes.c_void_p).value)
+        self._run_on = lib.kw_run_on
         self._lock = threading.Lock()
 
     @classmethod
@@ -215,7 +219,8 @@ class Program:
                 raise InputError("the program is closed")
             self._addresses[:] = addresses
             if stream is None:
-                status = self._run(self._handle, *self._at, scalars)
+                self._arguments[-1] = scalars
+                status = self._run(*self._arguments)
             else:
                 status = self._run_on(self._handle, *self._at, scalars, stream)
             if status != 0:

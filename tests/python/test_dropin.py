@@ -10,6 +10,8 @@ import threading
 import artifacts
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kernelwright import native
 from kernelwright.dropin import attach, load_artifact
@@ -124,6 +126,75 @@ def test_other_surroundings_go_to_the_original(relu):
     y = torch.randn(8, 40, requires_grad=True)
     model(y).sum().backward()
     assert torch.equal(y.grad, (y > 0).float())
+
+
+class Watching(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return function(*args, **(kwargs or {}))
+
+
+SURROUNDINGS = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "dispatch mode": Watching,
+    "fake mode": lambda: FakeTensorMode(allow_non_fake_inputs=True),
+    "forward gradients": torch.autograd.forward_ad.dual_level,
+}
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_a_kind_of_call_that_is_known_is_not_taken_on_trust(relu, name):
+    model = load_artifact(relu)()
+    x = torch.randn(8, 40)
+    assert ran_native(model, x)
+    assert engine(model)._recognize(x)
+    with SURROUNDINGS[name]():
+        assert not ran_native(model, x)
+    assert ran_native(model, x)
+
+
+def test_functions_of_functions_reach_the_original(relu):
+    model = load_artifact(relu)()
+    x = torch.randn(8, 40)
+    for _ in range(2):
+        assert ran_native(model, x)
+        assert torch.equal(torch.func.grad(lambda a: model(a).sum())(x), (x > 0).float())
+        assert torch.equal(torch.func.vmap(lambda _: model(x))(torch.arange(3)), torch.relu(x).expand(3, 8, 40))
+        _, tangent = torch.func.jvp(model, (x,), (torch.ones_like(x),))
+        assert torch.equal(tangent, (x > 0).float())
+        traced = torch.jit.trace(model, (x,))
+        y = torch.randn(8, 40)
+        assert torch.equal(traced(y), torch.relu(y))
+
+
+def test_other_tensors_than_the_known_kind(relu):
+    model = load_artifact(relu)()
+    x = torch.randn(8, 40)
+    for _ in range(2):
+        assert ran_native(model, x)
+        for other in (
+            torch._neg_view(x),
+            x.double(),
+            torch.randn(9, 40),
+            x.clone().requires_grad_(),
+            x.as_subclass(type("Sub", (torch.Tensor,), {})),
+            x.to_sparse(),
+        ):
+            assert not ran_native(model, other)
+        # Another order of its elements, another address: still a tensor that the program was judged for.
+        for other in (torch.randn(40, 8).t(), torch.randn(321)[1:].view(8, 40)):
+            assert ran_native(model, other)
+            assert torch.equal(model(other), torch.relu(other))
+
+
+def test_callers_of_ever_other_kinds_are_examined(relu):
+    model = load_artifact(relu)()
+    a = torch.randn(8, 40)
+    with torch.inference_mode():
+        b = torch.randn(8, 40)
+    for _ in range(20):
+        for x in (a, b):
+            assert ran_native(model, x)
+    assert engine(model)._recognizers_left == 0
 
 
 def test_odd_strides_and_addresses_are_copied(relu):
