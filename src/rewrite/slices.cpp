@@ -14,6 +14,7 @@ using graph::StageTensor;
 namespace {
 
 constexpr int64_t kMostSlices = 64;
+constexpr int64_t kEnoughSlices = 16;  // for the workers of a socket to share
 
 }  // namespace
 
@@ -29,9 +30,10 @@ void split_long_reductions(std::vector<Stage>& stages, std::vector<StageTensor>&
     if (output.type.elements() >= few_rows || output.type.elements() == 0 ||
         graph::element_count(stage.reduce) < 4 * kLongRow)
       continue;
+    // The outermost axis that has enough: slices of an inner one are strips, far apart in memory.
     size_t axis = 0;
     int64_t slices = 1;
-    for (size_t a = 0; a < stage.reduce.size(); ++a) {
+    for (size_t a = 0; a < stage.reduce.size() && slices < kEnoughSlices; ++a) {
       for (int64_t count = kMostSlices; count > slices; --count) {
         if (stage.reduce[a] % count != 0) continue;
         slices = count;
