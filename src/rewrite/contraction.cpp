@@ -18,6 +18,36 @@ int64_t Contraction::extent(const std::vector<int>& axes) const {
   return product;
 }
 
+namespace {
+
+constexpr int64_t kShortAxis = 8;  // columns that would not fill a vector
+
+// The output axis that columns run along: the innermost one. But where that one is short, as the
+// phases of a transposed convolution are, and the next in memory is read contiguously by a factor
+// that does not depend on the short one: that next one.
+size_t column_axis(const Nest& nest, const std::vector<Expr>& factors) {
+  const auto inner = static_cast<size_t>(nest.outer) - 1;
+  const auto store = affine_of(nest, nest.store);
+  if (nest.extents[inner] >= kShortAxis || !store || store->coefficients[inner] != 1) return inner;
+  for (size_t axis = inner; axis-- > 0;) {
+    if (store->coefficients[axis] != nest.extents[inner]) continue;
+    if (nest.extents[axis] < kShortAxis) return inner;
+    for (const Expr& factor : factors) {
+      if (axes_used(factor, nest.rank())[inner]) continue;
+      bool contiguous = false;
+      graph::visit(factor, [&](const ExprNode& node) {
+        if (node.op != ExprOp::kLoad) return;
+        const auto at = affine_of(nest, node.operands[0]);
+        contiguous = contiguous || (at && at->coefficients[axis] == 1);
+      });
+      if (contiguous) return axis;
+    }
+  }
+  return inner;
+}
+
+}  // namespace
+
 std::optional<Contraction> match_contraction(const graph::Stage& stage,
                                              const std::vector<graph::StageTensor>& tensors) {
   if (stage.combiner != graph::Combiner::kSum || stage.body->kind != ScalarKind::kReal ||
@@ -37,12 +67,11 @@ std::optional<Contraction> match_contraction(const graph::Stage& stage,
       plain = plain ? plain * factor : factor;
   }
   if (with_loads.size() < 2) return std::nullopt;
-  // The factor that uses the innermost output axis is B, as are others that use no axis of their
-  // own.
+  // The factor that uses the columns' axis is B, as are others that use no axis of their own.
   std::vector<std::vector<bool>> used;
   for (const Expr& factor : with_loads) used.push_back(axes_used(factor, rank));
   if (c.nest.outer == 0) return std::nullopt;
-  const auto inner = static_cast<size_t>(c.nest.outer) - 1;
+  const size_t inner = column_axis(c.nest, with_loads);
   size_t b = with_loads.size();
   for (size_t i = 0; i < with_loads.size(); ++i) {
     if (used[i][inner] && b == with_loads.size()) b = i;

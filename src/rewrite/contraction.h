@@ -10,8 +10,8 @@ namespace kernelwright::rewrite {
 
 // A sum of products seen as a batch of matrix products C[m,n] = sum over k of A[m,k] * B[k,n].
 // Every axis of the nest has one role: batch (both factors and the output), m (A and the output), n
-// (B and the output), k (reduced). The output is contiguous along n when it can be. Factors may be
-// any expressions.
+// (B and the output), k (reduced). The output is contiguous along n when it can be, or as
+// near as the phases of a transposed convolution leave it. Factors may be any expressions.
 struct Contraction {
   Nest nest;
   graph::Expr a, b;
