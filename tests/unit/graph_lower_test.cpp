@@ -10,75 +10,16 @@
 #include "graph/op_table.h"
 #include "graph/safetensors.h"
 #include "rewrite/partition.h"
+#include "support/graph_builder.h"
 
 namespace kernelwright::graph {
 namespace {
 
-using Json = nlohmann::json;
-
-// Builds graph.json: values by name as "f32[2,3]", nodes with their op, arguments and outputs.
-struct Builder {
-  Json json = {{"format", 1},
-               {"workload", "test"},
-               {"class", "Model"},
-               {"training", false},
-               {"torch", "2.13.0"},
-               {"values", Json::object()},
-               {"inputs", Json::array()},
-               {"weights", Json::array()},
-               {"nodes", Json::array()},
-               {"outputs", Json::array()},
-               {"mutations", Json::array()},
-               {"eager", Json::array()}};
-
-  Builder& value(const std::string& name, const std::string& dtype, Shape shape) {
-    json["values"][name] = {{"dtype", dtype}, {"shape", shape}};
-    return *this;
-  }
-  Builder& input(const std::string& name, Shape shape, const std::string& dtype = "f32") {
-    json["inputs"].push_back(name);
-    return value(name, dtype, std::move(shape));
-  }
-  Builder& weight(const std::string& name, Shape shape, const std::string& kind = "parameter") {
-    json["weights"].push_back({{"value", name}, {"name", "w." + name}, {"kind", kind}});
-    return value(name, "f32", std::move(shape));
-  }
-  Builder& node(const std::string& op, Json args, const std::string& out, Shape shape,
-                const std::string& dtype = "f32") {
-    json["nodes"].push_back({{"name", out},
-                             {"op", op},
-                             {"args", std::move(args)},
-                             {"outputs", {out}},
-                             {"module", "m"}});
-    return value(out, dtype, std::move(shape));
-  }
-  Builder& output(const std::string& name) {
-    json["outputs"].push_back({{"value", name}});
-    return *this;
-  }
-  Graph graph() const {
-    auto parsed = parse_graph(json.dump());
-    EXPECT_TRUE(parsed) << parsed.error().text();
-    return parsed ? *parsed : Graph{};
-  }
-  std::string error() const {
-    auto parsed = parse_graph(json.dump());
-    return parsed ? "none" : parsed.error().text();
-  }
-};
-
-Json ref(const std::string& name) {
-  return {{"value", name}};
-}
-
-StageGraph lowered(const Graph& graph) {
-  const auto partition = rewrite::partition(graph);
-  EXPECT_EQ(partition.regions.size(), 1u);
-  EXPECT_TRUE(partition.eager.empty()) << partition.eager[0].reason;
-  auto stages = lower(graph, partition.regions.at(0));
-  EXPECT_TRUE(stages) << stages.error().text();
-  return stages ? *stages : StageGraph{};
-}
+using kernelwright::testing::GraphBuilder;
+using kernelwright::testing::Json;
+using kernelwright::testing::lowered;
+using kernelwright::testing::ref;
+using Builder = GraphBuilder;
 
 Builder relu() {
   Builder b;

@@ -42,6 +42,22 @@ std::optional<DirectOperand> direct_operand(const OpContext& context, const rewr
   return direct;
 }
 
+constexpr int64_t kMostBetween = 4;
+
+int axis_between(const rewrite::Contraction& c) {
+  if (c.n.empty()) return -1;
+  const auto store = rewrite::affine_of(c.nest, c.nest.store);
+  if (!store) return -1;
+  const int64_t apart = store->coefficients[static_cast<size_t>(c.n.back())];
+  for (int axis : c.m) {
+    const auto at = static_cast<size_t>(axis);
+    if (apart > 1 && apart <= kMostBetween && store->coefficients[at] == 1 &&
+        c.nest.extents[at] == apart)
+      return axis;
+  }
+  return -1;
+}
+
 }  // namespace
 
 const ContractionFacts& contraction_facts(const OpContext& context) {
@@ -69,6 +85,13 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
       const auto along = coefficient(c.nest, node.operands[0], c.n.back());
       facts->b_contiguous = facts->b_contiguous && along && *along <= 1;
     });
+  }
+  facts->between = axis_between(c);
+  facts->zeros = structural_zeros(c);
+  if (facts->zeros) {
+    facts->sparse = c;
+    facts->sparse.m = facts->zeros->m;
+    facts->sparse.k = facts->zeros->k;
   }
   context.facts = facts;
   return *context.facts;
@@ -98,7 +121,6 @@ int64_t ContractionPlan::c_bytes() const {
 ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   const ContractionFacts& facts = contraction_facts(context);
   ContractionPlan p;
-  p.c = &*context.contraction();
   p.facts = &facts;
   p.wide = facts.wide;
   p.lanes = facts.lanes;
@@ -124,6 +146,11 @@ ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   p.block_n = ceil_div(p.n_tiles, s.at("nblocks"));
   p.m_blocks = ceil_div(p.m_tiles, p.block_m);
   p.n_blocks = ceil_div(p.n_tiles, p.block_n);
+  // A pair of terms has one answer.
+  if (facts.zeros && !p.direct_a && !(p.pairs && facts.zeros->terms % 2 != 0))
+    p.zeros = &*facts.zeros;
+  p.c = p.zeros ? &facts.sparse : &*context.contraction();
+  if (p.m_blocks == 1) p.between = facts.between;
   p.weight_a = !p.direct_a && facts.weights_a;
   p.weight_b = !p.direct_b && facts.weights_b;
   return p;

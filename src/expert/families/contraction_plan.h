@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "expert/families/structural_zeros.h"
 #include "expert/family.h"
 #include "rewrite/contraction.h"
 
@@ -22,6 +23,11 @@ struct ContractionFacts {
   std::optional<DirectOperand> direct_a, direct_b;
   double finish_cost = 0, a_cost = 0, b_cost = 0;
   bool b_contiguous = false;  // B's loads run along the innermost N axis
+  std::optional<StructuralZeros> zeros;
+  rewrite::Contraction sparse;  // with rows and terms in the order of `zeros`
+  // The axis of m, -1 if there is none, whose few points lie between two columns in the output: the
+  // phases of a transposed convolution.
+  int between = -1;
 };
 const ContractionFacts& contraction_facts(const OpContext& context);
 
@@ -31,6 +37,8 @@ bool may_pair(const OpContext& context);
 // The numbers that follow from a contraction and a schedule.
 struct ContractionPlan {
   const rewrite::Contraction* c = nullptr;
+  const StructuralZeros* zeros = nullptr;  // products to leave out
+  int between = -1;                        // an axis of m whose points are written side by side
   const ContractionFacts* facts = nullptr;
   bool wide = false;  // computes in f64
   int64_t lanes = 1;  // elements per vector
