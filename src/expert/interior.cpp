@@ -69,6 +69,19 @@ bool assume(const Expr& condition, int axis, int rank, Found& found) {
 
 }  // namespace
 
+std::optional<std::vector<Affine>> bounds_of(const Expr& condition, int rank) {
+  if (condition->op != ExprOp::kAnd) {
+    const auto bound = at_least_zero(condition, rank);
+    if (!bound) return std::nullopt;
+    return std::vector<Affine>{*bound};
+  }
+  auto left = bounds_of(condition->operands[0], rank),
+       right = bounds_of(condition->operands[1], rank);
+  if (!left || !right) return std::nullopt;
+  left->insert(left->end(), right->begin(), right->end());
+  return left;
+}
+
 Interior interior_of(const Expr& body, int axis, const std::vector<int64_t>& extents) {
   const int rank = static_cast<int>(extents.size());
   Interior interior;

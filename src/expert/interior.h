@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "graph/expr.h"
@@ -16,6 +17,10 @@ struct Interior {
   std::vector<graph::Expr> invariant;
   bool simpler = false;
 };
+
+// A conjunction of comparisons of integers as "each of these is at least zero"; nullopt when it is
+// something else.
+std::optional<std::vector<graph::Affine>> bounds_of(const graph::Expr& condition, int rank);
 
 Interior interior_of(const graph::Expr& body, int axis, const std::vector<int64_t>& extents);
 

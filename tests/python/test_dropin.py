@@ -13,7 +13,7 @@ import torch
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kernelwright import native
+from kernelwright import native, shortcuts
 from kernelwright.dropin import attach, load_artifact
 from kernelwright.errors import EnvironmentError_, InputError
 
@@ -184,6 +184,29 @@ def test_other_tensors_than_the_known_kind(relu):
         for other in (torch.randn(40, 8).t(), torch.randn(321)[1:].view(8, 40)):
             assert ran_native(model, other)
             assert torch.equal(model(other), torch.relu(other))
+
+
+def test_without_pytorchs_own_shortcuts(relu, monkeypatch):
+    monkeypatch.setattr(shortcuts, "_guards", None)
+    model = load_artifact(relu)()
+    x = torch.randn(8, 40)
+    assert ran_native(model, x)
+    assert engine(model)._recognize is None
+    assert torch.equal(model(x), torch.relu(x))
+
+
+def test_memory_of_any_shape_is_as_pytorch_makes_it():
+    for shape in ((), (0,), (3, 0, 2), (1, 1), (2, 1, 3)):
+        for dtype in (torch.float32, torch.int64, torch.bool, torch.bfloat16):
+            made, plain = shortcuts.empty_maker(shape, dtype, torch.device("cpu"))(), torch.empty(shape, dtype=dtype)
+            assert (made.shape, made.stride(), made.dtype, made.device) == (
+                plain.shape,
+                plain.stride(),
+                plain.dtype,
+                plain.device,
+            )
+            assert made.data_ptr() % 64 == 0
+            assert shortcuts.recognizer([plain])(made)
 
 
 def test_callers_of_ever_other_kinds_are_examined(relu):

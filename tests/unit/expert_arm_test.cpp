@@ -2,6 +2,8 @@
 // The expert's CPU programs on another instruction set: built for 64-bit ARM, run by an emulator.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "expert/expert.h"
 #include "support/arm.h"
 #include "support/compiled.h"
@@ -76,15 +78,47 @@ Stages arm_convolution() {
   return s;
 }
 
+Stages arm_running_sum() {
+  Stages s;
+  const int x = s.input({5, 150});
+  s.reduce(s.output({5, 150}), Combiner::kSum, {150},
+           graph::select(graph::binary(ExprOp::kLe, axis(2), axis(1)), at(x, {0, 2}),
+                         graph::constant(0)));
+  return s;
+}
+
+// Three columns a window over rows with a border.
+Stages arm_window() {
+  Stages s;
+  const int x = s.input({6, 4, 21}), w = s.weight({4, 3});
+  const Expr place = axis(2) + axis(3) - graph::integer(1);
+  const Expr inside =
+      graph::binary(ExprOp::kAnd, graph::binary(ExprOp::kGe, place, graph::integer(0)),
+                    graph::binary(ExprOp::kLt, place, graph::integer(21)));
+  s.reduce(s.output({6, 4, 21}), Combiner::kSum, {3},
+           graph::select(inside, at_index(x, {axis(0), axis(1), place}), graph::constant(0)) *
+               at(w, {1, 3}));
+  return s;
+}
+
 TEST(OnArm, FamiliesAreRight) {
   if (const std::string missing = ArmRun::missing(); !missing.empty()) GTEST_SKIP() << missing;
   const Stages point = arm_activation(), soft = arm_rows(), matrix = arm_product(),
-               filter = arm_convolution();
+               filter = arm_convolution(), running = arm_running_sum(), window = arm_window();
   std::vector<Case> cases;
   add_arm_cases(cases, "pointwise", point.graph);
   add_arm_cases(cases, "rows", soft.graph);
   add_arm_cases(cases, "product", matrix.graph);
   add_arm_cases(cases, "convolution", filter.graph);
+  add_arm_cases(cases, "running sum", running.graph);
+  add_arm_cases(cases, "window", window.graph);
+  auto some = [&](const std::string& text) {
+    return std::any_of(cases.begin(), cases.end(), [&](const Case& c) {
+      return c.candidate.source.find(text) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(some("kw_scan<"));
+  EXPECT_TRUE(some("const image ="));
   for (const std::string& failure : kernelwright::testing::run_and_compare(cases, 2e-5, On::kArm))
     ADD_FAILURE() << failure;
 }

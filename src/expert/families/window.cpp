@@ -8,11 +8,13 @@
 #include "expert/dialects/cpp/kernel_text.h"
 #include "expert/dialects/reduce.h"
 #include "expert/emit_util.h"
+#include "expert/families/halo_emitter.h"
 #include "expert/interior.h"
 
 namespace kernelwright::expert {
 
 using code::ExprPrinter;
+using code::Real;
 using graph::Combiner;
 using graph::Expr;
 using graph::ExprOp;
@@ -21,6 +23,7 @@ using rewrite::Nest;
 namespace {
 
 constexpr int64_t kLongestWindow = 64;
+constexpr int64_t kLargestImage = 512 << 10;  // bytes per worker of an image with its border
 
 Expr combined(Combiner combiner, const Expr& a, const Expr& b) {
   switch (combiner) {
@@ -79,7 +82,16 @@ ScheduleSpace WindowFamily::space(const OpContext& context) const {
   const bool simpler = interior_of(unrolled_window(nest), nest.outer - 1, extents).simpler;
   return {{"chunk", {1024, 4096, 16384}, 4096},
           {"split", simpler ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, simpler ? 1 : 0,
-           Bears::kArithmetic}};
+           Bears::kArithmetic},
+          {"halo", halo_of(nest) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
+           halo_of(nest) ? 1 : 0, Bears::kArithmetic}};
+}
+
+bool WindowFamily::legal(const OpContext& context, const Schedule& schedule) const {
+  if (schedule.at("halo") == 0) return true;
+  const auto halo = halo_of(context.nest());
+  return schedule.at("split") != 0 &&
+         image_bytes(context, *halo, schedule.at("chunk")) <= kLargestImage;
 }
 
 double WindowFamily::predict_seconds(const OpContext& context, const Schedule& schedule) const {
@@ -95,7 +107,10 @@ double WindowFamily::predict_seconds(const OpContext& context, const Schedule& s
   });
   const double useful = length >= lanes ? 1.0 : length / lanes * 0.5;
   const bool select = interior_of(nest.body, nest.outer - 1, nest.extents).simpler;
-  if (select && schedule.at("split") == 0) term *= 4;
+  if (schedule.at("halo") != 0)
+    term += 1.0 / static_cast<double>(nest.reduce_points());  // the copy
+  else if (select)
+    term *= schedule.at("split") == 0 ? 4 : 1 + 64 / length;  // at the ends an element at a time
   const double compute = outputs * static_cast<double>(nest.reduce_points()) * term /
                          (lanes * useful * 2.5e9 * std::max(1, context.threads));
   const double bytes = context.bytes() + static_cast<double>(context.type(nest.output).bytes());
@@ -107,6 +122,10 @@ double WindowFamily::predict_seconds(const OpContext& context, const Schedule& s
 Status WindowFamily::emit(const OpContext& context, const Schedule& schedule,
                           ProgramBuilder& builder) const {
   const Nest& nest = context.nest();
+  if (schedule.at("halo") != 0) {
+    emit_halo(context, *halo_of(nest), schedule.at("chunk"), builder);
+    return {};
+  }
   const std::vector<int64_t> extents(nest.extents.begin(), nest.extents.begin() + nest.outer);
   const int inner = nest.outer - 1;
   const int64_t length = extents.back();
@@ -114,7 +133,7 @@ Status WindowFamily::emit(const OpContext& context, const Schedule& schedule,
   const Expr body = unrolled_window(nest);
   const Interior interior = interior_of(body, inner, extents);
   const bool split = schedule.at("split") != 0 && interior.simpler;
-  const code::Real real = real_of(context, nest);
+  const Real real = real_of(context, nest);
   KernelText kernel(builder, "window_" + nest.origin);
   const std::string out = kernel.write(nest.output);
   const int64_t chunk = std::min(schedule.at("chunk"), length);
