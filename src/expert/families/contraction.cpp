@@ -62,6 +62,8 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
       {"direct_b",
        f.direct_b && !f.weights_b ? std::vector<int64_t>{0, 1} : std::vector<int64_t>{0}, 0,
        Bears::kTraffic});
+  space.push_back({"slide", f.sliding ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
+                   f.sliding.has_value(), Bears::kTraffic});
   space.push_back({"pairs",
                    may_pair(context) ? std::vector<int64_t>{1, 0} : std::vector<int64_t>{0},
                    may_pair(context), Bears::kArithmetic});
@@ -71,7 +73,8 @@ ScheduleSpace ContractionFamily::space(const OpContext& context) const {
 bool ContractionFamily::legal(const OpContext& context, const Schedule& schedule) const {
   const ContractionPlan p = plan_contraction(context, schedule);
   if (!fits_registers(context, p.mr, p.nv)) return false;
-  if (p.pairs && (p.direct_a || p.direct_b)) return false;
+  if (p.pairs && (p.direct_a || p.direct_b || p.sliding)) return false;
+  if (p.sliding && (p.flat || p.direct_b || p.sliding->places < p.nr)) return false;
   if (p.direct_a && p.m % p.mr != 0) return false;
   if (p.direct_b && (p.n % p.nr != 0 || p.n != p.inner)) return false;
   // One block in its usual order is enough of a choice.
@@ -98,6 +101,7 @@ double ContractionFamily::predict_seconds(const OpContext& context,
   if (held > 0.8 * 1048576) step *= 1.04;
   if (held > 4.0 * 1048576) step *= 1.06;
   if (p.direct_a && p.k * p.element_bytes() % 4096 == 0) step *= 1.3;
+  if (p.sliding) step *= 1.1;  // vectors across two lines
   // Rows far apart: every step of k is another page and half a line more than asked for.
   if (p.direct_b && p.n * p.element_bytes() >= 1024 && p.k > 32) step *= p.nv > 1 ? 1.3 : 1.6;
   const double tiles = static_cast<double>(p.block_m * p.block_n);

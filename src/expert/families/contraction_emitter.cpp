@@ -2,6 +2,7 @@
 #include "expert/families/contraction_emitter.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -62,6 +63,7 @@ class ContractionEmitter {
     }
     if (p_.direct_b) tile.step_b = p_.facts->direct_b->k_stride;
     tile.pairs = p_.pairs;
+    tile.table = p_.sliding != nullptr;
     return register_tile_source(name, tile);
   }
 
@@ -137,6 +139,7 @@ class ContractionEmitter {
   template <class Inside>
   std::string column_runs(bool tile_only, int indent, Inside inside) const {
     const std::vector<int> outer(c_.n.begin(), c_.n.empty() ? c_.n.end() : c_.n.end() - 1);
+    if (p_.sliding) return place_runs(indent, inside);
     std::string text;
     if (p_.flat) {
       text += fmt::format(
@@ -163,6 +166,43 @@ class ContractionEmitter {
       text += decode(fmt::format("s / {}", p_.inner_tiles), outer, indent + 2);
     }
     return text + inside(indent + 2) + pad(indent) + "}\n";
+  }
+
+  // The image of tile `tile` (its axes come into scope) and the first place that its vectors hold:
+  // the last tile of an image ends with it.
+  std::string image_of(const std::string& tile, int indent) const {
+    const int64_t last = p_.sliding->places - p_.nr;
+    return decode(fmt::format("{} / {}", tile, p_.inner_tiles), p_.sliding->images, indent) +
+           fmt::format(
+               "{0}const int64_t wanted = {1} % {2} * {3}, place0 = wanted < {4} ? wanted : {4};\n",
+               pad(indent), tile, p_.inner_tiles, p_.nr, last);
+  }
+
+  // The same for a sliding B: runs of places that are columns of the output.
+  template <class Inside>
+  std::string place_runs(int indent, Inside inside) const {
+    const Sliding& s = *p_.sliding;
+    std::string text = fmt::format("{}for (int64_t s = t0; s < t1; ++s) {{\n", pad(indent));
+    text += image_of("s", indent + 2);
+    text += fmt::format(
+        "{0}  for (int64_t place = wanted, run; place < place0 + {1}; place += run) {{\n"
+        "{0}    int64_t rest = place;\n",
+        pad(indent), p_.nr);
+    // Behind the end of a row the next place of use is where the row outside of it begins anew.
+    for (size_t j = 0; j + 1 < s.moving.size(); ++j) {
+      text += fmt::format("{0}    const int64_t i{1} = rest / {2}; rest %= {2}; (void)i{1};\n",
+                          pad(indent), s.moving[j], s.pitch[j]);
+      const int64_t next = extents_[static_cast<size_t>(s.moving[j + 1])] * s.pitch[j + 1];
+      text += fmt::format("{0}    run = {1} - rest;\n{0}    if (rest >= {2}) continue;\n",
+                          pad(indent), s.pitch[j], next);
+    }
+    const int64_t columns = extents_[static_cast<size_t>(s.moving.back())];
+    text += fmt::format(
+        "{0}    const int64_t base = rest, left = place0 + {1} - place;\n"
+        "{0}    run = {2} - base < left ? {2} - base : left;\n"
+        "{0}    const int64_t at = (s - t0) * {1} + place - place0; (void)at;\n",
+        pad(indent), p_.nr, columns);
+    return text + inside(indent + 4) + pad(indent) + "  }\n" + pad(indent) + "}\n";
   }
 
   void bind_n(ExprPrinter& printer, int outer_level, int inner_level) const {
@@ -263,6 +303,22 @@ class ContractionEmitter {
                        direct.row_stride);
   }
 
+  // Where the vectors of tile t begin, in a sliding B.
+  std::string tile_base(KernelText& kernel) const {
+    std::vector<Expr> axes;
+    for (int a = 0; a < c_.nest.rank(); ++a) axes.push_back(graph::axis(a));
+    for (const auto* zero : {&c_.m, &c_.k, &p_.sliding->moving})
+      for (int axis : *zero) axes[static_cast<size_t>(axis)] = graph::integer(0);
+    ExprPrinter printer(real_, extents_, "sb");
+    for (const auto* kept : {&c_.batch, &p_.sliding->images})
+      for (int axis : *kept) printer.bind_axis(axis, axis_name(axis), 1);
+    const std::string base = printer.print(
+        graph::simplify_index(graph::substitute_axes(c_.b->operands[0], axes), extents_));
+    return image_of("t", 8) + printer.take(0, 8) + printer.take(1, 8) +
+           fmt::format("        const {}* __restrict b0 = {} + {} + place0;\n", type_,
+                       kernel.read(p_.sliding->tensor), base);
+  }
+
   std::string main_body(KernelText& kernel, const std::string& micro) {
     std::string text;
     const int64_t a_panel = p_.packed_k * p_.mr, b_panel = p_.packed_k * p_.nr;
@@ -311,7 +367,10 @@ class ContractionEmitter {
       text += pack_a_tile(kernel, 8) + "      }\n    }\n";
       text += fmt::format("    const {}* __restrict a0 = pack_a;\n", panel_);
     }
-    if (p_.direct_b) {
+    if (p_.sliding) {
+      kernel.helpers += fmt::format("static const int {}_offsets[] = {{{}}};\n", kernel.name(),
+                                    fmt::join(p_.sliding->offsets, ", "));
+    } else if (p_.direct_b) {
       const std::string base = direct_base(kernel, false, fmt::format("t0 * {}", p_.nr), 4, text);
       text += fmt::format("    const {}* __restrict b0 = {};\n", type_, base);
     } else if (p_.weight_b) {
@@ -338,28 +397,34 @@ class ContractionEmitter {
     const std::string tile =
         fmt::format("tile + (u - u0) * {} + (t - t0) * {}", p_.mr * p_.block_n * p_.nr, p_.nr);
     auto call = [&](const std::string& k0, const std::string& depth, const std::string& fresh) {
+      if (p_.sliding)
+        return fmt::format(
+            "{0}(a0 + (u - u0) * {2} + {1} * {3}, b0, {4}, {5}, {6}, {7}_offsets + {1});\n", micro,
+            k0, a_tile, a_step, tile, depth, fresh, kernel.name());
       return fmt::format(
           "{0}(a0 + (u - u0) * {2} + {1} * {3}, b0 + (t - t0) * {4} + {1} * {5}, "
           "{6}, {7}, {8});\n",
           micro, k0, a_tile, a_step, b_tile, b_step, tile, depth, fresh);
     };
+    const std::string per_tile = p_.sliding ? tile_base(kernel) : "";
     if (p_.zeros) {
       kernel.helpers += runs_table(kernel.name());
       text += fmt::format(
-          "    for (int64_t t = t0; t < t1; ++t) {{\n      for (int64_t u = u0; u < u1; ++u) {{\n"
+          "    for (int64_t t = t0; t < t1; ++t) {{\n{2}      for (int64_t u = u0; u < u1; ++u) "
+          "{{\n"
           "        const int first = {0}_begin[u];\n"
           "        for (int run = first; run < {0}_begin[u + 1]; ++run)\n          {1}      }}\n"
           "    }}\n",
           kernel.name(),
           call(fmt::format("{}_runs[run][0]", kernel.name()),
-               fmt::format("{}_runs[run][1]", kernel.name()), "run == first"));
+               fmt::format("{}_runs[run][1]", kernel.name()), "run == first"),
+          per_tile);
     } else {
       text += fmt::format(
           "    for (int64_t k0 = 0; k0 < {0}; k0 += {1}) {{\n      const int64_t depth = k0 + {1} "
-          "< {0} ? {1} : {0} - k0;\n      for (int64_t t = t0; t < t1; ++t) {{\n        for "
-          "(int64_t "
-          "u = u0; u < u1; ++u) {{\n          {2}        }}\n      }}\n    }}\n",
-          p_.packed_k, p_.kc, call("k0", "depth", "k0 == 0"));
+          "< {0} ? {1} : {0} - k0;\n      for (int64_t t = t0; t < t1; ++t) {{\n{3}        for "
+          "(int64_t u = u0; u < u1; ++u) {{\n          {2}        }}\n      }}\n    }}\n",
+          p_.packed_k, p_.kc, call("k0", "depth", "k0 == 0"), per_tile);
     }
     return text + finish(kernel) + "  }\n";
   }

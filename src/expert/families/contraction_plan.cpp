@@ -44,6 +44,13 @@ std::optional<DirectOperand> direct_operand(const OpContext& context, const rewr
 
 constexpr int64_t kMostBetween = 4;
 
+int64_t images_of(const ContractionFacts& facts) {
+  int64_t count = facts.n;
+  for (int axis : facts.sliding->moving)
+    count /= facts.sparse.nest.extents[static_cast<size_t>(axis)];
+  return count;
+}
+
 int axis_between(const rewrite::Contraction& c) {
   if (c.n.empty()) return -1;
   const auto store = rewrite::affine_of(c.nest, c.nest.store);
@@ -88,11 +95,16 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
   }
   facts->between = axis_between(c);
   facts->zeros = structural_zeros(c);
+  facts->sparse = c;
   if (facts->zeros) {
-    facts->sparse = c;
     facts->sparse.m = facts->zeros->m;
     facts->sparse.k = facts->zeros->k;
   }
+  // Of elements as they are computed with.
+  const auto same_type = facts->wide ? graph::DType::kF64 : graph::DType::kF32;
+  if (c.k.size() > 1 && !facts->weights_b) facts->sliding = sliding_of(facts->sparse);
+  if (facts->sliding && context.type(facts->sliding->tensor).dtype != same_type)
+    facts->sliding.reset();
   context.facts = facts;
   return *context.facts;
 }
@@ -106,7 +118,7 @@ int64_t ContractionPlan::a_elements() const {
   return direct_a || weight_a ? 0 : block_m * mr * packed_k;
 }
 int64_t ContractionPlan::b_elements() const {
-  return direct_b || weight_b ? 0 : block_n * nr * packed_k;
+  return direct_b || weight_b || sliding ? 0 : block_n * nr * packed_k;
 }
 int64_t ContractionPlan::a_bytes() const {
   return whole_lines(a_elements() * panel_bytes());
@@ -140,8 +152,11 @@ ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   p.direct_a = s.at("direct_a") != 0;
   p.direct_b = s.at("direct_b") != 0;
   p.m_tiles = ceil_div(p.m, p.mr);
-  p.inner_tiles = ceil_div(p.inner, p.nr);
-  p.n_tiles = p.flat ? ceil_div(p.n, p.nr) : p.n / p.inner * p.inner_tiles;
+  if (s.at("slide") != 0) p.sliding = &*facts.sliding;
+  p.inner_tiles = ceil_div(p.sliding ? p.sliding->places : p.inner, p.nr);
+  p.n_tiles = p.sliding ? images_of(facts) * p.inner_tiles
+              : p.flat  ? ceil_div(p.n, p.nr)
+                        : p.n / p.inner * p.inner_tiles;
   p.block_m = ceil_div(p.m_tiles, s.at("mblocks"));
   p.block_n = ceil_div(p.n_tiles, s.at("nblocks"));
   p.m_blocks = ceil_div(p.m_tiles, p.block_m);
@@ -149,7 +164,7 @@ ContractionPlan plan_contraction(const OpContext& context, const Schedule& s) {
   // A pair of terms has one answer.
   if (facts.zeros && !p.direct_a && !(p.pairs && facts.zeros->terms % 2 != 0))
     p.zeros = &*facts.zeros;
-  p.c = p.zeros ? &facts.sparse : &*context.contraction();
+  p.c = p.zeros || p.sliding ? &facts.sparse : &*context.contraction();
   if (p.m_blocks == 1) p.between = facts.between;
   p.weight_a = !p.direct_a && facts.weights_a;
   p.weight_b = !p.direct_b && facts.weights_b;

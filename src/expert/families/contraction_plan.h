@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "expert/families/sliding.h"
 #include "expert/families/structural_zeros.h"
 #include "expert/family.h"
 #include "rewrite/contraction.h"
@@ -25,6 +26,7 @@ struct ContractionFacts {
   bool b_contiguous = false;  // B's loads run along the innermost N axis
   std::optional<StructuralZeros> zeros;
   rewrite::Contraction sparse;  // with rows and terms in the order of `zeros`
+  std::optional<Sliding> sliding;
   // The axis of m, -1 if there is none, whose few points lie between two columns in the output: the
   // phases of a transposed convolution.
   int between = -1;
@@ -38,6 +40,7 @@ bool may_pair(const OpContext& context);
 struct ContractionPlan {
   const rewrite::Contraction* c = nullptr;
   const StructuralZeros* zeros = nullptr;  // products to leave out
+  const Sliding* sliding = nullptr;        // B by places of its image
   int between = -1;                        // an axis of m whose points are written side by side
   const ContractionFacts* facts = nullptr;
   bool wide = false;  // computes in f64
@@ -46,7 +49,8 @@ struct ContractionPlan {
   int64_t inner = 1;  // extent of the innermost N axis (1 when there is no N axis)
   int64_t mr = 1, nv = 1, nr = 1, kc = 1;
   int64_t m_tiles = 1, n_tiles = 1;
-  int64_t inner_tiles = 1;           // tiles per row of the innermost N axis; only when not flat
+  // Tiles per row of the innermost N axis, or per image of a sliding B; only when not flat.
+  int64_t inner_tiles = 1;
   int64_t block_m = 1, block_n = 1;  // tiles per block
   int64_t m_blocks = 1, n_blocks = 1;
   bool flat = false, n_fastest = false;

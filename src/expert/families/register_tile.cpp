@@ -16,9 +16,11 @@ namespace {
 // The loop's head and the products of one k.
 std::string single_step(const std::string& v, const char* type, const RegisterTile& tile) {
   std::string text = "  for (int64_t k = 0; k < depth; ++k) {\n";
+  if (tile.table) text += fmt::format("    const {}* const bk = b + table[k];\n", type);
   for (int64_t j = 0; j < tile.nv; ++j) {
-    text += fmt::format("    {0} b{1} = *(const {0}*)(b + {2});{3}\n", v, j, j * tile.lanes,
-                        tile.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
+    text +=
+        fmt::format("    {0} b{1} = *(const {0}*)({2} + {3});{4}\n", v, j, tile.table ? "bk" : "b",
+                    j * tile.lanes, tile.mr > 1 ? fmt::format(" KW_KEEP(b{});", j) : "");
   }
   for (int64_t r = 0; r < tile.mr; ++r) {
     text += fmt::format("    {{ const {} x = a[{}];", type, r * tile.row_a);
@@ -71,8 +73,8 @@ std::string register_tile_source(const std::string& name, const RegisterTile& ti
         name);
   text += fmt::format(
       "static __attribute__((noinline)) void {0}(const {1}* __restrict a, const {1}* __restrict "
-      "b, {2}* __restrict c, int64_t depth, int first) {{\n",
-      name, tile.pairs ? "uint16_t" : type, type);
+      "b, {2}* __restrict c, int64_t depth, int first{3}) {{\n",
+      name, tile.pairs ? "uint16_t" : type, type, tile.table ? ", const int* table" : "");
   for (int64_t r = 0; r < tile.mr; ++r) {
     text += fmt::format("  {} ", v);
     for (int64_t j = 0; j < tile.nv; ++j)
@@ -82,7 +84,7 @@ std::string register_tile_source(const std::string& name, const RegisterTile& ti
   text += tile.pairs ? pair_step(name, tile) : single_step(v, type, tile);
   const int64_t together = tile.pairs ? 2 : 1;
   text += fmt::format("    a += {};\n    b += {};\n  }}\n", together * tile.step_a,
-                      together * tile.step_b);
+                      tile.table ? 0 : together * tile.step_b);
   for (const bool first : {true, false}) {
     text += first ? "  if (first) {\n" : "  } else {\n";
     for (int64_t r = 0; r < tile.mr; ++r) {

@@ -20,12 +20,14 @@ struct RegisterTile {
   int64_t step_b = 1;             // to B's next k
   int64_t row_c = 1;
   bool pairs = false;
+  bool table = false;  // B's next k by a table instead of a distance
 };
 
 // Name of the vector type that the source of a tile `name` defines: unaligned, may alias.
 std::string vector_type(const std::string& name);
 // "void name(a, b, c, depth, first)": adds `depth` products to c, or with `first` puts them there.
-// With `pairs` depth is even.
+// With `pairs` depth is even. With `table` there is a last argument: an int for every k, how far
+// its vectors of B are from b.
 std::string register_tile_source(const std::string& name, const RegisterTile& tile);
 // Whether accumulators and operands fit the vector registers.
 bool fits_registers(const OpContext& context, int64_t mr, int64_t nv);
