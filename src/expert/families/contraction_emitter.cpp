@@ -19,6 +19,8 @@ using rewrite::Contraction;
 
 namespace {
 
+constexpr double kCostlyFinish = 6;  // a bias and a clamp are made as well while storing
+
 // Emits one contraction; holds what its parts share.
 class ContractionEmitter {
  public:
@@ -464,7 +466,8 @@ class ContractionEmitter {
       for (const Element& e : elements) text += part(e);
       return text;
     };
-    std::string text = each([](const Element& e) { return e.before; });
+    std::string text = finished_rows() ? finish_rows(kernel) : "";
+    text += each([](const Element& e) { return e.before; });
     text += column_runs(false, 4, [&](int in) {
       std::string inside = each([](const Element& e) { return e.per_run; });
       if (p_.between >= 0) {
@@ -479,6 +482,40 @@ class ContractionEmitter {
       return inside + lane_loop(each([](const Element& e) { return e.per_lane; }), in + 2, false) +
              pad(in) + "}\n";
     });
+    return text;
+  }
+
+  // Whether the finish expression is worth a pass of its own over the tile: in whole vectors, where
+  // rows of the output may be short.
+  bool finished_rows() const {
+    const Expr& finish = c_.nest.finish;
+    if (!finish || finish->kind != graph::ScalarKind::kReal ||
+        p_.facts->finish_cost < kCostlyFinish)
+      return false;
+    const auto used = rewrite::axes_used(finish, c_.nest.rank());
+    return std::none_of(c_.n.begin(), c_.n.end(),
+                        [&](int axis) { return used[static_cast<size_t>(axis)]; });
+  }
+
+  std::string finish_rows(KernelText& kernel) const {
+    ExprPrinter printer(real_, extents_, "r");
+    bind_loads(context_, {c_.nest.finish}, kernel, printer);
+    for (int axis : c_.batch) printer.bind_axis(axis, axis_name(axis), 1);
+    for (int axis : c_.m) printer.bind_axis(axis, axis_name(axis), 2);
+    printer.bind_reduced("acc", 3);
+    const std::string value = printer.print(c_.nest.finish);
+    std::string text = printer.take(0, 4) + printer.take(1, 4);
+    text += fmt::format(
+        "    for (int64_t m = u0 * {0}; m < (u1 * {0} < {1} ? u1 * {0} : {1}); ++m) {{\n", p_.mr,
+        p_.m);
+    text += decode("m", c_.m, 6) + printer.take(2, 6);
+    text += fmt::format("      {}* __restrict row = tile + (m - u0 * {}) * {};\n", type_, p_.mr,
+                        p_.block_n * p_.nr);
+    text += fmt::format(
+        "#pragma GCC ivdep\n      for (int64_t l = 0; l < (t1 - t0) * {}; ++l) {{\n        const "
+        "{} "
+        "acc = row[l];\n{}        row[l] = {};\n      }}\n    }}\n",
+        p_.nr, type_, printer.take(3, 8), value);
     return text;
   }
 
@@ -503,7 +540,7 @@ class ContractionEmitter {
     const std::string acc = "acc" + mine, row = "row" + mine;
     std::string value = acc;
     graph::ScalarKind kind = graph::ScalarKind::kReal;
-    if (c_.nest.finish) {
+    if (c_.nest.finish && !finished_rows()) {
       printer.bind_reduced(acc, 4);
       value = printer.print(c_.nest.finish);
       kind = c_.nest.finish->kind;

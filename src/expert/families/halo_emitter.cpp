@@ -57,7 +57,8 @@ class HaloEmitter {
     text += fmt::format(
         "  {0}* const image = ({0}*)kw->scratch;\n"
         "  for (int64_t point = begin; point < end; ++point) {{\n"
-        "    const int64_t y0 = point % {1} * {2}, y1 = y0 + {2} < {3} ? y0 + {2} : {3};\n",
+        "    const int64_t first_row = point % {1} * {2};\n"
+        "    const int64_t end_row = first_row + {2} < {3} ? first_row + {2} : {3};\n",
         type_, blocks, at_once_, rows);
     text += decode_some(fmt::format("point / {}", blocks), grid, others, 4, "int64_t");
     text += image() + windows() + "  }\n";
@@ -85,7 +86,7 @@ class HaloEmitter {
   // Copies rows of the image, with what stands for its border.
   std::string image() {
     const Interior interior = interior_of(halo_.operand, halo_.across, halo_.extents);
-    ExprPrinter printer(real_, halo_.extents, "s");
+    ExprPrinter printer(real_, halo_.extents, "h");
     bind_loads(context_, {interior.body}, kernel_, printer);
     bind(printer);
     std::string whole;
@@ -100,10 +101,11 @@ class HaloEmitter {
     };
     std::string text =
         outer + fmt::format(
-                    "    for (int64_t v = y0 * {0}; v < (y1 - 1) * {0} + {1}; ++v) {{\n"
-                    "      {2}* __restrict line = image + (v - y0 * {0}) * {3};\n",
+                    "    for (int64_t from = first_row * {0}; from < (end_row - 1) * {0} + {1}; "
+                    "++from) {{\n"
+                    "      {2}* __restrict line = image + (from - first_row * {0}) * {3};\n",
                     halo_.row_step, halo_.row_span, type_, pitch_of(halo_));
-    text += row_is("v") + row;
+    text += row_is("from") + row;
     text += fmt::format("      int64_t low = {}, high = {};\n", interior.low, interior.high);
     if (!whole.empty())
       text += fmt::format("      if (!({})) low = high = {};\n", whole, halo_.columns);
@@ -136,14 +138,15 @@ class HaloEmitter {
                         real_ == Real::kF64 ? graph::DType::kF64 : graph::DType::kF32,
                         {pitch_of(halo_), 1});
     bind(printer);
-    printer.bind_axis(row, "row", 2);
+    printer.bind_axis(row, "held", 2);
     const std::string value =
         code::to_stored(printer.print(body), context_.type(nest_.output).dtype, body->kind);
     const std::string out = kernel_.write(nest_.output), at = printer.print(nest_.store);
     std::string text = printer.take(0, 4) + printer.take(1, 4);
     text +=
-        "    for (int64_t y = y0; y < y1; ++y) {\n      const int64_t row = y - y0; (void)row;\n";
-    text += row_is("y") + printer.take(2, 6);
+        "    for (int64_t to = first_row; to < end_row; ++to) {\n      const int64_t held = to - "
+        "first_row; (void)held;\n";
+    text += row_is("to") + printer.take(2, 6);
     text += columns("0", std::to_string(extents[static_cast<size_t>(halo_.across)]),
                     printer.take(3, 8) + fmt::format("        {}[{}] = {};\n", out, at, value));
     return text + "    }\n";
