@@ -114,6 +114,7 @@ class ContractionEmitter {
 
   // Fills the panel of A's tile `t` at `panel`. Batch axes are in scope.
   std::string pack_a_tile(KernelText& kernel, int indent) const {
+    if (p_.facts->a_contiguous) return pack_a_rows(kernel, indent);
     ExprPrinter printer(real_, extents_, "pa");
     bind_loads(context_, {c_.a}, kernel, printer);
     for (int axis : c_.batch) printer.bind_axis(axis, axis_name(axis), 1);
@@ -133,6 +134,30 @@ class ContractionEmitter {
                          packed_value(value));
     });
     return text + pad(indent) + "}\n";
+  }
+
+  // The same where neighbouring rows are neighbours in memory.
+  std::string pack_a_rows(KernelText& kernel, int indent) const {
+    ExprPrinter printer(real_, extents_, "pa");
+    bind_loads(context_, {c_.a}, kernel, printer);
+    for (int axis : c_.batch) printer.bind_axis(axis, axis_name(axis), 1);
+    const int row_level = 3 + static_cast<int>(c_.k.size());
+    printer.bind_axis(c_.m[0], axis_name(c_.m[0]), row_level);
+    for (int axis : c_.n) printer.bind_axis(axis, "0", 0);
+    bind_k(printer, 3);
+    const std::string value = printer.print(c_.a);
+    const std::string kk = printer.print(flat_k());
+    std::string text = printer.take(0, indent) + printer.take(1, indent) + pad_panel(p_.mr, indent);
+    text += fmt::format("{0}const int64_t live = {1} - t * {2} < {2} ? {1} - t * {2} : {2};\n",
+                        pad(indent), p_.m, p_.mr);
+    return text + k_loops(printer, 3, indent, [&](int in) {
+             return fmt::format(
+                 "#pragma GCC ivdep\n{0}for (int64_t r = 0; r < live; ++r) {{\n{0}  const int64_t "
+                 "{1} "
+                 "= t * {2} + r;\n{3}{0}  panel[{4}] = {5};\n{0}}}\n",
+                 pad(in), axis_name(c_.m[0]), p_.mr, printer.take(row_level, in + 2),
+                 packed_at(kk, p_.mr, "r"), packed_value(value));
+           });
   }
 
   // Walks the columns of tiles [t0, t1): runs along the innermost N axis that start at column `at`
@@ -410,7 +435,7 @@ class ContractionEmitter {
     };
     const std::string per_tile = p_.sliding ? tile_base(kernel) : "";
     if (p_.zeros) {
-      kernel.helpers += runs_table(kernel.name());
+      kernel.helpers += runs_table(kernel.name(), *p_.zeros, p_.m, p_.mr, p_.kc);
       text += fmt::format(
           "    for (int64_t t = t0; t < t1; ++t) {{\n{2}      for (int64_t u = u0; u < u1; ++u) "
           "{{\n"
@@ -429,24 +454,6 @@ class ContractionEmitter {
           p_.packed_k, p_.kc, call("k0", "depth", "k0 == 0"), per_tile);
     }
     return text + finish(kernel) + "  }\n";
-  }
-
-  // The terms that each tile of rows needs: tile u has runs [begin[u], begin[u + 1]), each a first
-  // term and a count.
-  std::string runs_table(const std::string& name) const {
-    std::string begins, runs;
-    size_t count = 0;
-    for (int64_t u = 0; u < p_.m_tiles; ++u) {
-      begins += fmt::format("{}, ", count);
-      for (const auto& run : p_.zeros->runs(u * p_.mr, std::min(p_.m, (u + 1) * p_.mr), p_.kc)) {
-        runs += fmt::format("{{{}, {}}}, ", run.first, run.count);
-        ++count;
-      }
-    }
-    return fmt::format(
-        "static const int {0}_begin[] = {{{1}{2}}};\nstatic const int {0}_runs[][2] "
-        "= {{{3}}};\n",
-        name, begins, count, runs);
   }
 
   // Writes the tile of C through the finish expression.

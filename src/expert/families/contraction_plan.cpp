@@ -65,6 +65,18 @@ int axis_between(const rewrite::Contraction& c) {
   return -1;
 }
 
+// Whether all loads of an operand are contiguous along an axis, or do not move along it.
+bool runs_along(const rewrite::Nest& nest, const graph::Expr& operand, int axis) {
+  bool contiguous = false, others = false;
+  graph::visit(operand, [&](const ExprNode& node) {
+    if (node.op != ExprOp::kLoad) return;
+    const auto along = coefficient(nest, node.operands[0], axis);
+    contiguous = contiguous || (along && *along == 1);
+    others = others || !along || *along > 1 || *along < 0;
+  });
+  return contiguous && !others;
+}
+
 }  // namespace
 
 const ContractionFacts& contraction_facts(const OpContext& context) {
@@ -93,6 +105,7 @@ const ContractionFacts& contraction_facts(const OpContext& context) {
       facts->b_contiguous = facts->b_contiguous && along && *along <= 1;
     });
   }
+  facts->a_contiguous = c.m.size() == 1 && runs_along(c.nest, c.a, c.m[0]);
   facts->between = axis_between(c);
   facts->zeros = structural_zeros(c);
   facts->sparse = c;

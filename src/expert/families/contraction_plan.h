@@ -23,6 +23,7 @@ struct ContractionFacts {
   bool weights_a = false, weights_b = false;  // made of weights alone
   std::optional<DirectOperand> direct_a, direct_b;
   double finish_cost = 0, a_cost = 0, b_cost = 0;
+  bool a_contiguous = false;  // A's loads run along M, which is one axis
   bool b_contiguous = false;  // B's loads run along the innermost N axis
   std::optional<StructuralZeros> zeros;
   rewrite::Contraction sparse;  // with rows and terms in the order of `zeros`

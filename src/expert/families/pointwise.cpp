@@ -25,19 +25,19 @@ int64_t inner_extent(const Nest& nest) {
   return nest.outer == 0 ? 1 : nest.extents[static_cast<size_t>(nest.outer) - 1];
 }
 
-// Whole lines can be streamed: the output is contiguous along the inner axis and every row starts a
-// line.
+// Rows so short are mostly ends of lines.
+constexpr int64_t kShortestStreamed = 256;
+
+// The output is contiguous along the inner axis, and its rows are long, or whole lines.
 bool can_stream(const OpContext& context, const Nest& nest) {
   if (nest.outer == 0) return false;
   const auto affine = rewrite::affine_of(nest, nest.store);
   const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context.type(nest.output).dtype));
-  if (!affine || affine->constant != 0 ||
-      affine->coefficients[static_cast<size_t>(nest.outer) - 1] != 1)
-    return false;
-  for (int a = 0; a + 1 < nest.outer; ++a) {
-    if (affine->coefficients[static_cast<size_t>(a)] * bytes % 64 != 0) return false;
-  }
-  return inner_extent(nest) * bytes % 64 == 0 && inner_extent(nest) >= 64;
+  if (!affine || affine->coefficients[static_cast<size_t>(nest.outer) - 1] != 1) return false;
+  bool lines = affine->constant == 0 && inner_extent(nest) * bytes % 64 == 0;
+  for (int a = 0; a + 1 < nest.outer; ++a)
+    lines = lines && affine->coefficients[static_cast<size_t>(a)] * bytes % 64 == 0;
+  return inner_extent(nest) >= (lines ? 64 : kShortestStreamed);
 }
 
 // An outer axis along which some load is contiguous that is strided along the inner axis.

@@ -496,14 +496,7 @@ class RowEmitter {
     const auto& nest = group_.members[stored[0]].nest;
     if (!is_output(context_, nest.output)) return false;
     const auto affine = rewrite::affine_of(nest, nest.store);
-    const auto bytes = static_cast<int64_t>(graph::dtype_bytes(context_.type(nest.output).dtype));
-    if (!affine || affine->constant != 0 || affine->coefficients.back() != 1 ||
-        extents_.back() * bytes % 64 != 0)
-      return false;
-    for (size_t a = 0; a + 1 < affine->coefficients.size(); ++a) {
-      if (affine->coefficients[a] * bytes % 64 != 0) return false;
-    }
-    return true;
+    return affine && affine->coefficients.back() == 1;
   }
 
   const OpContext& context_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "expert/families/structural_zeros.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace kernelwright::expert {
@@ -111,6 +113,22 @@ std::optional<StructuralZeros> structural_zeros(const Contraction& c) {
   }
   if (all) return std::nullopt;
   return zeros;
+}
+
+std::string runs_table(const std::string& name, const StructuralZeros& zeros, int64_t m,
+                       int64_t rows, int64_t longest) {
+  std::string begins, runs;
+  size_t count = 0;
+  for (int64_t row = 0; row < m; row += rows) {
+    begins += fmt::format("{}, ", count);
+    for (const auto& run : zeros.runs(row, std::min(m, row + rows), longest)) {
+      runs += fmt::format("{{{}, {}}}, ", run.first, run.count);
+      ++count;
+    }
+  }
+  return fmt::format(
+      "static const int {0}_begin[] = {{{1}{2}}};\nstatic const int {0}_runs[][2] = {{{3}}};\n",
+      name, begins, count, runs);
 }
 
 }  // namespace kernelwright::expert

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "rewrite/contraction.h"
@@ -29,5 +30,10 @@ struct StructuralZeros {
 
 // nullopt when A has no such condition, or it is true everywhere.
 std::optional<StructuralZeros> structural_zeros(const rewrite::Contraction& c);
+
+// Two constant arrays of C: tile u of `rows` of the `m` rows has the runs
+// [name_begin[u], name_begin[u + 1]) of name_runs, each a first term and a count.
+std::string runs_table(const std::string& name, const StructuralZeros& zeros, int64_t m,
+                       int64_t rows, int64_t longest);
 
 }  // namespace kernelwright::expert

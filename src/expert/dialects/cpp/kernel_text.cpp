@@ -47,18 +47,30 @@ std::string stream_helper() {
 typedef long long kw_line __attribute__((vector_size(64)));
 typedef long long kw_half __attribute__((vector_size(32)));
 static inline void kw_stream(void* to, const void* from, int64_t bytes) {
-#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
-  for (int64_t i = 0; i < bytes; i += 64)
-    __builtin_ia32_movntdq512((kw_line*)((char*)to + i), *(const kw_line*)((const char*)from + i));
-#elif defined(__AVX__) && defined(__GNUC__) && !defined(__clang__)
-  for (int64_t i = 0; i < bytes; i += 32)
-    __builtin_ia32_movntdq256((kw_half*)((char*)to + i), *(const kw_half*)((const char*)from + i));
-#elif defined(__clang__)
-  for (int64_t i = 0; i < bytes; i += 64)
-    __builtin_nontemporal_store(*(const kw_line*)((const char*)from + i), (kw_line*)((char*)to + i));
+  char* const out = (char*)to;
+  const char* const in = (const char*)from;
+  int64_t i = 0;
+#if defined(__AVX__) || defined(__clang__)
+  // Plain stores up to the first whole line, and behind the last.
+  int64_t head = -(int64_t)(uintptr_t)out & 63;
+  if (head > bytes) head = bytes;
+  __builtin_memcpy(out, in, (unsigned long)head);
+  for (i = head; i + 64 <= bytes; i += 64) {
+    kw_line line;
+    __builtin_memcpy(&line, in + i, 64);
+#if defined(__clang__)
+    __builtin_nontemporal_store(line, (kw_line*)(out + i));
+#elif defined(__AVX512F__)
+    __builtin_ia32_movntdq512((kw_line*)(out + i), line);
 #else
-  __builtin_memcpy(to, from, (unsigned long)bytes);
+    kw_half half[2];
+    __builtin_memcpy(half, &line, 64);
+    __builtin_ia32_movntdq256((kw_half*)(out + i), half[0]);
+    __builtin_ia32_movntdq256((kw_half*)(out + i + 32), half[1]);
 #endif
+  }
+#endif
+  __builtin_memcpy(out + i, in + i, (unsigned long)(bytes - i));
 }
 static inline void kw_stream_end(void) {
 #if defined(__x86_64__)

@@ -27,8 +27,8 @@ class KernelText : public KernelArguments {
   program::Launch finish(int64_t grid);
 };
 
-// Source text of `kw_stream(to, from, count)`: copies whole 64-byte lines past the caches. Guarded
-// so that it may be added by several kernels.
+// Source text of `kw_stream(to, from, bytes)`: copies past the caches what are whole 64-byte lines
+// of `to`, the rest plainly. Guarded so that it may be added by several kernels.
 std::string stream_helper();
 
 }  // namespace kernelwright::expert
