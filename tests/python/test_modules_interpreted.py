@@ -2,6 +2,7 @@
 """Small modules from file to interpreter: export, lowering and every op in between give what PyTorch gives, with the
 buffers that forward changes."""
 
+import re
 import subprocess
 
 import pytest
@@ -74,6 +75,105 @@ class Model(nn.Module):
 def get_inputs(): return [torch.randn(4, 3)]
 """,
 }
+
+# What forward gives, and inputs.
+FORWARDS = {
+    "hinge_loss": ("F.hinge_embedding_loss(x, torch.sign(y), margin=0.7)", "torch.randn(5, 6), torch.randn(5, 6)"),
+    "classes_hinge_loss": ("F.relu(1 - x * torch.sign(y)).mean()", "torch.randn(5, 6), torch.randn(5, 6)"),
+    "triplet_loss": (
+        "F.triplet_margin_loss(x, y, z, margin=0.5)",
+        "torch.randn(4, 6), torch.randn(4, 6), torch.randn(4, 6)",
+    ),
+    "cosine_loss": (
+        "F.cosine_embedding_loss(x, y, torch.sign(z), margin=0.2)",
+        "torch.randn(4, 6), torch.randn(4, 6), torch.randn(4)",
+    ),
+    "cosine_similarity": ("F.cosine_similarity(x, y, dim=1)", "torch.randn(4, 6), torch.randn(4, 6)"),
+    "smooth_losses": (
+        "F.huber_loss(x, y, delta=0.3), F.smooth_l1_loss(x, y), F.kl_div(x.log_softmax(1), y.softmax(1), reduction='batchmean')",
+        "torch.randn(4, 6), torch.randn(4, 6)",
+    ),
+    "sums_reversed": ("x.flip(1).cumsum(1).flip(1)", "torch.randn(4, 9)"),
+    "sums_exclusive": ("torch.cat([torch.zeros_like(x[:, :1]), x], 1)[:, :-1].cumsum(1)", "torch.randn(4, 9)"),
+    "sums_masked": ("(x * (y > 0)).cumsum(1), x.cumprod(0)", "torch.randn(4, 9), torch.randn(4, 9)"),
+    "mesh": (
+        "torch.stack(torch.meshgrid(x, y, indexing='ij')), torch.meshgrid(x, y, indexing='xy')[0]",
+        "torch.randn(4), torch.randn(3)",
+    ),
+    "classes": ("F.one_hot(x, 5), F.one_hot(x, 5).float() @ y", "torch.randint(0, 5, (6,)), torch.randn(5, 3)"),
+    "resized": (
+        "F.interpolate(x, scale_factor=2, mode='nearest'), F.interpolate(x, size=(7, 5), mode='bilinear', align_corners=False), F.pixel_shuffle(x, 2)",
+        "torch.randn(2, 4, 4, 3)",
+    ),
+    "pools": (
+        "F.max_pool2d(x, 3, 2, 1, ceil_mode=True), F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), F.adaptive_avg_pool2d(x, 3), F.max_pool2d(x, 2, return_indices=True)[1]",
+        "torch.randn(2, 3, 8, 7)",
+    ),
+    "pools_3d": (
+        "F.max_pool3d(x, 2, padding=1), F.avg_pool3d(x, 2), F.adaptive_max_pool3d(x, 2)",
+        "torch.randn(1, 2, 5, 6, 4)",
+    ),
+    "einsums": (
+        "torch.einsum('bij,bjk->bik', x, y), torch.einsum('bij->ji', x), torch.einsum('bij,bjk,k->bi', x, y, z)",
+        "torch.randn(2, 3, 4), torch.randn(2, 4, 5), torch.randn(5)",
+    ),
+    "tiles": (
+        "F.unfold(x, 3, padding=1), F.fold(F.unfold(x, 2, stride=2), (6, 4), 2, stride=2)",
+        "torch.randn(2, 3, 6, 4)",
+    ),
+}
+# A part with weights, what forward gives, and inputs.
+PARTS = {
+    "multihead": (
+        "nn.MultiheadAttention(8, 2, batch_first=True)",
+        "self.part(x, y, y, need_weights=False)[0]",
+        "torch.randn(2, 5, 8), torch.randn(2, 7, 8)",
+    ),
+    "rnn": (
+        "nn.RNN(4, 5, num_layers=2, bidirectional=True)",
+        "self.part(x, y)",
+        "torch.randn(6, 2, 4), torch.randn(4, 2, 5)",
+    ),
+    "gru": (
+        "nn.GRU(4, 5, num_layers=2, bidirectional=True, batch_first=True)",
+        "self.part(x, y)",
+        "torch.randn(2, 6, 4), torch.randn(4, 2, 5)",
+    ),
+    "lstm": (
+        "nn.LSTM(4, 5, num_layers=2, bidirectional=True)",
+        "self.part(x, (y, y * 0.5))",
+        "torch.randn(6, 2, 4), torch.randn(4, 2, 5)",
+    ),
+    "transposed_3d": (
+        "nn.ConvTranspose3d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2)",
+        "self.part(x)",
+        "torch.randn(1, 4, 3, 2, 4)",
+    ),
+    "transposed_1d": ("nn.ConvTranspose1d(3, 2, 4, stride=3, dilation=2)", "self.part(x)", "torch.randn(2, 3, 7)"),
+    "rms": ("nn.RMSNorm(6)", "self.part(x)", "torch.randn(3, 6)"),
+    "instance": (
+        "nn.InstanceNorm2d(3, affine=True, track_running_stats=True)",
+        "self.part(x)",
+        "torch.randn(2, 3, 4, 5)",
+    ),
+}
+
+
+def _module(part, gives, inputs):
+    names = ", ".join(name for name in "xyz" if re.search(rf"\b{name}\b", gives))
+    made = f"        self.part = {part}\n" if part else ""
+    return f"""
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+{made}    def forward(self, {names}):
+        return {gives}
+def get_inputs(): return [{inputs}]
+"""
+
+
+MODULES.update({name: _module("", *row) for name, row in FORWARDS.items()})
+MODULES.update({name: _module(*row) for name, row in PARTS.items()})
 
 
 @pytest.mark.parametrize("name", MODULES)

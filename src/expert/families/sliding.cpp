@@ -2,6 +2,7 @@
 #include "expert/families/sliding.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace kernelwright::expert {
 
@@ -50,6 +51,8 @@ std::optional<Sliding> sliding_of(const Contraction& c) {
       for (int64_t i = 0; i < extent(axis); ++i) next.push_back(at + i * step(axis));
     s.offsets = std::move(next);
   }
+  // The table is of int.
+  if (*std::max_element(s.offsets.begin(), s.offsets.end()) > INT32_MAX) return std::nullopt;
   return s;
 }
 

@@ -11,7 +11,7 @@ namespace kernelwright::expert {
 
 // Products that a contraction need not make because a condition on A's own axes says that A is zero
 // there, whatever the numbers are: the taps of a transposed convolution that a phase does not hear
-// (graph/ops_convolution.cpp), a triangular matrix in blocks.
+// (graph/ops_convolution.cpp).
 struct StructuralZeros {
   // Rows and terms in an order that has the condition's axes outermost.
   std::vector<int> m, k;
